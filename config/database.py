@@ -1,0 +1,96 @@
+"""
+The database at hand: the one DATABASE_URL names, or else the embedded one.
+
+Whichever it is, DATABASE_URL names it afterwards, for Django and for every child process. How a URL becomes Django's
+settings is config.settings' knowledge.
+"""
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+from config.embedded import CannotStart, Cluster, InUse, for_the_duration
+
+OLDEST_POSTGRESQL = 15
+_SHAPE = "postgresql://user:password@host:5432/database"
+
+
+def given() -> bool:
+    """Whether DATABASE_URL names a database. Raises CannotStart if it names one that can't be used."""
+    url = os.environ.get("DATABASE_URL")
+    if url:
+        check(url)
+    return bool(url)
+
+
+@contextlib.contextmanager
+def at_hand(data: Path) -> Iterator[None]:
+    """The database for a command: if it is the embedded one, it runs as long as the with block does."""
+    if given():
+        yield
+    else:
+        with for_the_duration(data) as os.environ["DATABASE_URL"]:
+            yield
+
+
+@contextlib.contextmanager
+def for_tests(data: Path) -> Iterator[None]:
+    """The database for the tests: if embedded, the first test cluster of the data folder that nobody uses."""
+    if given():
+        yield
+        return
+    cluster = _free_test_cluster(data / "test")
+    os.environ |= {"DATABASE_URL": cluster.url, "WATCHKEEPER_DATA": str(cluster.data)}
+    try:
+        yield
+    finally:
+        cluster.stop()
+
+
+def _free_test_cluster(folder: Path) -> Cluster:
+    for number in itertools.count(1):
+        (folder / str(number)).mkdir(parents=True, exist_ok=True)
+        cluster = Cluster(folder / str(number), synchronous_commit="off")
+        with contextlib.suppress(InUse):
+            cluster.start(patience=0)
+            return cluster
+    raise AssertionError("numbers do not end")
+
+
+def is_new() -> bool:
+    """Whether the embedded database has no tables yet. Of a given database we ask nothing."""
+    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+        row = connection.execute("SELECT to_regclass('django_migrations') IS NULL").fetchone()
+    return bool(row and row[0])
+
+
+def check(url: str) -> None:
+    """Raises CannotStart unless a DATABASE_URL leads to a database that Watchkeeper can use."""
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise CannotStart(f"DATABASE_URL is not a PostgreSQL URL; it has to look like {_SHAPE}")
+    try:
+        limit = {} if "connect_timeout=" in url else {"connect_timeout": 5}
+        with psycopg.connect(url, **limit) as connection:
+            version, encoding = connection.info.server_version // 10_000, connection.info.encoding
+    except psycopg.ProgrammingError:  # its words may quote the password
+        raise CannotStart(f"DATABASE_URL can't be read; it has to look like {_SHAPE}, with special characters as %XX") from None
+    except psycopg.Error as error:
+        raise CannotStart(
+            f"DATABASE_URL does not work: {_reason(error)}. Correct it ({_SHAPE}; the database must exist), or unset "
+            "it to use the embedded PostgreSQL"
+        ) from None
+    if version < OLDEST_POSTGRESQL or encoding != "utf-8":
+        raise CannotStart(
+            f"DATABASE_URL leads to a PostgreSQL {version} database with encoding {encoding}; it has to be "
+            f"PostgreSQL {OLDEST_POSTGRESQL} or newer, and UTF8"
+        )
+
+
+def _reason(error: psycopg.Error) -> str:
+    """What libpq says went wrong, on one line: the last word if it tried several addresses, without its hints."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("\t")]
+    return lines[-1].removeprefix("- ").removeprefix("connection failed: ").strip()

@@ -1,0 +1,169 @@
+"""What every request passes on its way in and out, whoever it is for.
+
+Each class is one middleware; `settings.MIDDLEWARE` says in which order. Nothing here knows what a request is
+about.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from urllib.parse import unquote_to_bytes
+from uuid import uuid4
+
+import structlog
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from config.errors import ApiError, ValidationFailed, answer, is_api, translated
+
+log = structlog.get_logger(__name__)
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class RequestLog:
+    """Gives each request an id, on its log lines and on the answer, and writes one line when it is done.
+
+    A sane `X-Request-ID` of the caller is taken over. The line has the route's pattern, never the path, in
+    which there may be a token.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        began = time.perf_counter()
+        request_id = self._id(request)
+        request.request_id = request_id  # type: ignore[attr-defined]
+        clear_contextvars()
+        bind_contextvars(request_id=request_id)
+        response = self.get_response(request)
+        response.headers["X-Request-ID"] = request_id
+        log.info(
+            "request",
+            method=(request.method or "")[:16],
+            route=request.resolver_match.route if request.resolver_match else None,
+            status=response.status_code,
+            ms=round((time.perf_counter() - began) * 1000, 1),
+        )
+        return response
+
+    _sane = re.compile(r"[A-Za-z0-9._-]{8,64}").fullmatch
+
+    def _id(self, request: HttpRequest) -> str:
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
+        return given if self._sane(given) else uuid4().hex
+
+
+class ErrorAnswers:
+    """Answers for views that raise one of `config.errors`, and 503 for those that find no database."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        known = translated(error)
+        if known is None or not (isinstance(error, ApiError) or known.code == "UNAVAILABLE"):
+            return None
+        return answer(request, known)
+
+
+class CleanText:
+    """Refuses NUL and broken UTF-8 in paths, query strings, cookies and forms, which PostgreSQL would choke
+    on.
+
+    Bodies under /api are left alone: they are JSON, whatever their Content-Type says, and read by
+    `config.strictjson`.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.encoding is not None:
+            # A charset in the Content-Type would otherwise decode the query string and forms in its own way.
+            request.encoding = "utf-8"
+        try:
+            where = self._unclean(request)
+        except UnreadablePostError as error:
+            return answer(request, translated(error) or ValidationFailed())
+        if where:
+            return answer(request, ValidationFailed(message=f"The {where} is not clean UTF-8 text."))
+        return self.get_response(request)
+
+    def _unclean(self, request: HttpRequest) -> str:
+        """What of the request is not clean; empty if all is."""
+        environ = request.META
+        # Django has decoded the path by now, and written bytes that were not UTF-8 as percent signs again.
+        if "\0" in request.path_info or _broken_in_path(request.path_info):
+            return "path"
+        if not _is_clean_when_decoded(environ.get("QUERY_STRING", "")):
+            return "query string"
+        if "HTTP_COOKIE" in environ and not _are_clean(request.COOKIES.values()):
+            return "cookie"
+        if request.method == "POST" and not is_api(request) and not self._form_is_clean(request):
+            return "form"
+        return ""
+
+    def _form_is_clean(self, request: HttpRequest) -> bool:
+        if request.content_type == "application/x-www-form-urlencoded":
+            return _is_clean_when_decoded(request.body.decode("latin-1"))
+        if request.content_type == "multipart/form-data":
+            texts = [text for name, values in request.POST.lists() for text in (name, *values)]
+            files = [file.name or "" for _, uploads in request.FILES.lists() for file in uploads]
+            return _are_clean(texts) and _are_clean(files)
+        return True
+
+
+class SecurityHeaders:
+    """Headers for which Django and django-csp have no setting. What a view sets itself stays."""
+
+    headers = {
+        "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=()",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        # Nearly all that we show is for members only; caches in between must not keep it.
+        "Cache-Control": "private, no-cache",
+    }
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        for name, value in self.headers.items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+_broken_in_path = re.compile("%[89A-F][0-9A-F]").search
+
+
+def _is_clean_when_decoded(encoded: str) -> bool:
+    if "%" not in encoded and encoded.isascii() and "\0" not in encoded:
+        return True
+    return _is_clean(unquote_to_bytes(encoded.encode("latin-1", "replace")))
+
+
+def _is_clean(raw: bytes) -> bool:
+    if b"\0" in raw:
+        return False
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _are_clean(texts: Iterable[str]) -> bool:
+    return all("\0" not in text and _encodes(text) for text in texts)
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

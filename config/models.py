@@ -1,0 +1,35 @@
+"""What the ground itself has to remember: counters of rate limits, and when the worker's loops last ran.
+
+Nobody edits these rows; they are written by `config.ratelimit` and `config.health`, one statement each.
+"""
+
+from django.db import models
+
+
+class RateWindow(models.Model):
+    """How often something happened in the present window of time. UNLOGGED: a crash may empty the table."""
+
+    key = models.BinaryField(primary_key=True)
+    ends_at = models.DateTimeField()
+    hits = models.IntegerField()
+
+    class Meta:
+        db_table = "config_rate_window"
+
+    def __str__(self) -> str:
+        return f"{self.hits} until {self.ends_at}"
+
+
+class WorkerLoop(models.Model):
+    """One loop of the worker: when it last finished a round, how far behind it was, what it has to say."""
+
+    name = models.TextField(primary_key=True)
+    ran_at = models.DateTimeField()
+    lag_seconds = models.FloatField(default=0)
+    detail = models.TextField(blank=True, default="")
+
+    class Meta:
+        db_table = "config_worker_loop"
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,151 @@
+"""How often somebody may do something: counters in fixed windows of time, kept in one UNLOGGED table.
+
+One statement counts and answers, so that all web processes share the count. What a counter's key means is its
+caller's affair; it is hashed before it is stored. At the edge between two windows twice the limit may pass,
+which is good enough against floods and guessing, and is not meant for billing.
+"""
+
+import random
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from ipaddress import IPv6Address, ip_address
+from math import ceil
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+
+from config import clock
+from config.errors import RateLimited
+
+# One in so many new windows also sweeps out old ones.
+SWEEP_ONE_IN = 200
+
+
+class Verdict(NamedTuple):
+    """Whether it may go on, and otherwise in how many seconds it may."""
+
+    allowed: bool
+    retry_after: int
+
+    def enforce(self) -> None:
+        """Raise RateLimited unless allowed."""
+        if not self.allowed:
+            raise RateLimited(self.retry_after)
+
+
+def hit(key: str, limit: int, seconds: int = 60) -> Verdict:
+    """Count one more of `key` in its present window of `seconds`; not allowed if more than `limit`."""
+    at = clock.now()
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, {"key": _digest(key, seconds), "ends_at": _end_of_window(at, seconds)})
+        hits, ends_at = cursor.fetchone()
+        if hits == 1 and random.randrange(SWEEP_ONE_IN) == 0:  # noqa: S311 - nothing to guess
+            cursor.execute(_SWEEP, {"before": at - timedelta(hours=1)})
+    return _verdict(hits <= limit, at, ends_at)
+
+
+def standing(key: str, limit: int, seconds: int = 60) -> Verdict:
+    """As `hit`, without counting: allowed while `key` has not reached `limit`."""
+    at = clock.now()
+    with connection.cursor() as cursor:
+        cursor.execute(_LOOK, {"key": _digest(key, seconds), "at": at})
+        found = cursor.fetchone()
+    return _verdict(found[0] < limit, at, found[1]) if found else Verdict(True, 0)
+
+
+_COUNT = """
+    INSERT INTO config_rate_window AS w (key, ends_at, hits) VALUES (%(key)s, %(ends_at)s, 1)
+    ON CONFLICT (key) DO UPDATE SET
+        hits = CASE WHEN excluded.ends_at > w.ends_at THEN 1 ELSE w.hits + 1 END,
+        ends_at = greatest(excluded.ends_at, w.ends_at)
+    RETURNING hits, ends_at
+"""
+_LOOK = "SELECT hits, ends_at FROM config_rate_window WHERE key = %(key)s AND ends_at > %(at)s"
+_SWEEP = """
+    DELETE FROM config_rate_window WHERE key IN (
+        SELECT key FROM config_rate_window WHERE ends_at < %(before)s LIMIT 1000 FOR UPDATE SKIP LOCKED)
+"""
+
+
+def _digest(key: str, seconds: int) -> bytes:
+    return sha256(f"{seconds} {key}".encode(errors="surrogatepass")).digest()
+
+
+def _end_of_window(at: datetime, seconds: int) -> datetime:
+    return datetime.fromtimestamp((at.timestamp() // seconds + 1) * seconds, UTC)
+
+
+def _verdict(allowed: bool, at: datetime, ends_at: datetime) -> Verdict:
+    return Verdict(True, 0) if allowed else Verdict(False, max(1, ceil((ends_at - at).total_seconds())))
+
+
+class Throttle(BaseThrottle):
+    """A DRF throttle on `hit`. Say in a subclass whom it counts (`key`), and how many a minute (`limit`)."""
+
+    limit: int
+
+    def key(self, request: Request, view: APIView) -> str | None:
+        """Whom to count; None for somebody without a limit."""
+        raise NotImplementedError
+
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        key = self.key(request, view)
+        self.verdict = Verdict(True, 0) if key is None else hit(key, self.limit)
+        return self.verdict.allowed
+
+    def wait(self) -> float:
+        return self.verdict.retry_after
+
+
+# Guessing of passwords and keys
+
+
+def check_failures(request: Request | HttpRequest) -> None:
+    """Raise RateLimited if this address has used up its failures of the minute: asked before a login."""
+    standing(_failures(request), settings.FAILED_LOGINS_PER_MINUTE).enforce()
+
+
+def count_failure(request: Request | HttpRequest) -> None:
+    """Count a failed login, or a wrong key, of this address. Raises RateLimited when they are too many."""
+    hit(_failures(request), settings.FAILED_LOGINS_PER_MINUTE).enforce()
+
+
+def _failures(request: Request | HttpRequest) -> str:
+    return f"failed login {neighbourhood(client_address(request))}"
+
+
+def client_address(request: Request | HttpRequest) -> str:
+    """Who is calling: the peer's address, or with `settings.TRUSTED_PROXIES` = n the n-th last
+    X-Forwarded-For names.
+
+    Without proxies nobody's X-Forwarded-For is believed. Empty if the server does not know (a Unix socket).
+    """
+    peer: str = request.META.get("REMOTE_ADDR", "")
+    proxies: int = settings.TRUSTED_PROXIES
+    named = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    if not proxies or len(named) < proxies:
+        return peer
+    return _normal(named[-proxies].strip()) or peer
+
+
+def neighbourhood(address: str) -> str:
+    """What one subscriber has: an IPv4 address, or the /64 of an IPv6 address. Other text stays as it is."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, IPv6Address):
+        return str(ip.ipv4_mapped or IPv6Address(int(ip) >> 64 << 64))
+    return str(ip)
+
+
+def _normal(address: str) -> str:
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return ""

@@ -1,0 +1,240 @@
+"""
+Watchkeeper's settings: one file, driven by the environment.
+
+Every variable read here is documented in the README's table of settings. Nothing else in the project reads the
+environment for configuration.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from psycopg import ProgrammingError, conninfo
+
+from config import logs
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(os.environ.get("WATCHKEEPER_DATA") or BASE_DIR / "var")
+TESTING = "pytest" in sys.modules
+
+
+def flag(name: str, default: bool = False) -> bool:
+    """Whether an environment variable says yes."""
+    return os.environ.get(name, str(default)).strip().lower() in {"1", "true", "yes", "on"}
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A comma-separated environment variable as a list."""
+    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def database(url: str) -> dict[str, object]:
+    """Django's DATABASES entry for a libpq URL. Raises ImproperlyConfigured when it can't be read."""
+    try:
+        parts = conninfo.conninfo_to_dict(url)
+    except ProgrammingError as error:
+        raise ImproperlyConfigured(f"DATABASE_URL can't be read: {error}") from None
+    named = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    settings: dict[str, object] = {ours: str(parts.pop(theirs, "")) for theirs, ours in named.items()}
+    return settings | {
+        "ENGINE": "django.db.backends.postgresql",
+        "OPTIONS": {"connect_timeout": 2, "application_name": "watchkeeper"} | parts,
+        # One connection per thread, kept: a new one for each request would cost more than the request.
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "TEST": {"NAME": os.environ.get("TEST_DB_NAME") or None},
+    }
+
+
+DEBUG = flag("WATCHKEEPER_DEBUG")
+
+# A secret that everybody can read is good for tests only; `./watchkeeper` makes real ones and keeps them in the data folder.
+_TEST_SECRET = "only-for-tests-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ" if TESTING else ""
+SECRET_KEY = os.environ.get("WATCHKEEPER_SECRET_KEY") or _TEST_SECRET
+# The first key seals; all of them open, so that a key can be changed without losing what the old one sealed.
+ENCRYPTION_KEYS = words("WATCHKEEPER_ENCRYPTION_KEY") or [SECRET_KEY]
+
+ALLOWED_HOSTS = words("WATCHKEEPER_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = words("WATCHKEEPER_ORIGINS")
+# How many reverse proxies stand before us; their X-Forwarded-For and -Proto are believed, nobody else's.
+TRUSTED_PROXIES = int(os.environ.get("WATCHKEEPER_TRUSTED_PROXIES") or 0)
+
+INSTALLED_APPS = [
+    "config",
+    "teams",
+    "timeline",
+    "monitors",
+    "incidents",
+    "integrations",
+    "dashboard",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "csp",
+    "django_htmx",
+    "template_partials",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+
+MIDDLEWARE = [
+    "config.middleware.RequestLog",
+    "config.middleware.SecurityHeaders",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    # Below the headers, so that its refusals carry them too; above all that reads a path or a form.
+    "config.middleware.CleanText",
+    "config.middleware.ErrorAnswers",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+# Paths have no trailing slash (the admin's own have); nothing is redirected to a guess.
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+        },
+    },
+]
+
+DATABASE_URL = os.environ.get("DATABASE_URL", "")
+DATABASES = {"default": database(DATABASE_URL)}
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_USER_MODEL = "teams.User"
+# E-mail addresses are unique without case, through a constraint that this check does not know.
+SILENCED_SYSTEM_CHECKS = ["auth.E003"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+if TESTING:
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "overview"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+]
+# In tests and with DEBUG the files are served from where they are, without a collectstatic before.
+_STATIC_BACKEND = (
+    "django.contrib.staticfiles.storage.StaticFilesStorage"
+    if TESTING or DEBUG
+    else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+)
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": _STATIC_BACKEND},
+}
+WHITENOISE_USE_FINDERS = TESTING or DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# What the pages may load: their own files, and scripts and styles that carry the request's nonce. Nothing from elsewhere.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+
+# WATCHKEEPER_HTTPS=1 is the documented production setting: everything that only makes sense behind TLS.
+HTTPS = flag("WATCHKEEPER_HTTPS")
+SECURE_SSL_REDIRECT = HTTPS
+# Health checks come from inside, without TLS.
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|workz)$"]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+SESSION_COOKIE_NAME = "watchkeeper_session"
+CSRF_COOKIE_NAME = "watchkeeper_csrf"
+CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
+
+# Forms are small; what vendors and API users send is read and bounded by config.api.read_body.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
+
+REST_FRAMEWORK = {
+    "EXCEPTION_HANDLER": "config.errors.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Watchkeeper",
+    "DESCRIPTION": "Incidents, their timelines, and the incident log they come from.",
+    "VERSION": "1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {},
+    "SCHEMA_PATH_PREFIX": "/api",
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums"],
+}
+
+# How often a minute: requests of one API key; failed logins and wrong keys of one address.
+API_REQUESTS_PER_MINUTE = int(os.environ.get("WATCHKEEPER_API_RATE") or 6_000)
+FAILED_LOGINS_PER_MINUTE = int(os.environ.get("WATCHKEEPER_LOGIN_RATE") or 100)
+
+LOGGING = logs.configure(as_json=not sys.stderr.isatty(), level=os.environ.get("WATCHKEEPER_LOG_LEVEL") or "INFO")
+
+# The worker's loops, and after how many seconds without a report /workz calls one stopped.
+WORKER_LOOPS = {"apply": 30, "recognize": 60}

@@ -1,0 +1,121 @@
+"""
+What people can type or choose on the pages: logging in, notes, preferences, and the filters of the lists.
+
+Not here: what is done with it (views and verbs).
+"""
+
+import zoneinfo
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+
+from incidents.models import Severity, Status
+from integrations.models import Integration, Verdict
+from monitors.models import Status as ResourceStatus
+from teams.models import Team, User
+
+NOTE_LENGTH = 1_000
+SEARCH_LENGTH = 200
+ANY = ("", "Any")
+
+
+class LoginForm(AuthenticationForm):
+    """E-mail and password. Says the same of an unknown address and of a wrong password."""
+
+    error_messages = {
+        "invalid_login": "The e-mail or the password is not right.",
+        "inactive": "The e-mail or the password is not right.",
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = "E-mail"
+        self.fields["username"].widget = forms.EmailInput(
+            attrs={"autocomplete": "username", "autofocus": True, "maxlength": 254}
+        )
+
+
+class NoteForm(forms.Form):
+    """An investigation note."""
+
+    message = forms.CharField(
+        label="Add a note",
+        max_length=NOTE_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 3, "placeholder": "What you saw, tried or decided", "dir": "auto"}),
+        error_messages={"required": "A note needs some text."},
+    )
+
+
+class PreferencesForm(forms.ModelForm):
+    """How a person is called, and in which time zone times are shown."""
+
+    time_zone = forms.ChoiceField(label="Time zone", help_text="Every time on these pages is shown in it.")
+
+    class Meta:
+        model = User
+        fields = ["name", "time_zone"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].widget.attrs["autocomplete"] = "name"
+        zones = sorted(zoneinfo.available_timezones() | {self.instance.time_zone})
+        self.fields["time_zone"].choices = [(zone, zone.replace("_", " ")) for zone in zones]  # type: ignore[attr-defined]
+
+
+class Filters(forms.Form):
+    """What a list is narrowed to, from the query string. Nothing is required; what is not a choice is an error."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, use_required_attribute=False, auto_id="filter-%s", **kwargs)
+        for field in self.fields.values():
+            field.required = False
+            field.wide = isinstance(field.widget, forms.TextInput)  # type: ignore[attr-defined]
+
+    def chosen(self) -> dict[str, Any]:
+        """What was chosen, by name, without what was left open. Nothing if the query string made no sense."""
+        return {name: value for name, value in self.cleaned_data.items() if value} if self.is_valid() else {}
+
+    @property
+    def is_used(self) -> bool:
+        """Whether anything was chosen."""
+        return any(self.data.get(name) for name in self.fields)
+
+
+class IncidentFilters(Filters):
+    """Narrows the list of incidents."""
+
+    q = forms.CharField(
+        label="Search",
+        max_length=SEARCH_LENGTH,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Beginnings of words", "dir": "auto"}),
+    )
+    status = forms.ChoiceField(
+        label="Status", choices=[ANY, ("live", "Live: open or acknowledged"), *Status.choices]
+    )
+    severity = forms.ChoiceField(label="Severity", choices=[ANY, *Severity.choices])
+    resource_type = forms.ChoiceField(
+        label="Resource", choices=[ANY, ("monitor", "Monitors"), ("heartbeat", "Heartbeats")]
+    )
+    destroyed = forms.ChoiceField(
+        label="Deleted at source", choices=[ANY, ("false", "Not deleted"), ("true", "Deleted")]
+    )
+
+
+class ResourceFilters(Filters):
+    """Narrows the list of monitors or heartbeats."""
+
+    status = forms.ChoiceField(label="State", choices=[ANY, *ResourceStatus.choices, ("destroyed", "Deleted")])
+
+
+class DeliveryFilters(Filters):
+    """Narrows the list of deliveries to a verdict or one of the team's integrations."""
+
+    status = forms.ChoiceField(label="Verdict", choices=[ANY, *Verdict.choices])
+    integration = forms.ModelChoiceField(
+        label="Integration", queryset=Integration.objects.none(), empty_label="Any", to_field_name="pk"
+    )
+
+    def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["integration"].queryset = team.integrations.all()  # type: ignore[attr-defined]

@@ -1,0 +1,71 @@
+"""
+What surrounds every page: the places to go to, the team, and the two counts that must never be overlooked.
+
+`show` is how a view answers: with the whole page, or, asked by htmx, with the fragment alone.
+"""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+
+from dashboard.access import TeamRequest
+from integrations.models import Verdict
+
+PLACES = (
+    ("overview", "Overview"),
+    ("incidents", "Incidents"),
+    ("monitors", "Monitors"),
+    ("heartbeats", "Heartbeats"),
+    ("deliveries", "Deliveries"),
+)
+
+# Counting further than this would cost time and tell nobody anything.
+COUNT_UP_TO = 99
+
+
+def show(
+    request: TeamRequest, page: str, context: dict[str, Any], *, fragment: str | None = None, status: int = 200
+) -> HttpResponse:
+    """The page; or only its fragment, if htmx asks for it (and is not restoring a whole page from its history)."""
+    if fragment and request.htmx and not request.htmx.history_restore_request:
+        response = render(request, fragment, context, status=status)
+    else:
+        response = render(request, page, context | {"frame": frame(request)}, status=status)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def frame(request: TeamRequest) -> dict[str, Any]:
+    """What base.html shows around the content."""
+    return {
+        "team": request.team,
+        "role": request.membership.role,
+        "teams": [membership.team for membership in request.memberships],
+        "places": [{"name": name, "word": word, "here": here(request, name)} for name, word in PLACES],
+    } | counts(request)
+
+
+def counts(request: TeamRequest) -> dict[str, str]:
+    """How many incidents are live and how many deliveries are in quarantine: "" for none, "99+" for many."""
+    return {
+        "live": counted(request.team.incidents.live()),
+        "quarantined": counted(request.team.deliveries.filter(status=Verdict.QUARANTINED)),
+    }
+
+
+def here(request: TeamRequest, name: str) -> str:
+    """`page` for the page one is on, `true` for one below it, as aria-current has it."""
+    current = request.resolver_match.url_name if request.resolver_match else ""
+    if current == name:
+        return "page"
+    below = {"incident": "incidents", "monitor": "monitors", "heartbeat": "heartbeats", "delivery": "deliveries"}
+    return "true" if below.get(str(current).partition("-")[0]) == name else ""
+
+
+def counted(records: QuerySet[Any]) -> str:
+    """How many, without counting far: "", "7" or "99+"."""
+    number = records.order_by()[: COUNT_UP_TO + 1].count()
+    return "" if not number else str(number) if number <= COUNT_UP_TO else f"{COUNT_UP_TO}+"

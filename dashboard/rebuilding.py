@@ -1,0 +1,158 @@
+"""
+Folding everything again: whether what is shown equals what the facts say, and making it so.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, models, transaction
+
+from config import rows
+from incidents import keeper as incident_keeper
+from incidents.models import Incident
+from integrations.models import InboundDelivery, Verdict
+from monitors import keeper as resource_keeper
+from timeline import kept
+from timeline.chronology import Fact, Folded, Link, Outcome
+from timeline.events import INCIDENT
+from timeline.models import Checkpoint, Effect, TimelineEvent
+
+SOME = 500
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something shown that is not what its facts say."""
+
+    subject: Link
+    what: str
+    shown: Any
+    folded: Any
+
+    def __str__(self) -> str:
+        kind, identity = self.subject
+        return f"{kind} {identity}: {self.what} is {self.shown!r}, its facts say {self.folded!r}"
+
+
+def check() -> Iterator[Difference]:
+    """Fold everything again in one snapshot of the database, and tell every difference. Nothing is written."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        for kind, model in subjects():
+            for some in in_batches(model):
+                for row in some:
+                    yield from differences((kind, row["id"]), row)
+
+
+def rebuild() -> Iterator[Link]:
+    """Fold everything again and write it; the answer names each subject when it is done. Others may work meanwhile."""
+    for kind, model in subjects():
+        for some in in_batches(model):
+            for row in some:
+                rebuild_one((kind, row["id"]))
+                yield (kind, row["id"])
+
+
+def subjects() -> list[tuple[str, type[models.Model]]]:
+    """Everything that is folded; incidents first, for what they mean to resources is found by their folds."""
+    return [(INCIDENT, Incident), *resource_keeper.MODELS.items()]
+
+
+def in_batches(model: type[models.Model]) -> Iterator[list[dict[str, Any]]]:
+    """All rows of a model, some at a time."""
+    last = 0
+    while some := list(model._default_manager.filter(id__gt=last).order_by("id").values()[:SOME]):
+        yield some
+        last = some[-1]["id"]
+
+
+def folded_again(subject: Link) -> Folded[Any]:
+    """The fold of a subject's whole history."""
+    if subject[0] == INCIDENT:
+        return incident_keeper.fold_again(subject[1])
+    return resource_keeper.fold_again(subject)
+
+
+def row_of(subject: Link, folded: Folded[Any]) -> rows.Row:
+    """The row that a fold says a subject has."""
+    if subject[0] == INCIDENT:
+        return incident_keeper.written_row(subject[1], folded)
+    return resource_keeper.written_row(*subject, folded)
+
+
+def differences(subject: Link, shown: dict[str, Any]) -> Iterator[Difference]:
+    """What is shown of a subject and its facts, against what folding them again says."""
+    folded = folded_again(subject)
+    for column, value in row_of(subject, folded).items():
+        if comparable(shown[column]) != comparable(value):
+            yield Difference(subject, column, shown[column], value)
+    readings = stored_readings(subject)
+    for fact, outcome in own(subject, folded):
+        if readings[fact.id] != reading(outcome):
+            yield Difference(subject, f"fact {fact.id}", readings[fact.id], reading(outcome))
+    yield from checkpoint_differences(subject, folded)
+
+
+def own(subject: Link, folded: Folded[Any]) -> list[tuple[Fact, Outcome]]:
+    """The facts that a subject's own fold reads; an incident's facts are read by the incident's."""
+    return [(fact, outcome) for fact, outcome in folded.read if fact.subject == subject]
+
+
+def reading(outcome: Outcome) -> tuple[Any, ...]:
+    """What a fold says of a fact, in the order of READING."""
+    kind, identity = outcome.resource or (None, None)
+    effect = Effect.NONE if outcome.why else Effect.APPLIED
+    return (kind, identity, effect, outcome.why, outcome.entries, outcome.hold, outcome.presses)
+
+
+READING = ("resource_kind", "resource_id", "effect", "why", "entries", "hold", "presses")
+
+
+def stored_readings(subject: Link) -> dict[int, tuple[Any, ...]]:
+    """What is stored of each fact of a subject, by the fact's id."""
+    facts = TimelineEvent.objects.filter(subject_kind=subject[0], subject_id=subject[1])
+    return {row[0]: row[1:] for row in facts.values_list("id", *READING)}
+
+
+def checkpoint_differences(subject: Link, folded: Folded[Any]) -> Iterator[Difference]:
+    """Checkpoints that are not what the fold passed."""
+    shown = {kept.position_of(each): each.state for each in kept.checkpoints_of(subject)}
+    passed = {position: kept.as_json(state) for position, state in folded.checkpoints}
+    for position in sorted(shown.keys() | passed.keys()):
+        there, said = plain(shown.get(position)), plain(passed.get(position))
+        if there != said:
+            yield Difference(subject, f"checkpoint {position[0]}", there, said)
+
+
+def plain(state: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A checkpoint's state with lists for tuples."""
+    return state and {name: comparable(value) for name, value in state.items()}
+
+
+def comparable(value: Any) -> Any:
+    """A value in the form in which both sides are compared."""
+    if isinstance(value, memoryview):
+        return bytes(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def rebuild_one(subject: Link) -> None:
+    """Fold one subject again and write what it found."""
+    with transaction.atomic():
+        if subject[0] == INCIDENT:
+            incident_keeper.lock([subject[1]])
+        else:
+            resource_keeper.lock([subject])
+        folded = folded_again(subject)
+        kept.keep_outcomes(own(subject, folded))
+        Checkpoint.objects.filter(subject_kind=subject[0], subject_id=subject[1]).delete()
+        kept.keep_checkpoints(subject, folded, None)
+        model = dict(subjects())[subject[0]]
+        rows.update(model, [row_of(subject, folded)])
+
+
+def unapplied() -> int:
+    """How many deliveries are waiting to be applied; at most 10,000 are counted."""
+    return InboundDelivery.objects.filter(status=Verdict.RECEIVED)[:10_000].count()

@@ -1,0 +1,177 @@
+"""
+Marks: states, severities, verdicts and what happened, each as a shape, a word and (last) a tone.
+
+Also how text from outside is shown: isolated (it may run from right to left), clamped, linked only where that is safe.
+Not here: times (moments).
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+# Tones say how worried to be: alarm, watch (somebody is on it, or it may matter), calm, quiet, info.
+TONES = {
+    # incidents
+    "open": "alarm",
+    "acknowledged": "watch",
+    "resolved": "calm",
+    "closed": "quiet",
+    "destroyed": "quiet",
+    # resources
+    "down": "alarm",
+    "verifying_recovery": "watch",
+    "up": "calm",
+    "paused": "quiet",
+    "pending": "quiet",
+    "maintenance": "info",
+    # severities
+    "critical": "alarm",
+    "major": "alarm",
+    "minor": "watch",
+    "warning": "info",
+    # verdicts on deliveries
+    "received": "info",
+    "applied": "calm",
+    "unrecognized": "watch",
+    "quarantined": "alarm",
+    "duplicate": "quiet",
+    "conflict": "watch",
+}
+
+# What happened, by the last word of the fact's name: (icon, tone).
+HAPPENINGS = {
+    "started": ("open", "alarm"),
+    "down": ("down", "alarm"),
+    "reopened": ("reopened", "alarm"),
+    "acknowledged": ("acknowledged", "watch"),
+    "verifying_recovery": ("verifying_recovery", "watch"),
+    "escalated": ("escalated", "watch"),
+    "severity_changed": ("major", "watch"),
+    "resolved": ("resolved", "calm"),
+    "up": ("up", "calm"),
+    "closed": ("closed", "quiet"),
+    "destroyed": ("destroyed", "quiet"),
+    "paused": ("paused", "quiet"),
+    "unpaused": ("pending", "info"),
+    "created": ("created", "info"),
+    "grouped": ("grouped", "info"),
+    "assigned": ("person", "info"),
+    "updated": ("updated", "info"),
+    "comment_added": ("note", "info"),
+    "commented": ("note", "info"),
+}
+
+CLAMP_AT = 280
+RAW_AT = 4_000
+
+
+def worded(name: str) -> str:
+    """A name of the vocabulary as words: `verifying_recovery` → `Verifying recovery`."""
+    text = name.replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """One drawing of config/static/icons.svg. It never stands alone for a meaning, so ears need not hear it."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>', static("icons.svg"), name
+    )
+
+
+@register.filter
+def tone(name: str) -> str:
+    """The tone of a state, severity or verdict."""
+    return TONES.get(name, "quiet")
+
+
+@register.filter
+def words(name: str) -> str:
+    """A name of the vocabulary as words."""
+    return worded(name)
+
+
+def chip(name: str, word: str | SafeString, *, title: str = "", classes: str = "") -> SafeString:
+    """A state as shape and word on its tone."""
+    known = name if name in TONES else "unknown"
+    return format_html(
+        '<span class="chip tone-{}{}"{}>{} {}</span>',
+        TONES.get(name, "quiet"),
+        f" {classes}" if classes else "",
+        format_html(' title="{}"', title) if title else "",
+        icon(known),
+        word,
+    )
+
+
+@register.simple_tag
+def status_chip(name: str, size: str = "") -> SafeString:
+    """An incident's status, or the verdict on a delivery."""
+    return chip(name, worded(name), classes=" ".join(filter(None, ["solid" if name == "open" else "", size])))
+
+
+INFERRED = "Inferred from incidents and events; the source never said it in so many words."
+
+
+@register.simple_tag
+def resource_chip(resource: Any, size: str = "") -> SafeString:
+    """A monitor's or heartbeat's state; a dotted edge and the word say that it was inferred."""
+    if resource.destroyed_at is not None:
+        return chip("destroyed", "Deleted", classes=size)
+    if not resource.status_inferred:
+        return chip(resource.status, worded(resource.status), classes=size)
+    word = format_html("{} <em>inferred</em>", worded(resource.status))
+    return chip(resource.status, word, title=INFERRED, classes=f"inferred {size}".strip())
+
+
+@register.simple_tag
+def severity_mark(name: str) -> SafeString:
+    """A severity: as many bars as it is bad, and the word."""
+    return format_html('<span class="severity tone-{}">{} {}</span>', TONES.get(name, "quiet"), icon(name), worded(name))
+
+
+@register.simple_tag
+def happening(event: str, effect: str = "applied") -> dict[str, str]:
+    """The icon and tone of what happened: {"icon", "tone"}. What had no effect is shown as such."""
+    if effect == "none":
+        return {"icon": "ineffective", "tone": "quiet"}
+    shape, colour = HAPPENINGS.get(event.rpartition(".")[2], ("unknown", "quiet"))
+    return {"icon": shape, "tone": colour}
+
+
+@register.filter
+def event_words(event: str) -> str:
+    """A fact's name as a sentence: `monitor.verifying_recovery` → `Monitor verifying recovery`."""
+    return worded(event.replace(".", " "))
+
+
+@register.inclusion_tag("components/_clamp.html")
+def clamped(text: Any, limit: int = CLAMP_AT) -> dict[str, Any]:
+    """Text from outside: its beginning, and the whole of it one click away."""
+    whole = "" if text is None else str(text)
+    return {"text": whole, "beginning": whole[:limit].rstrip(), "longer": len(whole) > limit, "size": len(whole)}
+
+
+@register.simple_tag
+def web_address(url: str | None) -> SafeString | str:
+    """An address from outside: always shown as text, a link only if a browser may safely follow it."""
+    if not url:
+        return "–"
+    if not is_followable(url):
+        return format_html("<bdi>{}</bdi>", url)
+    return format_html('<a href="{}" rel="noopener noreferrer nofollow" target="_blank"><bdi>{}</bdi></a>', url, url)
+
+
+def is_followable(url: str) -> bool:
+    """Whether an address is plain http or https with a host."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        return False

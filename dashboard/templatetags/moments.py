@@ -1,0 +1,144 @@
+"""
+Times and durations as people read them: short at a glance, exact (to the millisecond, with the offset) on demand.
+
+Everything is shown in the time zone that the middleware activated for the reader (dashboard.access). The words are
+also in config/static/js/moments.js, which lets them run on while the page stays open.
+"""
+
+from datetime import datetime, timedelta
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from config.clock import now
+from config.times import rfc3339
+
+register = template.Library()
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+UNITS = (("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", 1))
+
+
+def exact(moment: datetime) -> str:
+    """`2026-05-13 14:05:00.000 +02:00`, in the reader's time zone."""
+    local = timezone.localtime(moment)
+    text = local.isoformat(sep=" ", timespec="milliseconds")
+    return f"{text[:-6]} {text[-6:]}"
+
+
+def on_the_clock(moment: datetime, at: datetime) -> str:
+    """`14:05`, `yesterday 14:05`, `13 May, 14:05` or `13 May 2025, 14:05`: as much as is needed at that time."""
+    local, today = timezone.localtime(moment), timezone.localtime(at)
+    clock = f"{local:%H:%M}"
+    if local.date() == today.date():
+        return clock
+    if local.date() == today.date() - timedelta(days=1):
+        return f"yesterday {clock}"
+    year = "" if local.year == today.year else f" {local.year}"
+    return f"{local.day} {local:%b}{year}, {clock}"
+
+
+def ago(moment: datetime, at: datetime) -> str | None:
+    """`just now` or `12 min ago` within the last hour; None for every other moment."""
+    seconds = (at - moment).total_seconds()
+    if not -MINUTE < seconds < HOUR:
+        return None
+    return "just now" if seconds < MINUTE else f"{int(seconds // MINUTE)} min ago"
+
+
+def span(seconds: float) -> str:
+    """A duration in its two greatest units: `45 s`, `7 min`, `2 h 14 min`, `3 d 4 h`."""
+    whole = max(0, int(seconds))
+    if whole < MINUTE:
+        return f"{whole} s"
+    place = next(index for index, (_, size) in enumerate(UNITS) if whole >= size)
+    (unit, size), (lesser, lesser_size) = UNITS[place], UNITS[place + 1]
+    rest = whole % size // lesser_size
+    return f"{whole // size} {unit} {rest} {lesser}" if rest and lesser != "s" else f"{whole // size} {unit}"
+
+
+def epoch(moment: datetime) -> int:
+    """Milliseconds since 1970, as JavaScript counts."""
+    return int(moment.timestamp() * 1000)
+
+
+def _timed(moment: datetime, short: str | SafeString) -> SafeString:
+    full = exact(moment)
+    return format_html(
+        '<time class="moment" datetime="{}" title="{} {}">{}<span class="exact">{}</span></time>',
+        rfc3339(moment), full, timezone.get_current_timezone_name(), short, full,
+    )  # fmt: skip
+
+
+@register.simple_tag
+def moment(value: datetime | None) -> SafeString | str:
+    """A time, as relative or as short as can be; `<time>` with the exact one. Nothing becomes a dash."""
+    if value is None:
+        return "–"
+    at = now()
+    recent, clock = ago(value, at), on_the_clock(value, at)
+    if recent is None:
+        return _timed(value, format_html('<span class="short">{}</span>', clock))
+    return _timed(
+        value, format_html('<span class="short" data-ago="{}" data-clock="{}">{}</span>', epoch(value), clock, recent)
+    )
+
+
+@register.simple_tag
+def clock(value: datetime) -> SafeString:
+    """A time of day, `14:05`, where the day stands beside it; `<time>` with the exact one."""
+    return _timed(value, format_html('<span class="short">{}</span>', f"{timezone.localtime(value):%H:%M}"))
+
+
+@register.simple_tag
+def exactly(value: datetime | None) -> SafeString | str:
+    """The whole time, where it is asked for: with milliseconds and offset."""
+    if value is None:
+        return "–"
+    return format_html('<time datetime="{}">{}</time>', rfc3339(value), exact(value))
+
+
+@register.simple_tag
+def lasting(started: datetime, ended: datetime | None = None) -> SafeString | str:
+    """How long something lasted; without an end, how long it has lasted so far (and it runs on in the page)."""
+    if ended is not None:
+        return span((ended - started).total_seconds())
+    elapsed = span((now() - started).total_seconds())
+    return format_html('<span data-lasting="{}">{}</span>', epoch(started), elapsed)
+
+
+@register.filter
+def spanning(seconds: float) -> str:
+    """A number of seconds as a duration, e.g. `7 min`."""
+    return span(seconds)
+
+
+@register.filter
+def day(value: datetime) -> str:
+    """`Today`, `Yesterday`, `Wednesday 13 May` or `Tuesday 13 May 2025`, in the reader's time zone."""
+    local, today = timezone.localtime(value), timezone.localtime(now())
+    if local.date() == today.date():
+        return "Today"
+    if local.date() == today.date() - timedelta(days=1):
+        return "Yesterday"
+    return f"{local:%A} {local.day} {local:%B}" + ("" if local.year == today.year else f" {local.year}")
+
+
+@register.simple_tag
+def offset() -> str:
+    """The reader's time zone and its offset now: `Europe/Berlin, +02:00`."""
+    return f"{timezone.get_current_timezone_name().replace('_', ' ')}, {exact(now())[-6:]}"
+
+
+@register.simple_tag
+def epoch_now() -> int:
+    """The server's present, for pages whose own clock may be wrong."""
+    return epoch(now())
+
+
+@register.simple_tag
+def moment_now() -> datetime:
+    """The present moment, to be shown by `moment` or `clock`."""
+    return now()

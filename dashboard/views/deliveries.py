@@ -1,0 +1,115 @@
+"""
+Deliveries: what came in, as it came in, and what became of it; replaying what is in quarantine.
+
+Not here: judging and applying (integrations.inbox).
+"""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods, require_safe
+
+from config.clock import now
+from config.paging import Order, page
+from dashboard.access import TeamRequest, reached, require, team_page
+from dashboard.forms import DeliveryFilters
+from dashboard.frame import counted, show
+from dashboard.rawtext import indented, visible
+from dashboard.views.lists import older
+from incidents.models import Incident
+from integrations import replay
+from integrations.models import InboundDelivery
+from teams.models import Role
+from timeline.models import TimelineEvent
+
+ROWS = 30
+NEWEST: Order = [("id", "desc")]
+
+
+@require_safe
+@team_page
+def deliveries(request: TeamRequest) -> HttpResponse:
+    """`/deliveries`: those of the team that the filters leave, newest first; the quarantine is named in any case."""
+    filters = DeliveryFilters(request.GET, team=request.team)
+    found = request.team.deliveries.filter(**filters.chosen()).select_related("integration").defer("body", "headers")
+    rows, cursor = page(found, NEWEST, ROWS, request.GET.get("cursor"))
+    context = {
+        "filters": filters,
+        "deliveries": rows,
+        "more": older(request, cursor),
+        "quarantined": counted(replay.quarantine(request.team)),
+        "may_replay": request.membership.may(Role.RESPONDER),
+    }
+    status = 200 if filters.is_valid() else 400
+    return show(request, "deliveries/page.html", context, fragment="deliveries/_rows.html", status=status)
+
+
+@require_safe
+@team_page
+def delivery(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/deliveries/{id}`: one delivery: its bytes, headers and verdict, and what it led to."""
+    found: InboundDelivery = reached(request, "deliveries", pk=pk)
+    context = {
+        "delivery": found,
+        "raw": visible(bytes(found.body)),
+        "details": indented(found.error["details"]) if found.error and found.error.get("details") else "",
+        "may_replay": request.membership.may(Role.RESPONDER) and found.status in replay.REPLAYABLE,
+    } | led_to(found)
+    return show(request, "deliveries/delivery.html", context)
+
+
+def led_to(found: InboundDelivery) -> dict[str, Any]:
+    """What a delivery led to: {"incident", "fact"}, each None where there is none."""
+    incidents = Incident.objects.filter(team_id=found.team_id, pk=found.incident_id).defer("search")
+    return {
+        "incident": incidents.first() if found.incident_id is not None else None,
+        "fact": TimelineEvent.objects.filter(pk=found.fact_id).first() if found.fact_id else None,
+    }
+
+
+@require_safe
+@team_page
+def body(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/deliveries/{id}/body`: the exact bytes, as a file that no browser opens by itself."""
+    found: InboundDelivery = reached(request, "deliveries", pk=pk)
+    headers = {"Content-Disposition": f'attachment; filename="delivery-{found.pk}.bin"'}
+    return HttpResponse(bytes(found.body), content_type="application/octet-stream", headers=headers)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def replay_one(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/deliveries/{id}/replay`: what replaying it would change; POST does it."""
+    found: InboundDelivery = reached(request, "deliveries", pk=pk)
+    require(request, Role.RESPONDER)
+    if request.method == "POST":
+        change = replay.replay(found, by=request.user, at=now())
+        announce(request, change)
+        return redirect("delivery", pk=found.pk)
+    changes = replay.dry_run([found], by=request.user, at=now())
+    return show(request, "deliveries/replay.html", {"delivery": found, "changes": changes, "number": "1"})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def replay_quarantine(request: TeamRequest) -> HttpResponse:
+    """`/deliveries/replay`: what replaying the whole quarantine would change; POST does it."""
+    require(request, Role.RESPONDER)
+    if request.method == "POST":
+        number = replay.replay_all(request.team, by=request.user, at=now())
+        messages.success(request, f"Handed to the worker again: {number}. What is still not understood comes back.")
+        return redirect("deliveries")
+    waiting = replay.quarantine(request.team)
+    tried = waiting.defer("body", "headers")[: replay.DRY_RUN_AT_MOST]
+    context = {"changes": replay.dry_run(tried, by=request.user, at=now()), "number": counted(waiting)}
+    return show(request, "deliveries/replay.html", context)
+
+
+def announce(request: TeamRequest, change: replay.Change) -> None:
+    """Say what became of a replayed delivery."""
+    if change.verdict in replay.REPLAYABLE:
+        messages.warning(request, f"Replayed, and still {change.verdict}.")
+    else:
+        messages.success(request, f"Replayed: {change.verdict}.")

@@ -1,0 +1,120 @@
+"""
+Incidents: the list with its filters, one incident with its timeline, and its investigation notes.
+
+Not here: what a note does to the record (incidents.lifecycle).
+"""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import F, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from config.clock import now
+from config.paging import Order, page
+from dashboard.access import TeamRequest, reached, require, team_page
+from dashboard.forms import IncidentFilters, NoteForm
+from dashboard.frame import show
+from dashboard.logbook import LINES, NEWEST_FIRST, lines
+from dashboard.views.lists import older
+from incidents import lifecycle
+from incidents.models import Incident, IncidentQuerySet
+from teams.models import Role, Team
+from timeline.models import Effect, SubjectKind, TimelineEvent
+
+ROWS = 30
+NOTES = 30
+# `since` is started_at under a name that is never NULL: every incident in a list has a fact.
+NEWEST: Order = [("since", "desc"), ("id", "desc")]
+LEGS = ("acknowledged", "resolved", "closed", "destroyed")
+
+
+@require_safe
+@team_page
+def incidents(request: TeamRequest) -> HttpResponse:
+    """`/incidents`: those of the team that the filters leave, newest first."""
+    filters = IncidentFilters(request.GET)
+    found = narrowed(request.team.incidents.all(), filters.chosen())
+    rows, cursor = page(listed(found), NEWEST, ROWS, request.GET.get("cursor"))
+    context = {"filters": filters, "incidents": rows, "more": older(request, cursor)}
+    status = 200 if filters.is_valid() else 400
+    return show(request, "incidents/page.html", context, fragment="incidents/_rows.html", status=status)
+
+
+def narrowed(found: IncidentQuerySet, chosen: dict[str, Any]) -> IncidentQuerySet:
+    """The incidents that the chosen filters leave."""
+    if chosen.get("status") == "live":
+        found = found.live()
+    elif "status" in chosen:
+        found = found.filter(status=chosen["status"])
+    if "severity" in chosen:
+        found = found.filter(severity=chosen["severity"])
+    if "resource_type" in chosen:
+        found = found.filter(resource_type=chosen["resource_type"])
+    if "destroyed" in chosen:
+        found = found.filter(destroyed_at__isnull=chosen["destroyed"] == "false")
+    return found.search(chosen["q"]) if "q" in chosen else found
+
+
+def listed(found: QuerySet[Incident]) -> QuerySet[Incident]:
+    """Incidents with what a row shows, ready to be paged by NEWEST."""
+    return found.filter(started_at__isnull=False).annotate(since=F("started_at")).defer("search")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def incident(request: TeamRequest, uuid: UUID) -> HttpResponse:
+    """`/incidents/{uuid}`: one incident. POST adds an investigation note."""
+    found: Incident = reached(request, "incidents", uuid=uuid)
+    form = NoteForm(request.POST if request.method == "POST" else None)
+    if form.is_bound:
+        require(request, Role.RESPONDER)
+    if form.is_valid():
+        lifecycle.comment(found, by=request.user, at=now(), message=form.cleaned_data["message"])
+        messages.success(request, "Note added.")
+        return redirect(reverse("incident", args=[found.uuid]) + "#notes")
+    context = told(request, found) | {"form": form, "may_write": request.membership.may(Role.RESPONDER)}
+    status = 400 if form.is_bound else 200
+    return show(request, "incidents/incident.html", context, fragment="incidents/_timeline.html", status=status)
+
+
+def told(request: TeamRequest, found: Incident) -> dict[str, Any]:
+    """What the page of an incident shows: {"incident", "timeline", "more", "notes", "legs", "source"}."""
+    facts = TimelineEvent.objects.filter(subject_kind=SubjectKind.INCIDENT, subject_id=found.pk)
+    rows, cursor = page(facts, NEWEST_FIRST, LINES, request.GET.get("cursor"))
+    names = integration_names(request.team)
+    return {
+        "incident": found,
+        "timeline": lines(rows, names),
+        "more": older(request, cursor),
+        "notes": notes(facts),
+        "legs": legs(found, facts),
+        "source": names.get(found.integration_id) if found.integration_id else None,
+    }
+
+
+def notes(facts: QuerySet[TimelineEvent]) -> list[TimelineEvent]:
+    """The newest investigation notes; all of them also stand in the timeline."""
+    return list(facts.filter(event="incident.commented").order_by("-occurred_at", "-rank", "-identity")[:NOTES])
+
+
+def legs(found: Incident, facts: QuerySet[TimelineEvent]) -> list[dict[str, Any]]:
+    """The incident's course: {"name", "at", "by"} for each leg, those ahead without a time."""
+    moments = {name: getattr(found, f"{name}_at") for name in LEGS}
+    turning = facts.filter(
+        occurred_at__in=[at for at in moments.values() if at],
+        event__in=[f"incident.{name}" for name in LEGS],
+        effect=Effect.APPLIED,
+    )
+    by = {fact.event: fact.user_name or fact.user_email or "" for fact in turning.defer("payload")}
+    shown = [name for name in LEGS if moments[name] or name in ("acknowledged", "resolved")]
+    return [{"name": name, "at": moments[name], "by": by.get(f"incident.{name}", "")} for name in shown]
+
+
+def integration_names(team: Team) -> dict[int, str]:
+    """The team's integrations: id → name."""
+    return dict(team.integrations.values_list("pk", "name"))

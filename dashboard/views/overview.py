@@ -1,0 +1,111 @@
+"""
+The overview: what is broken now, since when, who has it, what was done; and whether we are still being told.
+
+Everything on it is bounded: the worst of what there is, and where to find the rest.
+"""
+
+from typing import Any
+
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpResponse
+from django.views.decorators.http import require_safe
+
+from config.clock import now
+from config.health import loops
+from config.times import rfc3339
+from dashboard.access import TeamRequest, team_page
+from dashboard.frame import counted, counts, show
+from dashboard.logbook import Line, line
+from incidents.models import Status as IncidentStatus
+from integrations.models import InboundDelivery, Integration
+from monitors.models import Resource, Status
+from teams.models import Team
+from timeline.models import SubjectKind, TimelineEvent
+
+INCIDENTS_SHOWN = 30
+RESOURCES_SHOWN = 12
+INTEGRATIONS_SHOWN = 20
+WORRYING = (Status.DOWN, Status.VERIFYING_RECOVERY, Status.MAINTENANCE)
+
+
+@require_safe
+@team_page
+def overview(request: TeamRequest) -> HttpResponse:
+    """`/`: what is broken now. Asked by htmx: the same without the frame, with the frame's counts beside it."""
+    team = request.team
+    incidents = live_incidents(team)
+    context = counts(request) | {
+        "incidents": incidents[:INCIDENTS_SHOWN],
+        "there_are_more": len(incidents) > INCIDENTS_SHOWN,
+        "resources": worrying_resources(team),
+        "paused": {"monitors": paused(team.monitors.all()), "heartbeats": paused(team.heartbeats.all())},
+        "integrations": heard_from(team),
+        "stopped": [loop for loop in loops(now()) if loop.stopped],
+        "is_live_refresh": bool(request.htmx),
+    }
+    if not context["integrations"]:
+        context |= {"origin": request.build_absolute_uri("/").rstrip("/"), "dt": rfc3339(now())}
+    return show(request, "overview/page.html", context, fragment="overview/_now.html")
+
+
+def live_incidents(team: Team) -> list[dict[str, Any]]:
+    """The worst live incidents, one more than are shown: {"incident", "acknowledged_by", "last"}."""
+    ordered = team.incidents.live().order_by("severity_place", "status_place", "-started_at", "-id")
+    worst = list(ordered.annotate(last=last_fact(), acknowledgement=acknowledgement())[: INCIDENTS_SHOWN + 1])
+    told = lines_by_id([pk for one in worst for pk in (one.last, one.acknowledgement) if pk], team)
+    return [
+        {
+            "incident": incident,
+            "acknowledged_by": told[incident.acknowledgement].actor if incident.acknowledgement in told else "",
+            "last": told.get(incident.last),
+        }
+        for incident in worst
+    ]
+
+
+def last_fact() -> Subquery:
+    """The id of an incident's last fact by order: one step into the chronology's index."""
+    facts = TimelineEvent.objects.filter(subject_kind=SubjectKind.INCIDENT, subject_id=OuterRef("pk"))
+    return Subquery(facts.order_by("-occurred_at", "-rank", "-identity").values("pk")[:1])
+
+
+def acknowledgement() -> Subquery:
+    """The id of the fact by which an incident was acknowledged: it occurred at exactly that moment."""
+    facts = TimelineEvent.objects.filter(
+        subject_kind=SubjectKind.INCIDENT,
+        subject_id=OuterRef("pk"),
+        occurred_at=OuterRef("acknowledged_at"),
+        event=f"incident.{IncidentStatus.ACKNOWLEDGED}",
+    )
+    return Subquery(facts.order_by("-rank", "-identity").values("pk")[:1])
+
+
+def lines_by_id(ids: list[int], team: Team) -> dict[int, Line]:
+    """Facts of the team as lines, by id."""
+    facts = TimelineEvent.objects.filter(team=team, pk__in=ids)
+    return {fact.pk: line(fact, {}) for fact in facts}
+
+
+def worrying_resources(team: Team) -> list[Resource]:
+    """Monitors and heartbeats that are neither up nor paused, those that changed last first."""
+    found: list[Resource] = []
+    for resources in (team.monitors.all(), team.heartbeats.all()):
+        found += resources.filter(status__in=WORRYING, destroyed_at__isnull=True).order_by("-id")[:RESOURCES_SHOWN]
+    return sorted(found, key=lambda one: (one.status != Status.DOWN, -(one.status_since or one.created_at).timestamp()))
+
+
+def paused(resources: QuerySet[Any]) -> str:
+    """How many are paused: "", "7" or "99+"."""
+    return counted(resources.filter(status=Status.PAUSED, destroyed_at__isnull=True))
+
+
+def heard_from(team: Team) -> list[Integration]:
+    """The team's open integrations, each with `.last_delivery` (or None): when we last heard from it, and what."""
+    newest = InboundDelivery.objects.filter(integration=OuterRef("pk")).order_by("-id").values("pk")[:1]
+    found = team.integrations.filter(deactivated_at__isnull=True).annotate(newest=Subquery(newest))
+    integrations = list(found.order_by("name", "id")[:INTEGRATIONS_SHOWN])
+    wanted = [integration.newest for integration in integrations if integration.newest]
+    deliveries = InboundDelivery.objects.defer("body", "headers").in_bulk(wanted)
+    for integration in integrations:
+        integration.last_delivery = deliveries.get(integration.newest)  # type: ignore[attr-defined]
+    return integrations

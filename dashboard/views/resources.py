@@ -1,0 +1,84 @@
+"""
+Monitors and heartbeats: two lists and two pages that differ in names only.
+
+Not here: changing them (monitors.lifecycle).
+"""
+
+from typing import Any
+
+from django.db.models import F, QuerySet
+from django.http import HttpResponse
+from django.views.decorators.http import require_safe
+
+from config.paging import Order, page
+from dashboard.access import TeamRequest, reached, team_page
+from dashboard.forms import ResourceFilters
+from dashboard.frame import show
+from dashboard.logbook import LINES, NEWEST_FIRST, lines
+from dashboard.views.incidents import integration_names, listed
+from dashboard.views.lists import older
+from incidents.models import Incident
+from monitors.models import Resource
+from timeline.models import TimelineEvent
+
+ROWS = 30
+INCIDENTS_SHOWN = 10
+NEWEST: Order = [("id", "desc")]
+WORDS = {"monitors": ("Monitors", "monitor"), "heartbeats": ("Heartbeats", "heartbeat")}
+
+
+@require_safe
+@team_page
+def resources(request: TeamRequest, relation: str) -> HttpResponse:
+    """`/monitors`, `/heartbeats`: those of the team that the filter leaves, newest first."""
+    filters = ResourceFilters(request.GET)
+    found = narrowed(getattr(request.team, relation).all(), filters.chosen())
+    rows, cursor = page(found, NEWEST, ROWS, request.GET.get("cursor"))
+    heading, kind = WORDS[relation]
+    context = {
+        "filters": filters,
+        "resources": rows,
+        "more": older(request, cursor),
+        "heading": heading,
+        "kind": kind,
+        "names": integration_names(request.team),
+    }
+    status = 200 if filters.is_valid() else 400
+    return show(request, "monitors/page.html", context, fragment="monitors/_rows.html", status=status)
+
+
+def narrowed(found: QuerySet[Any], chosen: dict[str, Any]) -> QuerySet[Any]:
+    """The resources in the chosen state; deleted ones only where they are asked for, or where nothing is."""
+    if chosen.get("status") == "destroyed":
+        return found.filter(destroyed_at__isnull=False)
+    if "status" in chosen:
+        return found.filter(status=chosen["status"], destroyed_at__isnull=True)
+    return found
+
+
+@require_safe
+@team_page
+def resource(request: TeamRequest, relation: str, pk: int) -> HttpResponse:
+    """`/monitors/{id}`, `/heartbeats/{id}`: one of them, its incidents, and all that happened to it."""
+    found: Resource = reached(request, relation, pk=pk)
+    facts = TimelineEvent.objects.filter(resource_kind=found.kind, resource_id=found.pk)
+    rows, cursor = page(facts, NEWEST_FIRST, LINES, request.GET.get("cursor"))
+    names = integration_names(request.team)
+    heading, kind = WORDS[relation]
+    context = {
+        "resource": found,
+        "kind": kind,
+        "heading": heading,
+        "relation": relation,
+        "incidents": recent_incidents(found),
+        "timeline": lines(rows, names),
+        "more": older(request, cursor),
+        "source": names.get(found.integration_id) if found.integration_id else None,
+    }
+    return show(request, "monitors/resource.html", context, fragment="incidents/_timeline.html")
+
+
+def recent_incidents(found: Resource) -> list[Incident]:
+    """The newest incidents about a resource."""
+    about = Incident.objects.filter(resource_type=found.kind, resource_id=found.pk)
+    return list(listed(about).order_by("-started_at", "-id")[:INCIDENTS_SHOWN])

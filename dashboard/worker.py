@@ -1,0 +1,114 @@
+"""
+The worker: a list of small steps, each doing one thing and saying whether there was work, run over and over.
+
+It stands in the uppermost storey because it puts the others together in plain sight. A new loop is a new line in STEPS (and in
+settings.WORKER_LOOPS, so that /workz misses it when it stops).
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import Error, InterfaceError, OperationalError, connection
+
+from config import clock
+from config.health import report_loop
+from integrations import applying
+from integrations.models import InboundDelivery, Verdict
+
+log = structlog.get_logger(__name__)
+
+# How long a worker without work waits before it looks again. Events show after this and their own applying.
+IDLE_SECONDS = 0.05
+# How long it waits after trouble with the database.
+TROUBLE_SECONDS = 0.5
+# How often each loop tells /workz that it runs.
+REPORT_EVERY = timedelta(seconds=5)
+
+
+def nothing_waits() -> float:
+    """The lag of a step without a queue."""
+    return 0.0
+
+
+def oldest_unapplied() -> float:
+    """How long the oldest received delivery has been waiting, in seconds."""
+    waiting = InboundDelivery.objects.filter(status=Verdict.RECEIVED).order_by("id")
+    oldest = waiting.values_list("received_at", flat=True).first()
+    return max(0.0, (clock.now() - oldest).total_seconds()) if oldest else 0.0
+
+
+@dataclass
+class Step:
+    """
+    One loop of the worker. `run(at)` does the next piece of work and answers how much there was; `every` is the pause between
+    runs that found nothing; `lag` tells in seconds how far behind it is.
+    """
+
+    name: str
+    run: Callable[[datetime], int]
+    every: timedelta = timedelta(0)
+    lag: Callable[[], float] = nothing_waits
+    due_at: datetime | None = field(default=None, init=False)
+    report_at: datetime | None = field(default=None, init=False)
+
+    def turn(self, at: datetime) -> int:
+        """Run if it is due, and tell /workz now and then that it does."""
+        work = self.run(at) if self.due_at is None or at >= self.due_at else 0
+        if not work and (self.due_at is None or at >= self.due_at):
+            self.due_at = at + self.every
+        if self.report_at is None or at >= self.report_at:
+            report_loop(self.name, at, self.lag())
+            self.report_at = at + REPORT_EVERY
+        return work
+
+
+def steps() -> list[Step]:
+    """The worker's loops."""
+    return [
+        Step("apply", applying.apply_due, lag=oldest_unapplied),
+        # Only a new version makes an event known; looking now and then catches what an old one left while it was replaced.
+        Step("recognize", applying.recognize, every=timedelta(minutes=10)),
+    ]
+
+
+class Worker:
+    """Runs the steps until it is told to stop; a step's failure is logged and does not stop the others."""
+
+    def __init__(self) -> None:
+        self.steps = steps()
+        self.stopping = False
+
+    def stop(self, *_: object) -> None:
+        """Ask it to end after the piece of work at hand."""
+        self.stopping = True
+
+    def run(self) -> None:
+        """Work until stopped."""
+        log.info("worker started", steps=[step.name for step in self.steps])
+        while not self.stopping:
+            if not sum(map(self.turn, self.steps)):
+                time.sleep(IDLE_SECONDS)
+        log.info("worker stopped")
+
+    def turn(self, step: Step) -> int:
+        """One turn of a step; trouble is logged, and waited out."""
+        try:
+            return step.turn(clock.now())
+        except (OperationalError, InterfaceError) as error:
+            log.warning("database trouble", step=step.name, error=str(error))
+            self.wait_out()
+        except Exception:
+            log.exception("step failed", step=step.name)
+            self.wait_out()
+        return 0
+
+    def wait_out(self) -> None:
+        """Give the database back its connection, and pause."""
+        try:
+            connection.close()
+        except Error:
+            log.warning("connection could not be closed")
+        time.sleep(TROUBLE_SECONDS)

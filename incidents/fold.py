@@ -1,0 +1,295 @@
+"""
+The fold of an incident's facts into its state: pure, one step per fact.
+
+Source: contract §3, "Incident fold", and §4 for what the updates endpoint shows of each fact. A fact that can do nothing where it
+stands in time stays in the timeline with the reason; it is not an error, for it may stand elsewhere once others arrive.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from timeline.chronology import Fact, Link, Outcome
+from timeline.events import RESOURCES, named_resource, said
+
+OPEN, ACKNOWLEDGED, RESOLVED, CLOSED = "open", "acknowledged", "resolved", "closed"
+LIVE = (OPEN, ACKNOWLEDGED)
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class IncidentState:
+    """
+    An incident after some of its facts. Field names are the model's columns.
+
+    `started_at` is None before the first fact. `resource_id` is the local id of a monitor or heartbeat, the source's id of
+    anything else. `provisional`: its start was not told yet.
+    """
+
+    title: str = ""
+    status: str = OPEN
+    severity: str = "major"
+    type: str = "other"
+    error_message: str | None = None
+    affected_regions: tuple[str, ...] = ()
+    escalation_policy_id: int | None = None
+    incident_group_id: int | None = None
+    assignee_id: int | None = None
+    assignee_email: str | None = None
+    assignee_name: str | None = None
+    resource_type: str | None = None
+    resource_id: int | None = None
+    resource_name: str | None = None
+    started_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    resolved_at: datetime | None = None
+    closed_at: datetime | None = None
+    destroyed_at: datetime | None = None
+    provisional: bool = True
+
+    @property
+    def is_live(self) -> bool:
+        """Begun, neither resolved nor closed nor deleted."""
+        return self.started_at is not None and self.status in LIVE and self.destroyed_at is None
+
+    @property
+    def resource(self) -> Link | None:
+        """(kind, local id) of the monitor or heartbeat it is about."""
+        if self.resource_type in RESOURCES and self.resource_id is not None:
+            return (self.resource_type, self.resource_id)
+        return None
+
+    @property
+    def holds(self) -> int:
+        """1 where it holds its resource down, else 0."""
+        return int(self.is_live and self.resource is not None)
+
+
+Effect = tuple[IncidentState, list[Entry], str]
+
+
+def step(state: IncidentState, fact: Fact) -> tuple[IncidentState, Outcome]:
+    """The state after one more fact, and what the fact did."""
+    met = introduced(state, fact)
+    after, entries, why = EFFECTS[fact.event](met, fact)
+    return after, Outcome(
+        why=why,
+        entries=entries,
+        resource=after.resource,
+        hold=after.holds - state.holds,
+        presses=pressure(state, met, after, fact) if after.resource else "",
+    )
+
+
+def introduced(state: IncidentState, fact: Fact) -> IncidentState:
+    """What any fact tells by the way: that the incident exists, what it is called, and what it is about."""
+    met = replace(state, started_at=fact.occurred_at) if state.started_at is None else state
+    if not met.title:
+        met = replace(met, title=said(fact.payload, "incident_name") or "")
+    return about(met, fact)
+
+
+def about(state: IncidentState, fact: Fact) -> IncidentState:
+    """The incident's resource is the first that its facts name; its name is the latest by order."""
+    named = fact.named or named_resource(fact.payload)
+    if named is None:
+        return state
+    if state.resource_type is None:
+        state = replace(state, resource_type=named[0], resource_id=named[1])
+    if named != (state.resource_type, state.resource_id):
+        return state
+    return replace(state, resource_name=said(fact.payload, "resource_name") or state.resource_name)
+
+
+def pressure(before: IncidentState, met: IncidentState, after: IncidentState, fact: Fact) -> str:
+    """Whether the fact holds the resource down ("hold"), ends what held it ("release"), or leaves it be."""
+    if after.is_live:
+        tells = fact.event in ("incident.started", "incident.reopened")
+        return "hold" if tells or after.holds > before.holds else ""
+    return "release" if met.is_live else ""
+
+
+# --- what each fact does -------------------------------------------------------------------------------------------------
+
+
+def started(state: IncidentState, fact: Fact) -> Effect:
+    """The first `started` creates; any other fills in what it knows. It never reopens."""
+    told = filled_in(state, fact)
+    if state.provisional:
+        cause = told.error_message
+        message = f"Incident created: {cause}" if cause else "Incident created"
+        return replace(told, provisional=False), [entry("created", message)], ""
+    changed = differences(state, told) or [entry("updated", "Incident reported again")]
+    return told, changed, ""
+
+
+def filled_in(state: IncidentState, fact: Fact) -> IncidentState:
+    """The state with the name, cause, regions and policy that a `started` tells."""
+    regions, policy = fact.payload.get("regions"), fact.payload.get("escalation_policy_id")
+    told = graded(state, fact) if fact.native else state
+    return replace(
+        told,
+        title=said(fact.payload, "incident_name") or state.title,
+        error_message=said(fact.payload, "incident_cause") or state.error_message,
+        affected_regions=state.affected_regions if regions is None else tuple(regions),
+        escalation_policy_id=state.escalation_policy_id if policy is None else policy,
+    )
+
+
+def graded(state: IncidentState, fact: Fact) -> IncidentState:
+    """The severity and type that we gave an incident of our own; a vendor's words for them are not ours."""
+    severity, kind = said(fact.payload, "severity"), said(fact.payload, "incident_type")
+    return replace(state, severity=severity or state.severity, type=kind or state.type)
+
+
+def moved(action: str, to: str, *, of: tuple[str, ...]) -> Callable[[IncidentState, Fact], Effect]:
+    """The effect of a fact that moves the status, where the status is one of those it can move."""
+
+    def effect(state: IncidentState, fact: Fact) -> Effect:
+        if state.status not in of:
+            return state, [], cannot(state, to)
+        after = replace(state, status=to, **stamped(state, fact, to))
+        return after, [entry(action, f"Incident {action}{by_integration(fact)}", "status", state.status, to)], ""
+
+    return effect
+
+
+def stamped(state: IncidentState, fact: Fact, to: str) -> dict[str, Any]:
+    """The moments that a new status sets; reopened, an incident has none of them any more."""
+    at = fact.occurred_at
+    if to == OPEN:
+        return {"acknowledged_at": None, "resolved_at": None, "closed_at": None}
+    if to == CLOSED:
+        return {"closed_at": at, "resolved_at": state.resolved_at or at}
+    return {f"{to}_at": at}
+
+
+def cannot(state: IncidentState, to: str) -> str:
+    """Why a status fact had no effect."""
+    return f"It was {state.status} already." if state.status == to else f"It was {state.status} then."
+
+
+def destroyed(state: IncidentState, fact: Fact) -> Effect:
+    """A tombstone, final: later facts still join the history and move the status."""
+    if state.destroyed_at is not None:
+        return state, [], "It was deleted already."
+    gone = entry("updated", "Incident deleted at source", "deleted", None, "deleted at source")
+    return replace(state, destroyed_at=fact.occurred_at), [gone], ""
+
+
+def escalated(state: IncidentState, fact: Fact) -> Effect:
+    """Somebody was called; nothing else changes."""
+    called = ", ".join(filter(None, map(target_name, fact.payload.get("escalation_targets") or [])))
+    message = f"Escalated to {called}" if called else "Incident escalated"
+    return state, [entry("updated", message, "escalation_targets", None, called or None)], ""
+
+
+def target_name(target: dict[str, Any]) -> str | None:
+    """What an escalation target is called."""
+    identity = target.get("id")
+    return said(target, "name") or (f"{said(target, 'type') or 'target'} {identity}" if identity is not None else None)
+
+
+def grouped(state: IncidentState, fact: Fact) -> Effect:
+    """Put into a group, or (no id) taken out of one."""
+    group = fact.payload.get("incident_group_id")
+    message = "Taken out of its incident group" if group is None else f"Grouped into incident group {group}"
+    changed = entry("updated", message, "incident_group_id", as_text(state.incident_group_id), as_text(group))
+    return replace(state, incident_group_id=group), [changed], ""
+
+
+def severity_changed(state: IncidentState, fact: Fact) -> Effect:
+    """Worse or better than it was."""
+    severity = said(fact.payload, "severity") or state.severity
+    message = f"Severity changed from {state.severity} to {severity}"
+    changed = entry("severity_changed", message, "severity", state.severity, severity)
+    return replace(state, severity=severity), [changed], ""
+
+
+def assigned(state: IncidentState, fact: Fact) -> Effect:
+    """Somebody has it now, or (no e-mail) nobody."""
+    email, name = said(fact.payload, "assignee_email"), said(fact.payload, "assignee_name")
+    identity = fact.payload.get("assignee_id") if fact.native else None
+    actor = fact.user_name or fact.user_email
+    by = f" by {actor}" if actor else ""
+    message = f"Assigned to {name or email}{by}" if email else f"Unassigned{by}"
+    changed = entry("assigned", message, "assignee", state.assignee_email, email)
+    changed["user"] = {"id": identity, "email": email, "name": name}
+    return replace(state, assignee_id=identity, assignee_email=email, assignee_name=name), [changed], ""
+
+
+def updated(state: IncidentState, fact: Fact) -> Effect:
+    """Title, cause or regions were edited: an entry for each field that differs."""
+    regions = fact.payload.get("affected_regions")
+    after = replace(
+        state,
+        title=said(fact.payload, "title") or state.title,
+        error_message=said(fact.payload, "error_message") or state.error_message,
+        affected_regions=state.affected_regions if regions is None else tuple(regions),
+    )
+    changed = differences(state, after)
+    return after, changed, "" if changed else "Nothing differed."
+
+
+def commented(state: IncidentState, fact: Fact) -> Effect:
+    """An investigation note; shown apart from the updates."""
+    return state, [entry("comment_added", said(fact.payload, "comment") or fact.payload["message"])], ""
+
+
+EFFECTS: dict[str, Callable[[IncidentState, Fact], Effect]] = {
+    "incident.started": started,
+    "incident.acknowledged": moved("acknowledged", ACKNOWLEDGED, of=(OPEN,)),
+    "incident.resolved": moved("resolved", RESOLVED, of=LIVE),
+    "incident.reopened": moved("reopened", OPEN, of=(ACKNOWLEDGED, RESOLVED, CLOSED)),
+    "incident.closed": moved("closed", CLOSED, of=(RESOLVED, ACKNOWLEDGED)),
+    "incident.destroyed": destroyed,
+    "incident.escalated": escalated,
+    "incident.grouped": grouped,
+    "incident.severity_changed": severity_changed,
+    "incident.assigned": assigned,
+    "incident.updated": updated,
+    "incident.commented": commented,
+}
+
+
+# --- the words of an entry -----------------------------------------------------------------------------------------------
+
+FIELDS = {
+    "title": "Title",
+    "error_message": "Cause",
+    "affected_regions": "Regions",
+    "escalation_policy_id": "Escalation policy",
+    "severity": "Severity",
+    "type": "Type",
+}
+
+
+def entry(action: str, message: str, field: str | None = None, old: str | None = None, new: str | None = None) -> Entry:
+    """One line of the updates endpoint."""
+    return {"action": action, "field": field, "old": old, "new": new, "message": message}
+
+
+def differences(before: IncidentState, after: IncidentState) -> list[Entry]:
+    """An `updated` entry for each detail that differs."""
+    found = []
+    for field, word in FIELDS.items():
+        old, new = as_text(getattr(before, field)), as_text(getattr(after, field))
+        if old != new:
+            message = f"{word} changed from {old} to {new}" if old else f"{word} set to {new}"
+            found.append(entry("updated", message, field, old, new))
+    return found
+
+
+def as_text(value: object) -> str | None:
+    """A detail's value in words; None for none."""
+    if isinstance(value, tuple):
+        return ", ".join(value) or None
+    return None if value is None else str(value)
+
+
+def by_integration(fact: Fact) -> str:
+    """ " by …" where a program and no person acted."""
+    program = said(fact.payload, "integration_name")
+    return f" by {program}" if program and not fact.user_email and not fact.user_name else ""

@@ -1,0 +1,185 @@
+"""
+What went wrong: incidents.
+
+The columns under "fold" are the left fold of the incident's facts (incidents.fold), written by incidents.keeper only.
+"""
+
+import uuid
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.db import models
+from django.db.models import Case, Q, Value, When
+from django.db.models.functions import Left
+from django.utils import timezone
+
+from teams.models import Team, User
+
+
+class Status(models.TextChoices):
+    """Where an incident stands."""
+
+    OPEN = "open", "Open"
+    ACKNOWLEDGED = "acknowledged", "Acknowledged"
+    RESOLVED = "resolved", "Resolved"
+    CLOSED = "closed", "Closed"
+
+
+LIVE = (Status.OPEN, Status.ACKNOWLEDGED)
+
+
+class Severity(models.TextChoices):
+    """How bad it is, worst first."""
+
+    CRITICAL = "critical", "Critical"
+    MAJOR = "major", "Major"
+    MINOR = "minor", "Minor"
+    WARNING = "warning", "Warning"
+
+
+class Type(models.TextChoices):
+    """What kind of failure it is."""
+
+    TIMEOUT = "timeout", "Timeout"
+    STATUS_CODE = "status_code", "Status code"
+    KEYWORD_MISSING = "keyword_missing", "Keyword missing"
+    SSL_ERROR = "ssl_error", "TLS error"
+    DNS_ERROR = "dns_error", "DNS error"
+    CONNECTION_ERROR = "connection_error", "Connection error"
+    SLOW_RESPONSE = "slow_response", "Slow response"
+    OTHER = "other", "Other"
+
+
+def place(field: str, choices: type[models.TextChoices]) -> Case:
+    """The place of a column's value among its choices, so that sorting by it means something."""
+    return Case(
+        *(When(**{field: value}, then=Value(index)) for index, value in enumerate(choices.values)), default=Value(99)
+    )
+
+
+class IncidentQuerySet(models.QuerySet["Incident", "Incident"]):
+    """Questions about incidents. A team's are reached through `team.incidents`."""
+
+    def live(self) -> "IncidentQuerySet":
+        """Neither resolved nor closed nor deleted."""
+        return self.filter(is_live=True)
+
+    def search(self, text: str) -> "IncidentQuerySet":
+        """Those with words beginning like every word of the text."""
+        words = ["".join(filter(str.isalnum, word)) for word in text.split()]
+        terms = [f"{word}:*" for word in words if word]
+        if not terms:
+            return self
+        return self.extra(
+            where=["incidents_incident.search @@ to_tsquery('simple', %s)"], params=[" & ".join(terms)]
+        )
+
+
+class Incident(models.Model):
+    """Something went wrong with a resource, or was declared by hand."""
+
+    uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="incidents")
+    integration_id = models.BigIntegerField(null=True, blank=True, help_text="Whose mirror it is; empty: native.")
+    source_organization_id = models.TextField(null=True, blank=True)
+    source_team_id = models.TextField(null=True, blank=True)
+    source_id = models.BigIntegerField(null=True, blank=True, help_text="Its id at the source.")
+    source_key = models.BinaryField(max_length=32, null=True, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    concerns_native = models.BooleanField(default=False, editable=False, help_text="Is about a resource of our own.")
+
+    # Fold.
+    title = models.TextField(blank=True)
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.OPEN)
+    severity = models.CharField(max_length=20, choices=Severity.choices, default=Severity.MAJOR)
+    type = models.CharField(max_length=20, choices=Type.choices, default=Type.OTHER)
+    error_message = models.TextField(null=True, blank=True)
+    affected_regions = ArrayField(models.TextField(), default=list, blank=True)
+    escalation_policy_id = models.BigIntegerField(null=True, blank=True)
+    incident_group_id = models.BigIntegerField(null=True, blank=True)
+    assignee = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    assignee_email = models.TextField(null=True, blank=True)
+    assignee_name = models.TextField(null=True, blank=True)
+    resource_type = models.TextField(null=True, blank=True)
+    resource_id = models.BigIntegerField(
+        null=True, blank=True, help_text="Our id of a monitor or heartbeat; the source's of anything else."
+    )
+    resource_name = models.TextField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    destroyed_at = models.DateTimeField(null=True, blank=True)
+    provisional = models.BooleanField(default=True, help_text="Known from later events; its start was never told.")
+    is_live = models.BooleanField(default=False, help_text="Neither resolved nor closed nor deleted.")
+
+    # Where the fold stands. `updated_at` is when the last fact occurred.
+    facts = models.BigIntegerField(default=0, editable=False)
+    updated_at = models.DateTimeField(null=True, editable=False)
+    last_rank = models.SmallIntegerField(null=True, editable=False)
+    last_identity = models.BinaryField(max_length=32, null=True, editable=False)
+
+    severity_place = models.GeneratedField(
+        expression=place("severity", Severity), output_field=models.SmallIntegerField(), db_persist=True
+    )
+    status_place = models.GeneratedField(
+        expression=place("status", Status), output_field=models.SmallIntegerField(), db_persist=True
+    )
+    # Vendor text has no bound; what can be searched has.
+    search = models.GeneratedField(
+        expression=SearchVector(
+            Left("title", 1000), Left("error_message", 1000), Left("resource_name", 200), config="simple"
+        ),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+
+    objects = IncidentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(status__in=Status.values), name="incident_status_known"),
+            models.CheckConstraint(condition=Q(severity__in=Severity.values), name="incident_severity_known"),
+            models.CheckConstraint(condition=Q(type__in=Type.values), name="incident_type_known"),
+            models.CheckConstraint(
+                condition=Q(is_live=False) | Q(status__in=LIVE, destroyed_at__isnull=True),
+                name="incident_live_means_it",
+            ),
+            models.CheckConstraint(
+                condition=Q(integration_id__isnull=True, source_key__isnull=True, source_id__isnull=True)
+                | Q(integration_id__isnull=False, source_key__isnull=False, source_id__gte=0),
+                name="incident_native_or_mirrored",
+            ),
+            models.UniqueConstraint(
+                fields=["resource_type", "resource_id"],
+                condition=Q(integration_id__isnull=True, concerns_native=True, is_live=True),
+                name="one_live_native_incident_per_native_resource",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["team", "-started_at", "-id"], name="incident_newest"),
+            models.Index(fields=["team", "-updated_at", "-id"], name="incident_updated"),
+            models.Index(fields=["team", "status", "-started_at", "-id"], name="incident_by_status"),
+            models.Index(fields=["team", "severity", "-started_at", "-id"], name="incident_by_severity"),
+            models.Index(fields=["team", "-started_at", "-id"], condition=Q(is_live=True), name="incident_live_newest"),
+            models.Index(
+                fields=["resource_type", "resource_id", "-started_at", "-id"],
+                condition=Q(resource_type__in=["monitor", "heartbeat"]),
+                name="incident_of_resource",
+            ),
+            GinIndex(fields=["search"], name="incident_words"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or f"Incident {self.pk}"
+
+    @property
+    def number(self) -> int:
+        """The integer people and the incident log call it by."""
+        return int(self.pk)
+
+    @property
+    def is_native(self) -> bool:
+        """Whether it was opened here rather than at a source."""
+        return self.integration_id is None

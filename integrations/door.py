@@ -1,0 +1,136 @@
+"""
+The inbound door: where vendors' webhooks come in. Contract §3.
+
+Two ways lead to the same integration: a secret token in the URL, for senders that can only be given a URL, and an API key
+bound to the integration, for the others. Nothing in the payload decides whose it is.
+"""
+
+from typing import Any, cast
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView as AnyView
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from config import clock, strictjson
+from config.api import APIView, RawParser, ok
+from config.errors import ApiError, Forbidden, Unauthorized, ValidationFailed
+from config.vault import keyed_digests, open_sealed
+from integrations import inbox
+from integrations.models import IngestKey, Integration
+from integrations.serializers import RECEIVE
+from teams.authentication import KeyAuthentication
+from teams.models import APIKey, Scope
+
+# What is kept of the headers: what helps to understand a sender, and never a secret.
+KEPT_HEADERS = ("content-type", "user-agent", "webhook-id", "webhook-timestamp")
+SIGNATURE_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+
+STATUS_OF = {"accepted": 202, "unrecognized": 202, "duplicate": 200, "conflict": 200}
+
+
+def by_token(token: str) -> Integration | None:
+    """The integration with that secret token, if its door is open."""
+    found = Integration.objects.select_related("team").filter(token_digest__in=keyed_digests(token)).first()
+    return found if found and found.deactivated_at is None and found.team.is_active else None
+
+
+def by_key(key: object) -> Integration | None:
+    """The integration that a key is bound to, if its door is open."""
+    if not isinstance(key, APIKey):
+        return None
+    bound = IngestKey.objects.select_related("integration").filter(api_key=key).first()
+    return bound.integration if bound and bound.integration.deactivated_at is None else None
+
+
+class DoorKeyAuthentication(KeyAuthentication):
+    """A wrong key at the door is counted, and never throttled: a vendor's senders share few addresses."""
+
+    def refuse(self, request: Request) -> None:
+        inbox.count(None, "unauthorized", clock.now())
+
+
+class MayIngest(BasePermission):
+    """Only keys with the scope `ingest`; a token in the URL is looked at by the view."""
+
+    def has_permission(self, request: Request, view: AnyView) -> bool:
+        if "token" in view.kwargs:
+            return True
+        if not isinstance(request.auth, APIKey):
+            raise Unauthorized()
+        if Scope.INGEST not in request.auth.scopes:
+            raise Forbidden(f"This key does not have the scope {Scope.INGEST}.")
+        return True
+
+
+class Door(APIView):
+    """Takes in one event, or an array of them."""
+
+    authentication_classes = [DoorKeyAuthentication]
+    permission_classes = [MayIngest]
+    parser_classes = [RawParser]
+
+    integration: Integration
+
+    def get_authenticators(self) -> list[Any]:
+        """With a token in the URL no key is looked for."""
+        return [] if "token" in self.kwargs else super().get_authenticators()
+
+    def load(self, request: Request, token: str | None = None, **kwargs: Any) -> None:
+        """Find the integration, or refuse with 401: contract §2 has 401 before everything else."""
+        found = by_token(token) if token is not None else by_key(request.auth)
+        if found is None:
+            inbox.count(None, "unauthorized", clock.now())
+            raise Unauthorized("A valid token or API key is required.")
+        self.integration = found
+
+    @extend_schema(**RECEIVE)
+    def post(self, request: Request, **kwargs: Any) -> HttpResponse:
+        body = cast(bytes, request.data)
+        at = clock.now()
+        headers = kept_headers(request)
+        self.verify(request, body)
+        try:
+            answer = inbox.receive(self.integration, body, headers, at)
+        except strictjson.Refused as refusal:
+            raise ApiError(refusal.message, code=refusal.code) from None
+        except inbox.WrongLength as wrong:
+            raise ValidationFailed({"body": [str(wrong)]}, status=422) from None
+        if isinstance(answer, list):
+            return ok([shown(each) for each in answer], status=202)
+        return single(answer)
+
+    def verify(self, request: Request, body: bytes) -> None:
+        """Where the integration has a signing secret, the Standard Webhooks signature must be good."""
+        sealed = self.integration.signing_secret_ciphertext
+        if sealed is None:
+            return
+        headers = {name: request.headers.get(name, "") for name in SIGNATURE_HEADERS}
+        try:
+            Webhook(open_sealed(bytes(sealed))).verify(body, headers, json_parse=False)
+        except (WebhookVerificationError, ValueError):  # the package lets broken base64 and UTF-8 through as ValueError
+            inbox.count(self.integration, "signature", clock.now())
+            raise Unauthorized("The signature is missing, wrong or too old.") from None
+
+
+def kept_headers(request: Request) -> dict[str, str]:
+    """The headers that are kept with a delivery, in lower case."""
+    return {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers}
+
+
+def single(answer: inbox.Answer) -> HttpResponse:
+    """The answer to a request with one event."""
+    if answer.error is None:
+        return ok({"id": answer.id, "status": answer.status}, status=STATUS_OF[answer.status])
+    details = answer.error.get("details", {}) | ({"id": answer.id} if answer.id else {})
+    code = answer.error["code"]
+    raise ApiError(
+        answer.error["message"], code=code, details=details or None, status=422 if code == "VALIDATION_ERROR" else None
+    )
+
+
+def shown(answer: inbox.Answer) -> dict[str, Any]:
+    """The answer to one event of an array."""
+    return {"id": answer.id, "status": answer.status} | ({"error": answer.error} if answer.error else {})

@@ -1,0 +1,89 @@
+"""
+The incident log, translated: from a vendor's event to a fact about records of ours.
+
+Pure but for the ids of our records, which the inbox looks up by the keys this room tells (`Heard.subject`, `Heard.named`).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from integrations.models import Integration
+from timeline.chronology import Fact, Link
+from timeline.events import INCIDENT, RESOURCES, Judged, Payload, named_resource, said
+from timeline.identity import source_key
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """A vendor's record: contract §3, "Vendor records are (integration, organization_id, team_id, kind, id)"."""
+
+    integration_id: int
+    organization_id: str
+    team_id: str
+    kind: str
+    id: int
+
+    @property
+    def key(self) -> bytes:
+        """The 32 bytes by which our record of it is found."""
+        return source_key(self.integration_id, self.organization_id, self.team_id, self.kind, self.id)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A sound event of a known type: what it is about, the monitor or heartbeat it names by the way, and itself."""
+
+    judged: Judged
+    identity: bytes
+    subject: SourceRecord
+    named: SourceRecord | None
+
+    @property
+    def records(self) -> list[SourceRecord]:
+        """All of the vendor's records that it names."""
+        return [self.subject, self.named] if self.named else [self.subject]
+
+    def fact(self, ids: dict[bytes, int], recorded_at: datetime) -> Fact:
+        """The fact it is, given the ids of our records by key."""
+        assert self.judged.type and self.judged.occurred_at
+        payload = self.judged.payload
+        return Fact(
+            event=self.judged.type.name,
+            occurred_at=self.judged.occurred_at,
+            recorded_at=recorded_at,
+            rank=self.judged.type.rank,
+            identity=self.identity,
+            payload=payload,
+            subject=link(self.subject, ids),
+            named=link(self.named, ids) if self.named else None,
+            user_email=said(payload, "user_email"),
+            user_name=said(payload, "user_name"),
+        )
+
+
+def link(record: SourceRecord, ids: dict[bytes, int]) -> Link:
+    """(kind, our id) of a vendor's record."""
+    return (record.kind, ids[record.key])
+
+
+def hear(judged: Judged, identity: bytes, integration: Integration) -> Heard:
+    """Read a sound event of a known type."""
+    assert judged.type and not judged.fields
+    payload, kind = judged.payload, judged.type
+    subject = record_of(integration, payload, kind.subject, payload[kind.subject_field])
+    return Heard(judged, identity, subject, named_record(integration, payload) if kind.subject == INCIDENT else None)
+
+
+def named_record(integration: Integration, payload: Payload) -> SourceRecord | None:
+    """The monitor or heartbeat that an incident's event names; other types of resource have no record here."""
+    named = named_resource(payload)
+    if named is None or named[0] not in RESOURCES:
+        return None
+    return record_of(integration, payload, *named)
+
+
+def record_of(integration: Integration, payload: Payload, kind: str, identity: int) -> SourceRecord:
+    """A record of the vendor's team that the event originated from."""
+    organization, team = said(payload, "organization_id"), said(payload, "team_id")
+    assert organization and team
+    return SourceRecord(integration.pk, organization, team, kind, identity)

@@ -1,0 +1,143 @@
+"""
+Hearing from others: integrations, the keys bound to them, and every delivery exactly as it was received.
+"""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from teams.models import APIKey, Team, User
+from timeline.models import TimelineEvent
+
+
+class IntegrationType(models.TextChoices):
+    """Whose incident log comes in."""
+
+    BETTER_STACK = "better_stack", "Better Stack"
+    WATCHKEEPER = "watchkeeper", "Watchkeeper"
+    OTHER = "other", "Other"
+
+
+class Integration(models.Model):
+    """A named inbound door of one team, with its own secret token."""
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="integrations")
+    name = models.CharField(max_length=200)
+    type = models.CharField(max_length=40, choices=IntegrationType.choices, default=IntegrationType.BETTER_STACK)
+    token_digest = models.BinaryField(max_length=32, unique=True, editable=False)
+    token_ciphertext = models.BinaryField(editable=False)
+    signing_secret_ciphertext = models.BinaryField(null=True, editable=False)
+    count_only = ArrayField(
+        models.CharField(max_length=200),
+        default=list,
+        blank=True,
+        help_text="Names of unknown events to count and not to keep.",
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    deactivated_at = models.DateTimeField(null=True, blank=True, help_text="Since when its door is shut.")
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "name"], name="integration_name_once_per_team"),
+            models.CheckConstraint(condition=Q(type__in=IntegrationType.values), name="integration_type_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class IngestKey(models.Model):
+    """Which integration an API key with the scope `ingest` sends to."""
+
+    api_key = models.OneToOneField(APIKey, on_delete=models.CASCADE, related_name="ingest", primary_key=True)
+    integration = models.ForeignKey(Integration, on_delete=models.PROTECT, related_name="ingest_keys")
+
+    def __str__(self) -> str:
+        return f"{self.api_key} → {self.integration}"
+
+
+class Verdict(models.TextChoices):
+    """What became of a delivery."""
+
+    RECEIVED = "received", "Received"
+    APPLIED = "applied", "Applied"
+    UNRECOGNIZED = "unrecognized", "Unrecognized"
+    QUARANTINED = "quarantined", "Quarantined"
+    DUPLICATE = "duplicate", "Duplicate"
+    CONFLICT = "conflict", "Conflict"
+
+
+class InboundDelivery(models.Model):
+    """
+    One event as it was received: exact bytes, some headers, time. What was received never changes; the verdict does.
+    """
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="deliveries")
+    integration = models.ForeignKey(Integration, on_delete=models.PROTECT, related_name="deliveries")
+    received_at = models.DateTimeField()
+    body = models.BinaryField()
+    headers = models.JSONField(default=dict)
+    webhook_id = models.TextField(null=True)
+    webhook_digest = models.BinaryField(max_length=32, null=True)
+    identity = models.BinaryField(max_length=32, help_text="SHA-256 of the canonical JSON, or of bytes that are none.")
+    is_event = models.BooleanField(default=True, help_text="Whether the bytes are sound JSON.")
+    event = models.TextField(null=True)
+
+    status = models.CharField(max_length=20, choices=Verdict.choices, default=Verdict.RECEIVED)
+    error = models.JSONField(null=True, help_text="code, message and details of why it was not applied.")
+    attempts = models.SmallIntegerField(default=0)
+    due_at = models.DateTimeField(null=True, help_text="Not to be applied before.")
+    replayed_at = models.DateTimeField(null=True)
+    replayed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    applied_at = models.DateTimeField(null=True)
+    fact = models.ForeignKey(TimelineEvent, on_delete=models.PROTECT, null=True, related_name="+")
+    incident_id = models.BigIntegerField(null=True, help_text="The incident it was about.")
+
+    class Meta:
+        verbose_name_plural = "inbound deliveries"
+        constraints = [
+            models.UniqueConstraint(fields=["integration", "identity"], name="delivery_once_per_integration"),
+            models.UniqueConstraint(
+                fields=["integration", "webhook_digest"],
+                condition=Q(webhook_digest__isnull=False) & ~Q(status="conflict"),
+                name="delivery_webhook_id_once",
+            ),
+            models.CheckConstraint(condition=Q(status__in=Verdict.values), name="delivery_status_known"),
+        ]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(status="received"), name="delivery_due"),
+            models.Index(fields=["id"], condition=Q(status="unrecognized"), name="delivery_unrecognized"),
+            models.Index(fields=["team", "-id"], name="delivery_newest"),
+            models.Index(fields=["integration", "-id"], name="delivery_by_integration"),
+            models.Index(fields=["team", "status", "-id"], condition=~Q(status="applied"), name="delivery_by_status"),
+            models.Index(fields=["integration"], condition=Q(is_event=False), name="delivery_not_an_event"),
+            models.Index(
+                fields=["incident_id", "-id"], condition=Q(incident_id__isnull=False), name="delivery_by_incident"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"delivery {self.pk}"
+
+
+class DoorCount(models.Model):
+    """What the door did not keep, by day: refusals for a wrong secret, events to be counted only, rubbish over the bound."""
+
+    day = models.DateField()
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, null=True, related_name="door_counts")
+    reason = models.TextField(
+        help_text="unauthorized, signature, not_kept, or the name of an event to be counted only."
+    )
+    count = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "integration", "reason"], name="door_count_once", nulls_distinct=False
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reason} on {self.day}: {self.count}"

@@ -1,0 +1,97 @@
+"""
+Replaying: deliveries that were put aside are judged anew, one, or all of a team's quarantine; and what that would change.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from integrations.applying import SOURCES, apply, read
+from integrations.incident_log import Heard
+from integrations.models import InboundDelivery, Verdict
+from teams.models import Team, User
+
+REPLAYABLE = (Verdict.QUARANTINED, Verdict.UNRECOGNIZED, Verdict.CONFLICT)
+
+# A dry run holds locks while it looks, so it looks at no more than this.
+DRY_RUN_AT_MOST = 200
+
+
+@dataclass(frozen=True)
+class Change:
+    """
+    What replaying a delivery changes: the verdict it gets (and the error, if it stays aside), and the record its fact is about, called
+    `subject`, whose status goes from `before` (None: there was no such record) to `after`.
+    """
+
+    delivery: InboundDelivery
+    verdict: str
+    error: dict[str, Any] | None = None
+    subject: str | None = None
+    before: str | None = None
+    after: str | None = None
+
+
+def quarantine(team: Team) -> QuerySet[InboundDelivery]:
+    """The team's deliveries in quarantine, oldest first."""
+    return team.deliveries.filter(status=Verdict.QUARANTINED).order_by("id")
+
+
+def replay(delivery: InboundDelivery, *, by: User, at: datetime) -> Change:
+    """Judge one delivery anew and apply it at once if it is sound now."""
+    with transaction.atomic():
+        [change] = replayed([delivery.pk], by, at) or [Change(delivery, delivery.status)]
+    delivery.refresh_from_db()
+    return change
+
+
+def replay_all(team: Team, *, by: User, at: datetime) -> int:
+    """Hand the whole quarantine to the worker again; how many deliveries that are."""
+    return quarantine(team).update(
+        status=Verdict.RECEIVED, replayed_at=at, replayed_by=by, attempts=0, due_at=None, error=None
+    )
+
+
+def dry_run(deliveries: Iterable[InboundDelivery], *, by: User, at: datetime) -> list[Change]:
+    """What replaying deliveries would change, found by doing it and taking it back; at most the first 200."""
+    ids = [delivery.pk for delivery in deliveries][:DRY_RUN_AT_MOST]
+    with transaction.atomic():
+        changes = replayed(ids, by, at)
+        transaction.set_rollback(True)
+    return changes
+
+
+def replayed(ids: Sequence[int], by: User, at: datetime) -> list[Change]:
+    """Replay deliveries in this transaction, and say what changed."""
+    chosen = InboundDelivery.objects.filter(id__in=ids, status__in=REPLAYABLE).order_by("id")
+    deliveries = list(chosen.select_for_update(of=("self",)))
+    for delivery in deliveries:
+        delivery.replayed_at, delivery.replayed_by, delivery.attempts = at, by, 0
+        delivery.save(update_fields=["replayed_at", "replayed_by", "attempts"])
+    return [applied(delivery, at) for delivery in deliveries]
+
+
+def applied(delivery: InboundDelivery, at: datetime) -> Change:
+    """Apply one delivery, and say what changed."""
+    heard = read(delivery).heard
+    before = record_of(heard)
+    apply([delivery], at)
+    delivery.refresh_from_db()
+    after = record_of(heard)
+    return Change(
+        delivery,
+        delivery.status,
+        delivery.error,
+        subject=str(after) if after else None,
+        before=before.status if before else None,
+        after=after.status if after else None,
+    )
+
+
+def record_of(heard: Heard | None) -> Any:
+    """Our record that an event is about, as it is now; None where there is none."""
+    return SOURCES[heard.subject.kind]._default_manager.filter(source_key=heard.subject.key).first() if heard else None

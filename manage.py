@@ -1,0 +1,15 @@
+#!/usr/bin/env python3
+"""
+Django's command line against the database that DATABASE_URL names.
+
+`./watchkeeper <command>` is the same with the environment, the secrets and the database seen to.
+"""
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    execute_from_command_line(sys.argv)

@@ -1,0 +1,116 @@
+"""
+What the tests share: a team with people, an integration, and a vendor who tells it things.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from config.vault import keyed_digest, new_token, seal
+from integrations import applying, inbox
+from integrations.models import IngestKey, Integration
+from teams.authentication import make_key
+from teams.models import Membership, Organization, Role, Scope, Team, User
+
+# The moment around which the seed's examples happen.
+NOON = datetime(2026, 5, 13, 12, 0, tzinfo=UTC)
+
+COMMON = {"organization_id": "org_123", "team_id": "team_456"}
+OF_MONITOR = {"monitor_id": 789, "monitor_url": "https://www.example.com", "monitor_name": "My Website"}
+OF_HEARTBEAT = {"heartbeat_id": 101, "heartbeat_name": "Daily Backup"}
+OF_INCIDENT = {
+    "incident_id": 201,
+    "incident_name": "My Website is Down",
+    "resource_type": "monitor",
+    "resource_id": 789,
+    "resource_name": "My Website",
+}
+FIELDS = {"monitor": OF_MONITOR, "heartbeat": OF_HEARTBEAT, "incident": OF_INCIDENT}
+
+
+def rfc(moment: datetime) -> str:
+    """A moment as vendors write it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def an_event(name: str, at: datetime = NOON, **fields: Any) -> dict[str, Any]:
+    """An event of the incident log as a vendor would send it; `fields` add or replace."""
+    subject = name.partition(".")[0]
+    event = {"dt": rfc(at), "event": name, "message": f"{name} happened", **COMMON, **FIELDS.get(subject, {})}
+    return event | fields
+
+
+def make_team(name: str = "Operations") -> Team:
+    """A team in an organization of its own."""
+    return Team.objects.create(organization=Organization.objects.create(name=f"{name} Inc."), name=name)
+
+
+def make_user(email: str, team: Team | None = None, role: Role = Role.RESPONDER, **fields: Any) -> User:
+    """A user, a member of the team if one is given."""
+    user = User.objects.create_user(email, "correct horse battery", **fields)
+    if team:
+        Membership.objects.create(team=team, user=user, role=role)
+    return user
+
+
+def make_integration(team: Team, name: str = "Better Stack", **fields: Any) -> Integration:
+    """An integration; its token stands at `integration.token`."""
+    token = new_token("whi_")
+    made = Integration.objects.create(
+        team=team, name=name, token_digest=keyed_digest(token), token_ciphertext=seal(token), **fields
+    )
+    made.token = token
+    return made
+
+
+def tell_it(integration: Integration, *events: dict[str, Any], at: datetime | None = None) -> list[Any]:
+    """Let a vendor send events, one request each, and the worker apply them; the answers of the inbox."""
+    received = at or NOON + timedelta(hours=1)
+    answers = [inbox.receive(integration, json.dumps(event).encode(), {}, received) for event in events]
+    while applying.apply_due(received):
+        pass
+    return answers
+
+
+@pytest.fixture
+def team(db: None) -> Team:
+    return make_team()
+
+
+@pytest.fixture
+def other_team(db: None) -> Team:
+    return make_team("Strangers")
+
+
+@pytest.fixture
+def user(team: Team) -> User:
+    """Alice, a responder of the team."""
+    return make_user("alice@example.com", team, name="Alice Johnson")
+
+
+@pytest.fixture
+def integration(team: Team) -> Integration:
+    return make_integration(team)
+
+
+@pytest.fixture
+def api_key(team: Team, user: User) -> str:
+    """The text of a key of Alice's that may read and write."""
+    return make_key(team, user, "tests", [Scope.READ, Scope.WRITE])[1]
+
+
+@pytest.fixture
+def ingest_key(team: Team, user: User, integration: Integration) -> str:
+    """The text of a key of Alice's that may send events to the integration."""
+    key, text = make_key(team, user, "sender", [Scope.INGEST])
+    IngestKey.objects.create(api_key=key, integration=integration)
+    return text
+
+
+@pytest.fixture
+def tell(integration: Integration) -> Callable[..., list[Any]]:
+    """`tell(event, …)`: the vendor sends events and the worker applies them."""
+    return lambda *events, at=None: tell_it(integration, *events, at=at)

@@ -1,0 +1,79 @@
+"""
+Our own acts as facts: what a verb records when somebody of ours does something.
+
+A verb builds the very payload that a vendor would have sent; this room adds what all of them have: the common fields, the
+actor, the moment. Not here: what may be done when (the lifecycles), and what it does (the folds).
+"""
+
+from datetime import datetime, timedelta
+
+from config.times import rfc3339
+from teams.models import Team, User
+from timeline.chronology import Fact, Link
+from timeline.events import EVENTS, Payload
+from timeline.identity import event_identity
+from timeline.models import TimelineEvent
+from timeline.record import Recording, moment, record
+
+APART = timedelta(milliseconds=1)
+
+
+def act(
+    team: Team,
+    event: str,
+    subject: Link,
+    *,
+    by: User | None,
+    at: datetime,
+    message: str,
+    fields: Payload,
+    named: Link | None = None,
+) -> Fact:
+    """
+    Record one act of ours on a locked subject, at `at` or just after our last one there. The caller takes it in.
+
+    `fields` are the event's own; `by` is None where the system itself acted.
+    """
+    occurred_at = after_our_last(subject, moment(at))
+    payload = {
+        "dt": rfc3339(occurred_at),
+        "event": event,
+        "message": message,
+        "organization_id": team.organization.public_id,
+        "team_id": team.public_id,
+        **fields,
+    }
+    fact = Fact(
+        event=event,
+        occurred_at=occurred_at,
+        recorded_at=occurred_at,
+        rank=EVENTS[event].rank,
+        identity=event_identity(payload),
+        payload=payload,
+        subject=subject,
+        named=named,
+        native=True,
+        user_email=by.email if by else None,
+        user_name=by.get_full_name() if by else None,
+    )
+    [recorded] = record([Recording(fact, team.pk, user_id=by.pk if by else None)])
+    return recorded
+
+
+def after_our_last(subject: Link, at: datetime) -> datetime:
+    """The moment, or a millisecond after our last act on the subject where that is later."""
+    ours = TimelineEvent.objects.filter(
+        subject_kind=subject[0], subject_id=subject[1], integration_id__isnull=True
+    ).order_by("-occurred_at")
+    last = ours.values_list("occurred_at", flat=True).first()
+    return at if last is None else max(at, last + APART)
+
+
+def who(by: User | None) -> Payload:
+    """The log's four fields that say who acted."""
+    return {
+        "user_email": by.email if by else None,
+        "user_name": by.get_full_name() if by else None,
+        "integration_name": None,
+        "integration_type": None,
+    }

@@ -1,0 +1,176 @@
+"""
+How facts in any order of arrival become one state: the algorithm that the keepers and the tests share.
+
+A chronology is the facts of one subject ordered by position. Its state is the left fold of them. A fact that sorts last
+is one step from where the fold stands; a late one refolds the tail behind it, from the nearest checkpoint. Pure: where
+facts, checkpoints and states are kept is told by the `Chronicle` (a keeper's rows, or `Ledger`'s lists).
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from timeline.events import Payload
+
+# A checkpoint costs a row, a late fact without one costs this many steps.
+CHECKPOINT_EVERY = 100
+
+Position = tuple[datetime, int, bytes]
+Link = tuple[str, int]
+
+
+@dataclass(slots=True)
+class Fact:
+    """
+    One thing that happened, as the folds read it.
+
+    `subject` and `named` are (kind, local id); `payload` is the event as it was sent; `native` says it is our own. `id` is
+    the row's, 0 before it has one. The last three are the fold's earlier reading of it, so that a keeper can tell what a refold changed.
+    """
+
+    event: str
+    occurred_at: datetime
+    rank: int
+    identity: bytes
+    payload: Payload
+    subject: Link
+    named: Link | None = None
+    native: bool = False
+    recorded_at: datetime | None = None
+    user_email: str | None = None
+    user_name: str | None = None
+    id: int = 0
+    resource: Link | None = None
+    hold: int = 0
+    presses: str = ""
+
+    @property
+    def position(self) -> Position:
+        """Its place in every chronology it stands in."""
+        return (self.occurred_at, self.rank, self.identity)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """
+    What a fact did.
+
+    `why`: why it had no effect, else empty. `entries`: what the updates endpoint shows of it, each {action, field, old,
+    new, message}. `resource`: in which resource's chronology it also stands; `hold`: by how much it changes the number of live
+    incidents there (−1, 0, 1); `presses`: "hold" or "release" where it moves that resource's state.
+    """
+
+    why: str = ""
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    resource: Link | None = None
+    hold: int = 0
+    presses: str = ""
+
+
+State = TypeVar("State")
+Step = Callable[[State, Fact], tuple[State, Outcome]]
+
+
+@dataclass
+class Standing(Generic[State]):
+    """Where a fold stands: the state after `facts` facts, of which the last is at `last` (None before the first)."""
+
+    state: State
+    last: Position | None = None
+    facts: int = 0
+
+
+class Chronicle(Protocol[State]):
+    """One subject's history, wherever it is kept."""
+
+    standing: Standing[State]
+
+    def before(self, position: Position) -> Standing[State]:
+        """The nearest checkpoint before a position, or the very beginning."""
+
+    def after(self, position: Position | None) -> Sequence[Fact]:
+        """All its facts after a position (None: all), in order, those that just arrived included."""
+
+
+@dataclass
+class Folded(Generic[State]):
+    """What folding brought: where it stands now, each fact read with what it did, and the checkpoints passed."""
+
+    standing: Standing[State]
+    read: list[tuple[Fact, Outcome]]
+    checkpoints: list[tuple[Position, State]]
+    since: Position | None
+
+
+def fold(start: Standing[State], facts: Iterable[Fact], step: Step[State]) -> Folded[State]:
+    """Fold facts, in order, onto where a fold stands."""
+    state, last, count = start.state, start.last, start.facts
+    read: list[tuple[Fact, Outcome]] = []
+    checkpoints: list[tuple[Position, State]] = []
+    for fact in facts:
+        state, outcome = step(state, fact)
+        last, count = fact.position, count + 1
+        read.append((fact, outcome))
+        if count % CHECKPOINT_EVERY == 0:
+            checkpoints.append((last, state))
+    return Folded(Standing(state, last, count), read, checkpoints, start.last)
+
+
+def take_in(chronicle: Chronicle[State], arrived: Sequence[Fact], step: Step[State]) -> Folded[State]:
+    """Fold facts that arrived, in whatever order, into a history: one step each where they sort last, else the tail."""
+    arrived = sorted(arrived, key=lambda fact: fact.position)
+    last = chronicle.standing.last
+    if last is None or arrived[0].position > last:
+        return fold(chronicle.standing, arrived, step)
+    return refold(chronicle, arrived[0].position, step)
+
+
+def refold(chronicle: Chronicle[State], position: Position, step: Step[State]) -> Folded[State]:
+    """Fold again whatever stands at a position and behind it."""
+    start = chronicle.before(position)
+    return fold(start, chronicle.after(start.last), step)
+
+
+class Ledger(Generic[State]):
+    """A chronicle in memory: for reading a history as it was known at some time, and for the tests."""
+
+    def __init__(self, initial: State, step: Step[State]) -> None:
+        self.beginning = Standing(initial)
+        self.standing = self.beginning
+        self.step = step
+        self.facts: list[Fact] = []
+        self.outcomes: dict[bytes, Outcome] = {}
+        self.checkpoints: list[tuple[Position, Standing[State]]] = []
+
+    def arrive(self, facts: Iterable[Fact]) -> None:
+        """Take facts in; one that is there already is nothing new."""
+        new = {fact.identity: fact for fact in facts if fact.identity not in self.outcomes}
+        for fact in new.values():
+            insort(self.facts, fact, key=lambda each: each.position)
+        if new:
+            self.keep(take_in(self, list(new.values()), self.step))
+
+    def keep(self, folded: Folded[State]) -> None:
+        """Remember what folding brought."""
+        self.standing = folded.standing
+        self.outcomes |= {fact.identity: outcome for fact, outcome in folded.read}
+        kept = [(at, s) for at, s in self.checkpoints if folded.since is not None and at <= folded.since]
+        count = folded.standing.facts - len(folded.read)
+        first = count - count % CHECKPOINT_EVERY
+        passed = enumerate(folded.checkpoints, start=1)
+        self.checkpoints = kept + [
+            (at, Standing(state, at, first + number * CHECKPOINT_EVERY)) for number, (at, state) in passed
+        ]
+
+    def before(self, position: Position) -> Standing[State]:
+        """The nearest checkpoint before a position, or the very beginning."""
+        place = bisect_left(self.checkpoints, position, key=lambda each: each[0])
+        return self.checkpoints[place - 1][1] if place else self.beginning
+
+    def after(self, position: Position | None) -> Sequence[Fact]:
+        """All facts after a position (None: all), in order."""
+        if position is None:
+            return self.facts
+        return self.facts[bisect_left(self.facts, position, key=lambda each: each.position) + 1 :]

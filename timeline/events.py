@@ -1,0 +1,245 @@
+"""
+The vocabulary: every event of the incident log, its fields and its place among events of the same moment.
+
+The one source of what an event may look like. What comes in, what a fact stores and what goes out are payloads of this
+shape; `validate` judges the ones that strangers send. Pure: no database, no clock.
+
+Source: the vendor's "Incident logs integration" document (19 event types); ours beyond it are marked.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from config.times import parse_rfc3339
+
+MONITOR, HEARTBEAT, INCIDENT = "monitor", "heartbeat", "incident"
+RESOURCES = (MONITOR, HEARTBEAT)
+
+LARGEST_ID = 2**63 - 1
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+AHEAD_AT_MOST = timedelta(hours=24)
+
+# Which of two events of the same millisecond comes first.
+RANKS = {
+    action: place
+    for place, action in enumerate(
+        (
+            "created", "unpaused", "started", "reopened", "down", "verifying_recovery", "acknowledged", "escalated",
+            "grouped", "assigned", "severity_changed", "updated", "commented", "resolved", "up", "closed", "paused",
+            "destroyed",
+        )
+    )
+}  # fmt: skip
+
+Payload = dict[str, Any]
+Check = Callable[[Any], str | None]
+
+
+def text(value: Any) -> str | None:
+    """What is wrong with a value that should be text."""
+    return None if isinstance(value, str) else "Must be a string."
+
+
+def identifier(value: Any) -> str | None:
+    """What is wrong with a value that should be an id: an integer from 0 to 2^63−1."""
+    if type(value) is not int:
+        return "Must be an integer."
+    return None if 0 <= value <= LARGEST_ID else "Must be from 0 to 9223372036854775807."
+
+
+def texts(value: Any) -> str | None:
+    """What is wrong with a value that should be an array of strings."""
+    if not isinstance(value, list):
+        return "Must be an array."
+    return None if all(isinstance(item, str) for item in value) else "Must be an array of strings."
+
+
+def targets(value: Any) -> str | None:
+    """What is wrong with a value that should be an array of {type, id, name}."""
+    if not isinstance(value, list):
+        return "Must be an array."
+    problems = filter(None, map(target, value))
+    return next(problems, None)
+
+
+def target(value: Any) -> str | None:
+    """What is wrong with a value that should be an escalation target."""
+    if not isinstance(value, dict):
+        return "Must be an array of objects."
+    for field, check in (("type", text), ("id", identifier), ("name", text)):
+        problem = check(value[field]) if value.get(field) is not None else None
+        if problem:
+            return f"In each object, {field}: {problem}"
+    return None
+
+
+def time(value: Any) -> str | None:
+    """What is wrong with a value that should be a moment."""
+    if not isinstance(value, str):
+        return "Must be a string."
+    try:
+        parse_rfc3339(value.strip())
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+COMMON: dict[str, Check] = {"dt": time, "event": text, "message": text, "organization_id": text, "team_id": text}
+OF_A_MONITOR: dict[str, Check] = {
+    "monitor_id": identifier,
+    "monitor_url": text,
+    "monitor_name": text,
+    "monitor_type": text,
+}
+OF_A_HEARTBEAT: dict[str, Check] = {"heartbeat_id": identifier, "heartbeat_name": text}
+OF_AN_INCIDENT: dict[str, Check] = {
+    "incident_id": identifier,
+    "incident_name": text,
+    "resource_type": text,
+    "resource_id": identifier,
+    "resource_name": text,
+}
+BY_WHOM: dict[str, Check] = {
+    "user_email": text,
+    "user_name": text,
+    "integration_name": text,
+    "integration_type": text,
+}
+ASSIGNEE: dict[str, Check] = {"assignee_id": identifier, "assignee_email": text, "assignee_name": text}
+
+
+@dataclass(frozen=True)
+class EventType:
+    """
+    One event of the log.
+
+    `fields`: its documented fields beyond the common ones, each with its check. `ours`: not one of the vendor's 19.
+    """
+
+    name: str
+    fields: dict[str, Check]
+    ours: bool = False
+
+    @property
+    def subject(self) -> str:
+        """What it is about: monitor, heartbeat or incident."""
+        return self.name.partition(".")[0]
+
+    @property
+    def action(self) -> str:
+        """What happened: the name's second half."""
+        return self.name.partition(".")[2]
+
+    @property
+    def subject_field(self) -> str:
+        """The field with the subject's id, which must be there."""
+        return f"{self.subject}_id"
+
+    @property
+    def rank(self) -> int:
+        """Its place among events of the same millisecond."""
+        return RANKS[self.action]
+
+
+def vocabulary() -> dict[str, EventType]:
+    """Every event type under its name."""
+    down = OF_A_MONITOR | {"cause": text, "regions": texts}
+    started = OF_AN_INCIDENT | {"incident_cause": text, "regions": texts, "escalation_policy_id": identifier}
+    acted = OF_AN_INCIDENT | BY_WHOM
+    types = [
+        *(
+            EventType(f"monitor.{action}", OF_A_MONITOR)
+            for action in ("created", "destroyed", "paused", "unpaused", "verifying_recovery")
+        ),
+        EventType("monitor.down", down),
+        *(
+            EventType(f"heartbeat.{action}", OF_A_HEARTBEAT)
+            for action in ("created", "destroyed", "down", "paused", "unpaused", "up")
+        ),
+        EventType("incident.started", started),
+        *(EventType(f"incident.{action}", acted) for action in ("acknowledged", "reopened", "resolved")),
+        EventType("incident.destroyed", OF_AN_INCIDENT),
+        EventType("incident.escalated", OF_AN_INCIDENT | {"escalation_targets": targets}),
+        EventType("incident.grouped", OF_AN_INCIDENT | {"incident_group_id": identifier}),
+        EventType("incident.closed", acted, ours=True),
+        EventType("incident.commented", acted | {"comment": text}, ours=True),
+        EventType("incident.severity_changed", acted | {"severity": text}, ours=True),
+        EventType("incident.assigned", acted | ASSIGNEE, ours=True),
+        EventType(
+            "incident.updated", acted | {"title": text, "error_message": text, "affected_regions": texts}, ours=True
+        ),
+    ]
+    return {each.name: each for each in types}
+
+
+EVENTS = vocabulary()
+VENDOR_EVENTS = {name: each for name, each in EVENTS.items() if not each.ours}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """
+    What `validate` found in an event.
+
+    `event`: its name, where it has one. `type`: None for a name we do not know. `fields`: what is wrong, by field name,
+    in the shape of the API's `details.fields`; empty for a sound event. `occurred_at` is None where `dt` is wrong.
+    """
+
+    payload: Payload
+    event: str | None
+    type: EventType | None
+    occurred_at: datetime | None
+    fields: dict[str, list[str]]
+
+
+def validate(payload: Any, received_at: datetime, known: dict[str, EventType] = VENDOR_EVENTS) -> Judged:
+    """
+    Judge an event received at a moment.
+
+    Required and not null are the five common fields and the subject's id. Any other documented field may be missing or
+    null, and has its documented type if it is there; unknown fields may be anything.
+    """
+    if not isinstance(payload, dict):
+        return Judged({}, None, None, None, {"event": ["An event is a JSON object."]})
+    name = said(payload, "event")
+    kind = known.get(name) if name else None
+    fields = {field: [problem] for field, problem in problems(payload, kind)}
+    occurred_at = None if "dt" in fields else parse_rfc3339(payload["dt"].strip())
+    if occurred_at and not EARLIEST <= occurred_at <= received_at + AHEAD_AT_MOST:
+        fields["dt"] = ["Must be from 2000-01-01 to 24 hours after it is received."]
+    return Judged(payload, name, kind, occurred_at, fields)
+
+
+def problems(payload: Payload, kind: EventType | None) -> list[tuple[str, str]]:
+    """(field, what is wrong) for each wrong field."""
+    found = [(field, required(payload.get(field), check)) for field, check in COMMON.items()]
+    if kind:
+        subject = kind.subject_field
+        found.append((subject, required(payload.get(subject), kind.fields[subject])))
+        found += [
+            (field, check(payload[field]))
+            for field, check in kind.fields.items()
+            if field != subject and payload.get(field) is not None
+        ]
+    return [(field, problem) for field, problem in found if problem]
+
+
+def required(value: Any, check: Check) -> str | None:
+    """What is wrong with a value that must be there; text that is only white space is not there."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return "This field is required."
+    return check(value)
+
+
+def said(payload: Payload, field: str) -> str | None:
+    """A text field without white space around it; None if it is missing, null, empty or no text."""
+    value = payload.get(field)
+    return (value.strip() or None) if isinstance(value, str) else None
+
+
+def named_resource(payload: Payload) -> tuple[str, int] | None:
+    """(type, id at the source) of the resource that an incident's event names; None unless it names both."""
+    kind, identity = said(payload, "resource_type"), payload.get("resource_id")
+    return (kind, identity) if kind and isinstance(identity, int) else None

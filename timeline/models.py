@@ -1,0 +1,147 @@
+"""
+What happened: facts in one timeline, and the checkpoints from which a chronology can be folded again.
+
+A fact is written by timeline.record only and never changed; the columns under "derived" are the fold's reading of it,
+written by the keepers (incidents.keeper, monitors.keeper) and rewritten when an earlier fact arrives late.
+Facts name their subjects by plain columns (kind and id), so that history outlives its subject.
+"""
+
+from datetime import UTC, datetime
+
+from django.db import models
+from django.db.models import Q
+
+from teams.models import Team, User
+
+# Fixed bounds, never now(): a row that was good when it was written stays good.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+# Recorded more than this many seconds after it occurred: late.
+LATE_AFTER_SECONDS = 60
+
+
+class SubjectKind(models.TextChoices):
+    """What a fact can be about."""
+
+    MONITOR = "monitor", "Monitor"
+    HEARTBEAT = "heartbeat", "Heartbeat"
+    INCIDENT = "incident", "Incident"
+
+
+class Effect(models.TextChoices):
+    """Whether a fact did something to its subject."""
+
+    APPLIED = "applied", "Applied"
+    NONE = "none", "No effect"
+
+
+class TimelineEvent(models.Model):
+    """
+    One thing that happened to an incident, monitor or heartbeat: what, who, when it occurred, when we recorded it.
+
+    A chronology's order is (`occurred_at`, `rank`, `identity`).
+    """
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="timeline_events")
+    integration_id = models.BigIntegerField(null=True, help_text="Which integration told us; empty: our own.")
+    event = models.TextField(help_text="Its name in the incident log, e.g. incident.started.")
+    subject_kind = models.CharField(max_length=20, choices=SubjectKind.choices)
+    subject_id = models.BigIntegerField()
+    named_kind = models.CharField(max_length=20, choices=SubjectKind.choices, null=True)
+    named_id = models.BigIntegerField(null=True, help_text="The resource that the fact itself names.")
+    occurred_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    rank = models.SmallIntegerField(help_text="Its place among facts of the same millisecond.")
+    identity = models.BinaryField(max_length=32, help_text="SHA-256 of the payload's canonical JSON.")
+    payload = models.JSONField()
+    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    user_email = models.TextField(null=True)
+    user_name = models.TextField(null=True)
+
+    # Derived.
+    resource_kind = models.CharField(max_length=20, choices=SubjectKind.choices, null=True)
+    resource_id = models.BigIntegerField(null=True, help_text="In which resource's chronology it also stands.")
+    effect = models.CharField(max_length=10, choices=Effect.choices, default=Effect.APPLIED)
+    why = models.TextField(blank=True, help_text="Why it had no effect.")
+    entries = models.JSONField(default=list, help_text="What the updates endpoint shows of it.")
+    hold = models.SmallIntegerField(default=0, help_text="Change of the resource's count of live incidents.")
+    presses = models.CharField(
+        max_length=10, blank=True, help_text="Whether it holds its resource down or releases it."
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["integration_id", "identity"],
+                condition=Q(integration_id__isnull=False),
+                name="fact_once_per_integration",
+            ),
+            models.UniqueConstraint(
+                fields=["team", "identity"], condition=Q(integration_id__isnull=True), name="own_fact_once_per_team"
+            ),
+            models.CheckConstraint(
+                condition=Q(occurred_at__gte=EARLIEST, occurred_at__lt=LATEST), name="fact_occurred_within_bounds"
+            ),
+            models.CheckConstraint(
+                condition=Q(recorded_at__gte=EARLIEST, recorded_at__lt=LATEST), name="fact_recorded_within_bounds"
+            ),
+            models.CheckConstraint(
+                condition=Q(subject_kind__in=SubjectKind.values, subject_id__gte=0), name="fact_subject_known"
+            ),
+            models.CheckConstraint(condition=Q(effect__in=Effect.values), name="fact_effect_known"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["subject_kind", "subject_id", "occurred_at", "rank", "identity"], name="fact_chronology"
+            ),
+            models.Index(
+                fields=["resource_kind", "resource_id", "occurred_at", "rank", "identity"],
+                condition=Q(resource_id__isnull=False),
+                name="fact_resource_chronology",
+            ),
+            models.Index(
+                fields=["subject_kind", "subject_id", "-occurred_at"],
+                condition=Q(integration_id__isnull=True),
+                name="fact_of_ours",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} at {self.occurred_at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def position(self) -> tuple[datetime, int, bytes]:
+        """Its place in every chronology it stands in."""
+        return (self.occurred_at, self.rank, bytes(self.identity))
+
+    @property
+    def late_seconds(self) -> float | None:
+        """How much later than it occurred it was recorded, in seconds; None where that is no news."""
+        seconds = (self.recorded_at - self.occurred_at).total_seconds()
+        return seconds if seconds > LATE_AFTER_SECONDS else None
+
+
+class Checkpoint(models.Model):
+    """
+    The state of a subject right after one of its facts. Written every so often (see timeline.chronology), so that a
+    late fact costs the tail behind it and not the whole history.
+    """
+
+    subject_kind = models.CharField(max_length=20, choices=SubjectKind.choices)
+    subject_id = models.BigIntegerField()
+    occurred_at = models.DateTimeField()
+    rank = models.SmallIntegerField()
+    identity = models.BinaryField(max_length=32)
+    facts = models.BigIntegerField(help_text="How many facts the state has seen.")
+    state = models.JSONField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subject_kind", "subject_id", "occurred_at", "rank", "identity"], name="checkpoint_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject_kind} {self.subject_id} at {self.occurred_at:%Y-%m-%d %H:%M:%S}"
