@@ -1,4 +1,4 @@
-"""The manners of our API (contract §2), for every app's `api.py` to inherit.
+"""The manners of our API, for every app's doors to inherit.
 
 The base view with its order of refusals, how a body is read, and what a list answers. The fields that a body
 or a query string may have are in `config.fields`; the shape of answers in `config.envelope`; errors in
@@ -172,8 +172,7 @@ class _WholeRequest(Request):
 
 
 class APIView(views.APIView):
-    """The base of all our API views. It refuses in the contract's order: 401, 403, 429, 404, 405, 415, then
-    the body.
+    """The base of all our API views. It refuses in this order: 401, 403, 429, 404, 405, 415, then the body.
 
     `authentication_classes`, `permission_classes` and `throttle_classes` are DRF's. Override `load` to fetch
     what the path names; `request.data` is the strictly parsed JSON object (see `parser_classes`); answer with

@@ -1,6 +1,7 @@
 """The ground as a Django app: it has two tables of its own."""
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
 
 
 class GroundConfig(AppConfig):
@@ -8,3 +9,10 @@ class GroundConfig(AppConfig):
 
     name = "config"
     verbose_name = "Ground"
+
+
+class OperatorAdminConfig(admin.AdminConfig):
+    """Django admin with the site of `config.admin`."""
+
+    default = False
+    default_site = "config.admin.OperatorSite"

@@ -1,6 +1,6 @@
 """What can go wrong at a door, and how each door says so.
 
-`STATUS` is the contract's table of codes. Verbs and views raise the exceptions below; what Django, DRF and
+`STATUS` is the API's table of codes. Verbs and views raise the exceptions below; what Django, DRF and
 the database raise is translated into them by `translated`. From there an error becomes an envelope for the
 API (`exception_handler`, and Django's own handlers for paths under /api) or one of the pages in
 templates/errors/. Not for logging: what is unexpected is logged by Django's `django.request` logger with its
@@ -22,7 +22,7 @@ from django.core.exceptions import (
     RequestDataTooBig,
     SuspiciousOperation,
 )
-from django.db import InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.template import loader
@@ -55,9 +55,9 @@ DATABASE_RETRY_SECONDS = 2
 
 
 class ApiError(Exception):
-    """An error with a code of the contract, a sentence, and perhaps `details` and headers.
+    """An error with a code of `STATUS`, a sentence, and perhaps `details` and headers.
 
-    `status` may differ from the table where the contract says so (422 at the inbound door).
+    `status` may differ from the table where a door promises so (422 for a VALIDATION_ERROR).
     """
 
     code = "INTERNAL_ERROR"
@@ -201,6 +201,13 @@ def _(error: Exception) -> ApiError:
 
 
 @translated.register
+def _(error: DataError) -> ApiError:
+    # A door should have refused this. It is the sender's value all the same, and trying again will not help.
+    log.error("the database refused a value that came from outside", exc_info=error)
+    return ValidationFailed(message="One of the values cannot be kept.")
+
+
+@translated.register
 def _(error: Http404) -> ApiError:
     return NotFound()
 
@@ -329,9 +336,7 @@ def page(request: HttpRequest, error: ApiError) -> HttpResponse:
         # Whatever is wrong with the page, the reader of an error still gets an answer.
         log.exception("an error page could not be drawn", status=error.status)
         text = f"{error.status} {error.message}\n"
-        return HttpResponse(
-            text, content_type="text/plain; charset=utf-8", status=error.status, headers=error.headers
-        )
+        return HttpResponse(text, content_type="text/plain; charset=utf-8", status=error.status, headers=error.headers)
     return HttpResponse(text, status=error.status, headers=error.headers)
 
 
@@ -357,12 +362,9 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def handler500(request: HttpRequest) -> HttpResponse:
     """A fault of ours, called while its exception is handled. Nothing is said of it but the request's id."""
-    known = translated(sys.exc_info()[1] or Exception())
-    if known is not None and known.code == "UNAVAILABLE":
-        return answer(request, known)
-    return answer(
-        request, ApiError("Something went wrong on our side.", details={"request_id": request_id(request)})
-    )
+    fault = ApiError("Something went wrong on our side.", details={"request_id": request_id(request)})
+    # Outside of views, as in a middleware that asks for the user, the database may be away as well.
+    return answer(request, translated(sys.exc_info()[1] or fault) or fault)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -133,11 +133,25 @@ class QueryBoolean(_Trimmed, StrictBoolean):
         return data == "true"
 
 
+class QueryChoices(StrictChoice):
+    """One or several of some words, separated by commas: a list of them."""
+
+    def to_internal_value(self, data: Any) -> list[str]:  # type: ignore[override]
+        return [super(QueryChoices, self).to_internal_value(word.strip()) for word in data.split(",")]
+
+
 class ListQuery(serializers.Serializer):
     """What the query string of every list may say; inherit from it and add the list's own filters."""
 
     limit = QueryInteger(min_value=1, max_value=100, default=20)
     cursor = StrictChar(required=False, help_text="The `next_cursor` of the page before.")
+
+
+class Pagination(serializers.Serializer):
+    """Which page of a list this is."""
+
+    limit = StrictInteger(min_value=1, max_value=100)
+    next_cursor = serializers.CharField(allow_null=True, help_text="The next page's `cursor`; null on the last page.")
 
 
 def query(request: Request | HttpRequest, serializer_class: type[serializers.Serializer]) -> dict[str, Any]:

@@ -51,9 +51,10 @@ class Workz(_HealthView):
     """The worker's loops and how far behind they are; 503 names each that stopped."""
 
     def get(self, request: Request) -> HttpResponse:
-        states = loops(clock.now())
+        at = clock.now()
+        states = loops(at)
         shown = [asdict(state) for state in states]
-        stopped = [_complaint(state) for state in states if state.stopped]
+        stopped = [_complaint(state, at) for state in states if state.stopped]
         if stopped:
             raise Unavailable("; ".join(stopped) + ".", details={"loops": shown})
         return ok({"loops": shown}, headers=_FRESH)
@@ -152,8 +153,7 @@ def _state(name: str, report: WorkerLoop | None, at: datetime, patience: float) 
     return LoopState(name, report.ran_at, report.lag_seconds, report.detail, stopped)
 
 
-def _complaint(state: LoopState) -> str:
+def _complaint(state: LoopState, at: datetime) -> str:
     if state.ran_at is None:
         return f"the loop {state.name} has never run"
-    seconds = (clock.now() - state.ran_at).total_seconds()
-    return f"the loop {state.name} last ran {seconds:.0f} s ago"
+    return f"the loop {state.name} last ran {(at - state.ran_at).total_seconds():.0f} s ago"

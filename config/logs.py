@@ -1,46 +1,45 @@
-"""What is written to the log: one JSON object a line on stderr, or readable lines where somebody looks at a
-terminal.
+"""What is written to the log: JSON, one object a line, on stderr; readable lines where somebody looks.
 
 Our own code logs through structlog, straight to stderr (a third of the cost of going through `logging`); what
 Django and others log through `logging` comes out in the same form. Every line of a request carries its
-`request_id`, bound by `config.middleware`. The last thing that happens to each line is `masked`: secrets
-appear in no log.
+`request_id`, bound by `config.middleware`. Before a line is written, whatever looks like a secret in it is
+`masked`: tokens appear in no log.
 """
 
 import logging
 import re
 import sys
+from functools import lru_cache
 from typing import Any
 
 import structlog
+from django.utils.log import CallbackFilter
 from structlog.stdlib import ProcessorFormatter
 
 MASK = "***"
 
+_NAMES = r"authorization|cookie|api[-_]?key|signature|password|secret|token|session|csrf"
+# What stands before every secret, in text that was put into lower case. Looking for that first, by plain
+# words, is what makes masking cheap.
+_hint = re.compile("wk_|whi_|whsec_|/api/webhooks/|://|auth|cookie|key|sign|pass|secret|token|sess|csrf").search
 _secrets = [
-    # our API keys
-    (re.compile(r"\bwk_[\w-]{6,}"), f"wk_{MASK}"),
-    # a door's token, the last part of its path
+    # our API keys, door tokens and signing secrets, by how they begin
+    (re.compile(r"\b(wk|whi|whsec)_[\w+/=-]{6,}"), rf"\1_{MASK}"),
+    # the token of a door, which is the last part of its path
     (re.compile(r"(/api/webhooks/[\w-]+/)[^\s/?#\"'\\]+"), rf"\1{MASK}"),
-    # the password in a database's URL
+    # the password in the URL of a database
     (re.compile(r"(://[^\s:/@]*:)[^\s/@]+@"), rf"\1{MASK}@"),
-    # headers and fields that are called after what they hold
-    (
-        re.compile(
-            r"((?:authorization|cookie|x[-_]api[-_]key|signature|password|secret|token|session|csrf)\w*[\\\"']*\s*[:=]\s*[\\\"']*)"
-            r"[^\\\"'\r\n]+",
-            re.IGNORECASE,
-        ),
-        rf"\1{MASK}",
-    ),
+    # headers, cookies and fields that are called after what they hold
+    (re.compile(rf"((?:{_NAMES})\w*[\\\"']*\s*[:=]\s*[\\\"']*)[^\\\"'\r\n]+", re.IGNORECASE), rf"\1{MASK}"),
 ]
 
 
-def masked(line: str) -> str:
-    """`line` with everything that looks like a secret of ours replaced."""
-    for pattern, replacement in _secrets:
-        line = pattern.sub(replacement, line)
-    return line
+def masked(text: str) -> str:
+    """`text` with everything that looks like a secret of ours replaced."""
+    if _hint(text.lower()):
+        for pattern, replacement in _secrets:
+            text = pattern.sub(replacement, text)
+    return text
 
 
 def configure(as_json: bool, level: str = "INFO") -> dict[str, Any]:
@@ -55,18 +54,26 @@ def configure(as_json: bool, level: str = "INFO") -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": {"()": _formatter, "as_json": as_json}},
+        "filters": {"faults": {"()": CallbackFilter, "callback": _is_a_fault}},
         "handlers": {"stderr": {"()": Handler, "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             # Django would print these itself, in its own form.
             "django": {"handlers": [], "level": level, "propagate": True},
             "django.server": {"handlers": [], "level": level, "propagate": True},
-            # Refusals are in the request's own line; only faults (5xx) are told with their traceback.
-            "django.request": {"level": "ERROR"},
+            # How a request was answered is in its own line; only faults are told, with their traceback.
+            "django.request": {"level": "ERROR", "filters": ["faults"]},
             "django.security": {"level": "ERROR"},
             "django.security.DisallowedHost": {"level": "CRITICAL"},
         },
     }
+
+
+def _is_a_fault(record: logging.LogRecord) -> bool:
+    return record.exc_info is not None
+
+
+# Where lines go
 
 
 def _write(line: str) -> None:
@@ -76,7 +83,7 @@ def _write(line: str) -> None:
 
 
 class _Logger:
-    """Where structlog's lines go."""
+    """What structlog writes to."""
 
     def __init__(self, *args: object) -> None:
         """structlog passes the logger's name, if there is one."""
@@ -89,7 +96,7 @@ class _Logger:
 
 
 class Handler(logging.Handler):
-    """Where the lines of `logging` go."""
+    """What `logging` writes to."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -97,6 +104,9 @@ class Handler(logging.Handler):
             _write(self.format(record))
         except Exception:
             self.handleError(record)
+
+
+# How a line is made
 
 
 def _formatter(as_json: bool) -> ProcessorFormatter:
@@ -116,13 +126,34 @@ def _gathered() -> list[Any]:
 
 def _rendered(as_json: bool) -> list[Any]:
     if as_json:
-        return [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-            _mask,
-        ]
-    return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback), _mask]
+        return [structlog.processors.format_exc_info, _json]
+    return [structlog.processors.format_exc_info, _mask, structlog.dev.ConsoleRenderer()]
 
 
-def _mask(logger: object, method: str, line: str) -> str:
-    return masked(line)
+def _json(logger: object, method: str, event: dict[str, Any]) -> str:
+    """The line, made once more without its secrets if it may have some: for most lines one look is enough."""
+    line: str = _as_json(logger, method, dict(event))
+    return _as_json(logger, method, _mask(logger, method, event)) if _hint(line.lower()) else line
+
+
+_as_json: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
+
+
+def _mask(logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    return {name: _mask_value(name, value) for name, value in event.items()}
+
+
+def _mask_value(name: str, value: Any) -> Any:
+    """`value` without secrets; what is neither text nor number is written as text first."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, dict):
+        return {str(key): _mask_value(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mask_value(name, inner) for inner in value]
+    return MASK if _is_secretive(name) else masked(str(value))
+
+
+@lru_cache(maxsize=1000)
+def _is_secretive(name: str) -> bool:
+    return re.search(_NAMES, name, re.IGNORECASE) is not None

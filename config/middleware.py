@@ -5,16 +5,17 @@ about.
 """
 
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
-from uuid import uuid4
 
 import structlog
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from config.errors import ApiError, ValidationFailed, answer, is_api, translated
+from config.errors import ValidationFailed, answer, is_api, translated
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,7 @@ class RequestLog:
         log.info(
             "request",
             method=(request.method or "")[:16],
-            route=request.resolver_match.route if request.resolver_match else None,
+            route=_pattern(request.resolver_match.route) if request.resolver_match else None,
             status=response.status_code,
             ms=round((time.perf_counter() - began) * 1000, 1),
         )
@@ -52,11 +53,11 @@ class RequestLog:
 
     def _id(self, request: HttpRequest) -> str:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
-        return given if self._sane(given) else uuid4().hex
+        return given if self._sane(given) else secrets.token_hex(16)
 
 
 class ErrorAnswers:
-    """Answers for views that raise one of `config.errors`, and 503 for those that find no database."""
+    """Answers for views that raise what `config.errors` knows; 503 for those that find no database."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -66,14 +67,11 @@ class ErrorAnswers:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         known = translated(error)
-        if known is None or not (isinstance(error, ApiError) or known.code == "UNAVAILABLE"):
-            return None
-        return answer(request, known)
+        return None if known is None else answer(request, known)
 
 
 class CleanText:
-    """Refuses NUL and broken UTF-8 in paths, query strings, cookies and forms, which PostgreSQL would choke
-    on.
+    """Refuses NUL and broken UTF-8 in paths, query strings, cookies and forms: PostgreSQL keeps neither.
 
     Bodies under /api are left alone: they are JSON, whatever their Content-Type says, and read by
     `config.strictjson`.
@@ -136,6 +134,12 @@ class SecurityHeaders:
         for name, value in self.headers.items():
             response.headers.setdefault(name, value)
         return response
+
+
+@lru_cache(maxsize=1000)
+def _pattern(route: str) -> str:
+    """A route with a star for each of its parts that vary."""
+    return re.sub(r"<[^>]*>|\(\?P<.*?\)", "*", route)
 
 
 _broken_in_path = re.compile("%[89A-F][0-9A-F]").search

@@ -23,6 +23,7 @@ from django.db.models import (
     F,
     Field,
     Func,
+    GeneratedField,
     IntegerField,
     Q,
     QuerySet,
@@ -83,7 +84,7 @@ def _write(order: Order, values: Sequence[Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """`value` as JSON has it; bytes (a fact's identity) in hex."""
+    """`value` as JSON has it; bytes in hex."""
     if isinstance(value, bytes | memoryview):
         return bytes(value).hex()
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
@@ -119,13 +120,11 @@ def _typed(field: Field[Any, Any], value: Any) -> Any:
         return _moment(value)
     if isinstance(field, IntegerField):
         return _whole_number(field, value)
+    if not isinstance(value, str):
+        raise TypeError
     if isinstance(field, UUIDField):
         return UUID(value)
-    if isinstance(field, BinaryField):
-        return bytes.fromhex(value)
-    if isinstance(value, str):
-        return value
-    raise TypeError
+    return bytes.fromhex(value) if isinstance(field, BinaryField) else value
 
 
 def _moment(value: str) -> datetime:
@@ -157,6 +156,8 @@ def _field(queryset: QuerySet[Any], name: str) -> Field[Any, Any]:
         field = queryset.model._meta.get_field(name)
         if field.null:
             raise ValueError(f"a list cannot be ordered by what may be NULL: {name}")
+    if isinstance(field, GeneratedField) and field.output_field is not None:
+        field = field.output_field
     if not isinstance(field, DateTimeField | IntegerField | UUIDField | CharField | TextField | BinaryField):
         raise TypeError(f"a list cannot be ordered by a {type(field).__name__}: {name}")
     return field

@@ -120,10 +120,10 @@ def _failures(request: Request | HttpRequest) -> str:
 
 
 def client_address(request: Request | HttpRequest) -> str:
-    """Who is calling: the peer's address, or with `settings.TRUSTED_PROXIES` = n the n-th last
-    X-Forwarded-For names.
+    """Who is calling: the peer, or, behind `settings.TRUSTED_PROXIES` proxies, whom they name.
 
-    Without proxies nobody's X-Forwarded-For is believed. Empty if the server does not know (a Unix socket).
+    Behind n proxies that is the n-th last of X-Forwarded-For; without any it is believed of nobody. Empty if the
+    server does not know its peer (a Unix socket).
     """
     peer: str = request.META.get("REMOTE_ADDR", "")
     proxies: int = settings.TRUSTED_PROXIES

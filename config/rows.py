@@ -6,8 +6,9 @@ the rows travel as one JSON parameter. Not here: what the rows mean.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.db import connection, models
@@ -28,7 +29,7 @@ def insert(
     columns = list(rows[0])
     names = ", ".join(f'"{column}"' for column in columns)
     returned = f" RETURNING {', '.join(returning)}" if returning else ""
-    sql = f"INSERT INTO {table(model)} ({names}) SELECT {names} FROM {records(model, columns)} {on_conflict}{returned}"
+    sql = f"INSERT INTO {table(model)} ({names}) SELECT {names} FROM {records(model, tuple(columns))} {on_conflict}{returned}"  # noqa: S608 - names of our own
     with connection.cursor() as cursor:
         cursor.execute(sql, [as_json(rows)])
         return cursor.fetchall() if returning else []
@@ -40,7 +41,7 @@ def update(model: type[models.Model], rows: Sequence[Row]) -> None:
         return
     columns = list(rows[0])
     sets = ", ".join(f'"{column}" = r."{column}"' for column in columns if column != "id")
-    sql = f"UPDATE {table(model)} AS t SET {sets} FROM {records(model, columns)} WHERE t.id = r.id"
+    sql = f"UPDATE {table(model)} AS t SET {sets} FROM {records(model, tuple(columns))} WHERE t.id = r.id"  # noqa: S608 - names of our own
     with connection.cursor() as cursor:
         cursor.execute(sql, [as_json(rows)])
 
@@ -50,7 +51,8 @@ def table(model: type[models.Model]) -> str:
     return f'"{model._meta.db_table}"'
 
 
-def records(model: type[models.Model], columns: Iterable[str]) -> str:
+@cache
+def records(model: type[models.Model], columns: tuple[str, ...]) -> str:
     """A JSON parameter as a relation `r` with the model's column types."""
     types = {field.column: field.rel_db_type(connection) for field in model._meta.concrete_fields}
     typed = ", ".join(f'"{column}" {types[column]}' for column in columns)

@@ -20,7 +20,7 @@ LONGEST_NUMBER = 40
 
 
 class Refused(ValueError):
-    """Bytes that are not taken for JSON. `message` is a sentence for the sender; `code` is the contract's."""
+    """Bytes that are not taken for JSON. `message` is a sentence for the sender; `code` is the API's."""
 
     code: str
 
@@ -63,8 +63,7 @@ def parse_text(text: str) -> Any:
 
 
 def parse_each(raw: bytes, at_most: int | None = None) -> tuple[Any, list[bytes] | None]:
-    """The value in `raw` and, if that is an array, the exact bytes of each of its elements, in order (else
-    None).
+    """The value in `raw` and, if that is an array, the exact bytes of its elements, in order (else None).
 
     Raises Malformed or Unsafe as `parse` does, for the body as a whole, and TooMany at element `at_most` + 1.
     """

@@ -1,6 +1,6 @@
 """Times on the wire: RFC 3339 in, ISO 8601 in UTC with milliseconds out.
 
-The grammar is the contract's and narrower than Python's own `fromisoformat`: an upper-case `T`, seconds, and
+The grammar is the API's and narrower than Python's own `fromisoformat`: an upper-case `T`, seconds, and
 an offset of `Z` or ±hh:mm are required; a fraction has 1 to 9 digits and is cut to milliseconds; there is no
 second 60 and no hour 24. Not for time zones of people: pages turn UTC into those.
 """

@@ -4,6 +4,7 @@ Every path of the project. Pages and API paths have no trailing slash; Django ad
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from config import errors, health
 
@@ -16,6 +17,7 @@ urlpatterns = [
     path("healthz", health.Healthz.as_view()),
     path("readyz", health.Readyz.as_view()),
     path("workz", health.Workz.as_view()),
+    path("admin", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
     path("api/", include("dashboard.api_urls")),
     path("", include("dashboard.urls")),

@@ -1,8 +1,8 @@
 """
 The worker: a list of small steps, each doing one thing and saying whether there was work, run over and over.
 
-It stands in the uppermost storey because it puts the others together in plain sight. A new loop is a new line in STEPS (and in
-settings.WORKER_LOOPS, so that /workz misses it when it stops).
+It stands in the uppermost storey because it puts the others together in plain sight. A new loop is a new line in
+STEPS (and in settings.WORKER_LOOPS, so that /workz misses it when it stops).
 """
 
 import time
@@ -43,8 +43,8 @@ def oldest_unapplied() -> float:
 @dataclass
 class Step:
     """
-    One loop of the worker. `run(at)` does the next piece of work and answers how much there was; `every` is the pause between
-    runs that found nothing; `lag` tells in seconds how far behind it is.
+    One loop of the worker. `run(at)` does the next piece of work and answers how much there was; `every` is the pause
+    between runs that found nothing; `lag` tells in seconds how far behind it is.
     """
 
     name: str
@@ -69,7 +69,8 @@ def steps() -> list[Step]:
     """The worker's loops."""
     return [
         Step("apply", applying.apply_due, lag=oldest_unapplied),
-        # Only a new version makes an event known; looking now and then catches what an old one left while it was replaced.
+        # Only a new version makes an event known; looking now and then catches what an old one left while it was
+        # replaced.
         Step("recognize", applying.recognize, every=timedelta(minutes=10)),
     ]
 

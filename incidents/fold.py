@@ -1,8 +1,9 @@
 """
 The fold of an incident's facts into its state: pure, one step per fact.
 
-Source: contract §3, "Incident fold", and §4 for what the updates endpoint shows of each fact. A fact that can do nothing where it
-stands in time stays in the timeline with the reason; it is not an error, for it may stand elsewhere once others arrive.
+Source: docs/record.md, "Incident fold". A fact that can do
+nothing where it stands in time stays in the timeline with the reason; it is not an error, for it may stand elsewhere
+once others arrive.
 """
 
 from collections.abc import Callable
@@ -24,8 +25,8 @@ class IncidentState:
     """
     An incident after some of its facts. Field names are the model's columns.
 
-    `started_at` is None before the first fact. `resource_id` is the local id of a monitor or heartbeat, the source's id of
-    anything else. `provisional`: its start was not told yet.
+    `started_at` is None before the first fact. `resource_id` is the local id of a monitor or heartbeat, the source's
+    id of anything else. `provisional`: its start was not told yet.
     """
 
     title: str = ""
@@ -111,7 +112,7 @@ def pressure(before: IncidentState, met: IncidentState, after: IncidentState, fa
     return "release" if met.is_live else ""
 
 
-# --- what each fact does -------------------------------------------------------------------------------------------------
+# --- what each fact does --------------------------------------------------------------------------------------
 
 
 def started(state: IncidentState, fact: Fact) -> Effect:
@@ -254,7 +255,7 @@ EFFECTS: dict[str, Callable[[IncidentState, Fact], Effect]] = {
 }
 
 
-# --- the words of an entry -----------------------------------------------------------------------------------------------
+# --- the words of an entry ------------------------------------------------------------------------------------
 
 FIELDS = {
     "title": "Title",
@@ -277,7 +278,7 @@ def differences(before: IncidentState, after: IncidentState) -> list[Entry]:
     for field, word in FIELDS.items():
         old, new = as_text(getattr(before, field)), as_text(getattr(after, field))
         if old != new:
-            message = f"{word} changed from {old} to {new}" if old else f"{word} set to {new}"
+            message = f"{word} changed from {old} to {new or 'none'}" if old else f"{word} set to {new}"
             found.append(entry("updated", message, field, old, new))
     return found
 

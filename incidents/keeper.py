@@ -45,8 +45,8 @@ def resources_of(incident_ids: list[int]) -> set[Link]:
 
 def take_in_facts(arrived: Sequence[Fact]) -> None:
     """
-    Fold new facts into their incidents and resources, each once. All of their rows are locked, and the facts recorded in
-    this transaction.
+    Fold new facts into their incidents and resources, each once. All of their rows are locked, and the facts recorded
+    in this transaction.
     """
     changed: dict[Link, list[Fact]] = defaultdict(list)
     by_incident: dict[int, list[Fact]] = defaultdict(list)
@@ -76,7 +76,9 @@ def take_in_incidents(by_incident: dict[int, list[Fact]]) -> list[tuple[Link, Fa
 
 
 def reread(fact: Fact, outcome: Outcome) -> list[tuple[Link, Fact]]:
-    """The resources that must read a fact anew, for it means something else to them; the fact carries the new meaning."""
+    """
+    The resources that must read a fact anew, for it means something else to them; the fact carries the new meaning.
+    """
     was: Bearing = (fact.resource, fact.hold, fact.presses)
     now: Bearing = (outcome.resource, outcome.hold, outcome.presses)
     fact.resource, fact.hold, fact.presses = now

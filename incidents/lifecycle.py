@@ -27,7 +27,7 @@ def comment(incident: Incident, *, by: User, at: datetime, message: str) -> Time
     said = f'{by.get_full_name()} commented on incident "{incident}"'
     with transaction.atomic():
         locked(incident)
-        return recorded(incident, "incident.commented", said, by, at, {"comment": message})
+        return recorded(incident, "incident.commented", said, by=by, at=at, fields={"comment": message})
 
 
 def close(incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
@@ -38,7 +38,9 @@ def close(incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None
             return None
         if incident.status == OPEN:
             raise Conflict("An open incident can't be closed; acknowledge or resolve it first.")
-        return recorded(incident, "incident.closed", f'Incident "{incident}" closed by {by.email}', by, at, {})
+        return recorded(
+            incident, "incident.closed", f'Incident "{incident}" closed by {by.email}', by=by, at=at, fields={}
+        )
 
 
 def destroy(incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
@@ -47,7 +49,7 @@ def destroy(incident: Incident, *, by: User, at: datetime) -> TimelineEvent | No
         locked(incident)
         if incident.destroyed_at is not None:
             return None
-        return recorded(incident, "incident.destroyed", f'Incident "{incident}" destroyed', by, at, {})
+        return recorded(incident, "incident.destroyed", f'Incident "{incident}" destroyed', by=by, at=at, fields={})
 
 
 def locked(incident: Incident) -> None:
@@ -57,7 +59,7 @@ def locked(incident: Incident) -> None:
 
 
 def recorded(
-    incident: Incident, event: str, message: str, by: User | None, at: datetime, fields: Payload
+    incident: Incident, event: str, message: str, *, by: User | None, at: datetime, fields: Payload
 ) -> TimelineEvent:
     """Record an act on a locked incident, fold it in, and show the incident as it is then."""
     payload = about(incident) | ({} if event == "incident.destroyed" else who(by)) | fields
@@ -80,7 +82,7 @@ def about(incident: Incident) -> Payload:
     """The log's fields that say which incident, and of what."""
     return {
         "incident_id": incident.number,
-        "incident_name": str(incident),
+        "incident_name": incident.title or None,
         "resource_type": incident.resource_type,
         "resource_id": incident.resource_id,
         "resource_name": incident.resource_name,

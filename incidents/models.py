@@ -4,11 +4,12 @@ What went wrong: incidents.
 The columns under "fold" are the left fold of the incident's facts (incidents.fold), written by incidents.keeper only.
 """
 
+import re
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorField
 from django.db import models
 from django.db.models import Case, Q, Value, When
 from django.db.models.functions import Left
@@ -58,6 +59,11 @@ def place(field: str, choices: type[models.TextChoices]) -> Case:
     )
 
 
+# What would end a quoted word in a text search, and how much of a word is looked at (PostgreSQL takes 2,046 bytes).
+QUOTES = re.compile(r"['\\]")
+LONGEST_WORD = 200
+
+
 class IncidentQuerySet(models.QuerySet["Incident", "Incident"]):
     """Questions about incidents. A team's are reached through `team.incidents`."""
 
@@ -66,14 +72,13 @@ class IncidentQuerySet(models.QuerySet["Incident", "Incident"]):
         return self.filter(is_live=True)
 
     def search(self, text: str) -> "IncidentQuerySet":
-        """Those with words beginning like every word of the text."""
-        words = ["".join(filter(str.isalnum, word)) for word in text.split()]
-        terms = [f"{word}:*" for word in words if word]
-        if not terms:
+        """Those with words beginning like every word of the text; all, if the text has no letter or digit."""
+        words = [QUOTES.sub(" ", word)[:LONGEST_WORD] for word in text.split() if any(map(str.isalnum, word))]
+        if not words:
             return self
-        return self.extra(
-            where=["incidents_incident.search @@ to_tsquery('simple', %s)"], params=[" & ".join(terms)]
-        )
+        # In quotes PostgreSQL takes a word apart just as it did when it was indexed: "eu-west" has three lexemes.
+        terms = " & ".join(f"'{word}':*" for word in words)
+        return self.filter(search=SearchQuery(terms, config="simple", search_type="raw"))
 
 
 class Incident(models.Model):

@@ -40,14 +40,18 @@ def apply_due(at: datetime, most: int = BATCH) -> int:
     """Apply the next batch of deliveries that are due; the answer is how many were taken up."""
     with transaction.atomic():
         due = InboundDelivery.objects.filter(Q(due_at__isnull=True) | Q(due_at__lte=at), status=Verdict.RECEIVED)
-        batch = list(due.order_by("id").select_for_update(skip_locked=True, of=("self",))[:most])
+        claimed = due.order_by("id").select_related("integration").select_for_update(skip_locked=True, of=("self",))
+        batch = list(claimed[:most])
         if batch:
             apply(batch, at)
         return len(batch)
 
 
 def apply(deliveries: Sequence[InboundDelivery], at: datetime) -> None:
-    """Apply locked deliveries, together if that works and else one by one. Database trouble is raised, for a later try."""
+    """
+    Apply locked deliveries, together if that works and else one by one. Database trouble is raised, for a later
+    try.
+    """
     try:
         with transaction.atomic():
             apply_together(deliveries, at)
@@ -133,9 +137,8 @@ def take_in(readings: Sequence[Reading]) -> None:
         (fact.subject[1] for fact in facts if fact.subject[0] == INCIDENT),
         {link for fact in facts for link in (fact.subject, fact.named) if link and link[0] != INCIDENT},
     )
-    new = record([recording(reading) for reading in readings])
-    keeper.take_in_facts(new)
-    note_known(readings, {fact.identity for fact in new})
+    keeper.take_in_facts(record([recording(reading) for reading in readings]))
+    note_known(readings)
 
 
 def recording(reading: Reading) -> Recording:
@@ -144,10 +147,10 @@ def recording(reading: Reading) -> Recording:
     return Recording(reading.fact, reading.delivery.team_id, reading.delivery.integration_id)
 
 
-def note_known(readings: Iterable[Reading], new: set[bytes]) -> None:
-    """Say of deliveries whose fact was recorded before that they are duplicates of it."""
+def note_known(readings: Iterable[Reading]) -> None:
+    """Say of deliveries whose fact was recorded before (so that it has no id yet) that they are duplicates of it."""
     for reading in readings:
-        if reading.fact and reading.fact.identity not in new:
+        if reading.fact and not reading.fact.id:
             reading.verdict = Verdict.DUPLICATE
             reading.fact.id = TimelineEvent.objects.values_list("id", flat=True).get(
                 integration_id=reading.delivery.integration_id, identity=reading.fact.identity
@@ -169,7 +172,7 @@ def verdict_row(reading: Reading, at: datetime) -> rows.Row:
     }
 
 
-# --- our records of a vendor's -------------------------------------------------------------------------------------------
+# --- our records of a vendor's --------------------------------------------------------------------------------
 
 
 def our_ids(readings: Sequence[Reading]) -> dict[bytes, int]:
@@ -212,7 +215,7 @@ def new_record(model: Callable[..., models.Model], source: SourceRecord, reading
     )
 
 
-# --- what a later version knows ------------------------------------------------------------------------------------------
+# --- what a later version knows -------------------------------------------------------------------------------
 
 
 def recognize(at: datetime, most: int = BATCH) -> int:

@@ -1,8 +1,8 @@
 """
-The inbound door: where vendors' webhooks come in. Contract §3.
+The inbound door: where vendors' webhooks come in. docs/record.md, "The inbound door".
 
-Two ways lead to the same integration: a secret token in the URL, for senders that can only be given a URL, and an API key
-bound to the integration, for the others. Nothing in the payload decides whose it is.
+Two ways lead to the same integration: a secret token in the URL, for senders that can only be given a URL, and an API
+key bound to the integration, for the others. Nothing in the payload decides whose it is.
 """
 
 from typing import Any, cast
@@ -59,6 +59,7 @@ class MayIngest(BasePermission):
         if "token" in view.kwargs:
             return True
         if not isinstance(request.auth, APIKey):
+            inbox.count(None, "unauthorized", clock.now())
             raise Unauthorized()
         if Scope.INGEST not in request.auth.scopes:
             raise Forbidden(f"This key does not have the scope {Scope.INGEST}.")
@@ -79,7 +80,7 @@ class Door(APIView):
         return [] if "token" in self.kwargs else super().get_authenticators()
 
     def load(self, request: Request, token: str | None = None, **kwargs: Any) -> None:
-        """Find the integration, or refuse with 401: contract §2 has 401 before everything else."""
+        """Find the integration, or refuse with 401, which comes before everything else."""
         found = by_token(token) if token is not None else by_key(request.auth)
         if found is None:
             inbox.count(None, "unauthorized", clock.now())
@@ -108,16 +109,18 @@ class Door(APIView):
         if sealed is None:
             return
         headers = {name: request.headers.get(name, "") for name in SIGNATURE_HEADERS}
+        # A secret that can't be opened is a fault of ours: no 401, after which the sender would not try again.
+        webhook = Webhook(open_sealed(bytes(sealed)))
         try:
-            Webhook(open_sealed(bytes(sealed))).verify(body, headers, json_parse=False)
+            webhook.verify(body, headers, json_parse=False)
         except (WebhookVerificationError, ValueError):  # the package lets broken base64 and UTF-8 through as ValueError
             inbox.count(self.integration, "signature", clock.now())
             raise Unauthorized("The signature is missing, wrong or too old.") from None
 
 
 def kept_headers(request: Request) -> dict[str, str]:
-    """The headers that are kept with a delivery, in lower case."""
-    return {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers}
+    """The headers that are kept with a delivery, in lower case, without NUL (which PostgreSQL does not keep)."""
+    return {name: request.headers[name].replace("\0", "") for name in KEPT_HEADERS if name in request.headers}
 
 
 def single(answer: inbox.Answer) -> HttpResponse:

@@ -36,7 +36,10 @@ REJECTED = "rejected"
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of one event: the delivery's id (None: not kept), a status of contract §3, and an error if it has one."""
+    """
+    What became of one event: the delivery's id (None: not kept), a status of docs/record.md, and an error if it has
+    one.
+    """
 
     id: int | None
     status: str
@@ -58,8 +61,8 @@ def receive(integration: Integration, body: bytes, headers: dict[str, str], at: 
     """
     Judge and keep what an integration sent: one answer for an event, a list for an array of events.
 
-    Raises strictjson.Refused for bytes that are no sound JSON and WrongLength for an array that is empty or too long; the
-    bytes of both are kept in quarantine first.
+    Raises strictjson.Refused for bytes that are no sound JSON and WrongLength for an array that is empty or too long;
+    the bytes of both are kept in quarantine first.
     """
     slices: list[bytes] | None
     try:
@@ -126,9 +129,13 @@ def receive_many(
     arrivals = [judge(integration, body, value, at) for body, value in events]
     firsts: dict[bytes, Arrival] = {}
     for arrival in arrivals:
-        if arrival.status not in UNKEPT:
-            firsts.setdefault(arrival.identity, arrival)
-    kept = dict(zip(firsts, keep(integration, list(firsts.values()), headers, None, at), strict=True))
+        if arrival.status not in UNKEPT and firsts.setdefault(arrival.identity, arrival).status == Verdict.QUARANTINED:
+            # Of the same event, ill written and well (an id of 1.0, then of 1), the well written one is kept.
+            firsts[arrival.identity] = arrival
+    # Always in the same order, so that two requests with the same events wait for each other and never in a circle.
+    ordered = sorted(firsts)
+    answers = keep(integration, [firsts[identity] for identity in ordered], headers, None, at)
+    kept = dict(zip(ordered, answers, strict=True))
     count_all(integration, arrivals, at)
     return [answer_in_array(arrival, firsts, kept) for arrival in arrivals]
 
@@ -143,7 +150,7 @@ def answer_in_array(arrival: Arrival, firsts: dict[bytes, Arrival], kept: dict[b
     return answer_to(arrival, None, answer.id)
 
 
-# --- judging -------------------------------------------------------------------------------------------------------------
+# --- judging --------------------------------------------------------------------------------------------------
 
 # A sound event that its integration wants counted and not kept.
 COUNTED = "counted"
@@ -179,14 +186,14 @@ def unkept(arrival: Arrival) -> Answer:
     return Answer(None, REJECTED, arrival.error) if arrival.status == REJECTED else Answer(None, Verdict.UNRECOGNIZED)
 
 
-# --- keeping -------------------------------------------------------------------------------------------------------------
+# --- keeping --------------------------------------------------------------------------------------------------
 
 # An event that was kept without being accepted (quarantined, or in conflict) and now comes in good order is accepted.
 PROMOTE = """
 ON CONFLICT (integration_id, identity) DO UPDATE SET
     status = excluded.status, error = NULL, body = excluded.body, headers = excluded.headers, event = excluded.event,
     received_at = excluded.received_at, webhook_id = excluded.webhook_id, webhook_digest = excluded.webhook_digest,
-    is_event = excluded.is_event, attempts = 0, due_at = NULL
+    is_event = excluded.is_event, attempts = 0, due_at = NULL, replayed_at = NULL, replayed_by_id = NULL
 WHERE integrations_inbounddelivery.status IN ('quarantined', 'conflict')
     AND excluded.status IN ('received', 'unrecognized')
 """
@@ -196,9 +203,11 @@ def keep(
     integration: Integration, arrivals: Sequence[Arrival], headers: dict[str, str], webhook_id: str | None, at: datetime
 ) -> list[Answer]:
     """Write arrivals of different identities in one statement, and answer each."""
+    # In the same order in every request, so that two with the same events wait for each other and never in a circle.
+    in_one_order = sorted(arrivals, key=lambda each: each.identity)
     new = rows.insert(
         InboundDelivery,
-        [row(integration, arrival, headers, webhook_id, at) for arrival in arrivals],
+        [row(integration, arrival, headers, webhook_id, at) for arrival in in_one_order],
         on_conflict=PROMOTE,
         returning=("integrations_inbounddelivery.identity", "integrations_inbounddelivery.id"),
     )
@@ -245,8 +254,8 @@ def row(
 KEEP_RUBBISH = """
 INSERT INTO integrations_inbounddelivery
     (team_id, integration_id, received_at, body, headers, webhook_id, identity, is_event, status, error, attempts)
-SELECT %(team)s, %(integration)s, %(at)s, %(body)s, %(headers)s::jsonb, %(webhook_id)s, %(identity)s, false, 'quarantined',
-    %(error)s::jsonb, 0
+SELECT %(team)s, %(integration)s, %(at)s, %(body)s, %(headers)s::jsonb, %(webhook_id)s, %(identity)s,
+    false, 'quarantined', %(error)s::jsonb, 0
 WHERE (
     SELECT count(*) < %(rows)s AND coalesce(sum(octet_length(body)), 0) + %(size)s <= %(bytes)s
     FROM integrations_inbounddelivery WHERE integration_id = %(integration)s AND NOT is_event

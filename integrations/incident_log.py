@@ -1,7 +1,8 @@
 """
 The incident log, translated: from a vendor's event to a fact about records of ours.
 
-Pure but for the ids of our records, which the inbox looks up by the keys this room tells (`Heard.subject`, `Heard.named`).
+Pure but for the ids of our records, which the inbox looks up by the keys this room tells (`Heard.subject`,
+`Heard.named`).
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from timeline.identity import source_key
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """A vendor's record: contract §3, "Vendor records are (integration, organization_id, team_id, kind, id)"."""
+    """A vendor's record, known by all of these: docs/record.md, "Identity"."""
 
     integration_id: int
     organization_id: str

@@ -123,7 +123,10 @@ class InboundDelivery(models.Model):
 
 
 class DoorCount(models.Model):
-    """What the door did not keep, by day: refusals for a wrong secret, events to be counted only, rubbish over the bound."""
+    """
+    What the door did not keep, by day: refusals for a wrong secret, events to be counted only, rubbish over the
+    bound.
+    """
 
     day = models.DateField()
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, null=True, related_name="door_counts")

@@ -1,5 +1,6 @@
 """
-Replaying: deliveries that were put aside are judged anew, one, or all of a team's quarantine; and what that would change.
+Replaying: deliveries that were put aside are judged anew, one, or all of a team's quarantine; and what that would
+change.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,8 +25,8 @@ DRY_RUN_AT_MOST = 200
 @dataclass(frozen=True)
 class Change:
     """
-    What replaying a delivery changes: the verdict it gets (and the error, if it stays aside), and the record its fact is about, called
-    `subject`, whose status goes from `before` (None: there was no such record) to `after`.
+    What replaying a delivery changes: the verdict it gets (and the error, if it stays aside), and the record its fact
+    is about, called `subject`, whose status goes from `before` (None: there was no such record) to `after`.
     """
 
     delivery: InboundDelivery
@@ -67,11 +68,16 @@ def dry_run(deliveries: Iterable[InboundDelivery], *, by: User, at: datetime) ->
 
 def replayed(ids: Sequence[int], by: User, at: datetime) -> list[Change]:
     """Replay deliveries in this transaction, and say what changed."""
-    chosen = InboundDelivery.objects.filter(id__in=ids, status__in=REPLAYABLE).order_by("id")
+    chosen = (
+        InboundDelivery.objects.filter(id__in=ids, status__in=REPLAYABLE).order_by("id").select_related("integration")
+    )
     deliveries = list(chosen.select_for_update(of=("self",)))
     for delivery in deliveries:
         delivery.replayed_at, delivery.replayed_by, delivery.attempts = at, by, 0
-        delivery.save(update_fields=["replayed_at", "replayed_by", "attempts"])
+        if delivery.status == Verdict.CONFLICT:
+            # Its webhook-id is another event's and stays that one's.
+            delivery.webhook_digest = None
+        delivery.save(update_fields=["replayed_at", "replayed_by", "attempts", "webhook_digest"])
     return [applied(delivery, at) for delivery in deliveries]
 
 

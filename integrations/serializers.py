@@ -1,11 +1,147 @@
 """
-What the inbound door and the deliveries endpoint say of themselves in the API's schema.
+How deliveries look in the API, and what the inbound door and the deliveries endpoint say of themselves in the schema.
+
+What an event may look like is not said here but in timeline.events: the one source. Contract §3 and §4.
 """
 
+from base64 import b64encode
 from typing import Any
 
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer, extend_schema_field
+from rest_framework import serializers
+
+from config.fields import ListQuery, Pagination, QueryChoices, QueryInteger, StrictMoment
+from integrations.models import InboundDelivery, Verdict
+
+UTF_8, BASE64 = "utf-8", "base64"
+
+
+class DeliveryErrorSerializer(serializers.Serializer):
+    """Why a delivery was not applied."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+    details = serializers.DictField(required=False)
+
+
+class DeliverySerializer(serializers.Serializer):
+    """One event as it was received, and what became of it."""
+
+    id = serializers.IntegerField()
+    status = serializers.ChoiceField(choices=Verdict.choices)
+    event = serializers.CharField(allow_null=True, help_text="Its name, where it has one.")
+    integration_id = serializers.IntegerField()
+    incident_id = serializers.UUIDField(source="incident_uuid", allow_null=True)
+    webhook_id = serializers.CharField(allow_null=True)
+    received_at = StrictMoment()
+    applied_at = StrictMoment(allow_null=True)
+    error = serializers.SerializerMethodField()
+
+    @extend_schema_field(DeliveryErrorSerializer(allow_null=True))
+    def get_error(self, delivery: InboundDelivery) -> dict[str, Any] | None:
+        return delivery.error
+
+
+class WholeDeliverySerializer(DeliverySerializer):
+    """One event as it was received, with its bytes and those of its headers that are kept."""
+
+    headers = serializers.DictField(child=serializers.CharField())
+    body = serializers.SerializerMethodField(help_text="Exactly as received; see `body_encoding`.")
+    body_encoding = serializers.SerializerMethodField(help_text="`base64` where the bytes are not UTF-8.")
+
+    @extend_schema_field(serializers.CharField())
+    def get_body(self, delivery: InboundDelivery) -> str:
+        return as_text(bytes(delivery.body))[0]
+
+    @extend_schema_field(serializers.ChoiceField(choices=[UTF_8, BASE64]))
+    def get_body_encoding(self, delivery: InboundDelivery) -> str:
+        return as_text(bytes(delivery.body))[1]
+
+
+def as_text(body: bytes) -> tuple[str, str]:
+    """Bytes as text that JSON can carry, and how: as UTF-8, or else in base64."""
+    try:
+        return body.decode(), UTF_8
+    except UnicodeDecodeError:
+        return b64encode(body).decode(), BASE64
+
+
+class DeliveryPage(serializers.Serializer):
+    """Some deliveries."""
+
+    deliveries = DeliverySerializer(many=True)
+    pagination = Pagination()
+
+
+class DeliveryQuery(ListQuery):
+    """The query string of the list of deliveries."""
+
+    status = QueryChoices(choices=Verdict.values, required=False, help_text="One, or several separated by commas.")
+    integration_id = QueryInteger(required=False)
+
+
+# --- the inbound door -------------------------------------------------------------------------------------------------
+
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "title": "Event",
+    "description": "An event of the incident log. Fields beyond the documented ones are kept.",
+    "required": ["dt", "event", "message", "organization_id", "team_id"],
+    "properties": {
+        "dt": {"type": "string", "format": "date-time"},
+        "event": {"type": "string", "example": "incident.started"},
+        "message": {"type": "string"},
+        "organization_id": {"type": "string"},
+        "team_id": {"type": "string"},
+    },
+    "additionalProperties": True,
+}
+
+
+class AnswerSerializer(serializers.Serializer):
+    """What became of one event."""
+
+    id = serializers.IntegerField(allow_null=True, help_text="The delivery's; null if it was not kept.")
+    status = serializers.ChoiceField(choices=["accepted", "unrecognized", "duplicate", "conflict"])
+
+
+class AnswerInArraySerializer(serializers.Serializer):
+    """What became of one event of an array."""
+
+    id = serializers.IntegerField(allow_null=True, help_text="The delivery's; null if it was not kept.")
+    status = serializers.ChoiceField(
+        choices=["accepted", "unrecognized", "duplicate", "conflict", "quarantined", "rejected"]
+    )
+    error = DeliveryErrorSerializer(required=False)
+
+
+# What `Door.post` gives to extend_schema.
 RECEIVE: dict[str, Any] = {
     "summary": "Take in an event, or an array of events",
-    "request": None,
-    "responses": {202: None},
+    "description": "An event has at most 64 KiB, an array 1 to 1,000 events, a request at most 4 MiB. Each event of an "
+    "array is judged by itself. The same event again is a `duplicate` and changes nothing.",
+    "request": {
+        "application/json": {
+            "oneOf": [EVENT, {"type": "array", "items": EVENT, "minItems": 1, "maxItems": 1000}],
+        }
+    },
+    "parameters": [
+        OpenApiParameter(
+            "webhook-id", str, OpenApiParameter.HEADER, description="A second identity of a single event."
+        ),
+        OpenApiParameter("webhook-timestamp", str, OpenApiParameter.HEADER, description="Where events are signed."),
+        OpenApiParameter("webhook-signature", str, OpenApiParameter.HEADER, description="Where events are signed."),
+    ],
+    "responses": {
+        200: OpenApiResponse(AnswerSerializer, description="Known already, or in conflict with what is known."),
+        202: OpenApiResponse(
+            PolymorphicProxySerializer(
+                component_name="Answers",
+                serializers=[AnswerSerializer, AnswerInArraySerializer(many=True)],
+                resource_type_field_name=None,
+                many=False,
+            ),
+            description="Kept, to be applied soon. For an array: what became of each event, in order.",
+        ),
+    },
 }

@@ -4,7 +4,7 @@ The fold of a resource's facts into its state: pure, one step per fact.
 A resource's chronology holds its own facts and those of the incidents about it. What an incident's fact means for the
 resource was found by the incident's fold and stands on the fact (`hold`, `presses`); nothing here knows incidents.
 
-Source: contract §3, "Resource fold". A state that was concluded rather than said is marked inferred.
+Source: docs/record.md, "Resource fold". A state that was concluded rather than said is marked inferred.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,10 @@ PENDING, UP, DOWN, VERIFYING, PAUSED = "pending", "up", "down", "verifying_recov
 
 @dataclass(frozen=True)
 class ResourceState:
-    """A monitor or heartbeat after some of its facts. Field names are the models' columns; url and type only monitors have."""
+    """
+    A monitor or heartbeat after some of its facts. Field names are the models' columns; url and type only monitors
+    have.
+    """
 
     name: str = ""
     url: str = ""
@@ -53,13 +56,16 @@ def named(state: ResourceState, fact: Fact) -> ResourceState:
 
 
 def pressed(state: ResourceState, fact: Fact) -> ResourceState:
-    """What an incident's fact does: hold the resource down, or, when the last live one ends, let it up again."""
+    """
+    What an incident's fact does: hold the resource down, or, when the last live one ends, let it up again. What was
+    said to be so already stays said.
+    """
     held = replace(state, live_incidents=state.live_incidents + fact.hold)
     if fact.named == fact.resource:
         held = replace(held, name=said(fact.payload, "resource_name") or state.name)
     if fact.presses == "hold" and state.status != DOWN:
         return unless_paused(held, DOWN, fact)
-    if fact.presses == "release" and held.live_incidents == 0:
+    if fact.presses == "release" and held.live_incidents == 0 and state.status != UP:
         return unless_paused(held, UP, fact)
     return held
 
@@ -96,7 +102,9 @@ def paused(state: ResourceState, fact: Fact) -> ResourceState:
 
 
 def unpaused(state: ResourceState, fact: Fact) -> ResourceState:
-    """Back to work: down if an incident is live, else up; both are conclusions. One of ours waits for its first check."""
+    """
+    Back to work: down if an incident is live, else up; both are conclusions. One of ours waits for its first check.
+    """
     if fact.native:
         return turned(state, PENDING, fact, inferred=False)
     return turned(state, DOWN if state.live_incidents else UP, fact, inferred=True)

@@ -37,16 +37,16 @@ def take_in_facts(changed: dict[Link, list[Fact]], arrived: set[bytes]) -> None:
     """
     Fold facts into their resources, whose rows are locked.
 
-    `changed`: by resource, the facts that arrived in its chronology, left it, or mean something else since an incident was
-    folded again. `arrived`: the identities of those that are new everywhere.
+    `changed`: by resource, the facts that arrived in its chronology, left it, or mean something else since an
+    incident was folded again. `arrived`: the identities of those that are new everywhere.
     """
-    for kind in MODELS:
+    for kind, model in MODELS.items():
         touched = {link[1]: facts for link, facts in changed.items() if link[0] == kind}
         written = [
             written_row(kind, identity, fold_in((kind, identity), standing, touched[identity], arrived))
             for identity, standing in standings(kind, touched).items()
         ]
-        rows.update(MODELS[kind], written)
+        rows.update(model, written)
 
 
 def standings(kind: str, ids: Iterable[int]) -> dict[int, Standing[ResourceState]]:

@@ -38,7 +38,7 @@ def destroy(resource: Resource, *, by: User, at: datetime) -> TimelineEvent | No
 
 def about(resource: Resource) -> Payload:
     """The log's fields that say which monitor or heartbeat."""
-    fields: Payload = {f"{resource.kind}_id": resource.pk, f"{resource.kind}_name": str(resource)}
+    fields: Payload = {f"{resource.kind}_id": resource.pk, f"{resource.kind}_name": resource.name or None}
     if isinstance(resource, Monitor):
         fields |= {"monitor_url": resource.url, "monitor_type": resource.type}
     return fields

@@ -1,13 +1,14 @@
 """
 API keys at the door: who a key acts for, in which team, and what it may do. For DRF views.
 
-A key is sent as `X-API-Key` or `Authorization: Bearer`; never is a session cookie looked at. Missing, wrong, revoked and
-expired keys are all the same 401.
+A key is sent as `X-API-Key` or `Authorization: Bearer`; never is a session cookie looked at. Missing, wrong, revoked
+and expired keys are all the same 401.
 """
 
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
@@ -22,7 +23,6 @@ from teams.models import APIKey, Membership, Role, Scope, Team, User
 
 KEY_PREFIX = "wk_"
 SHOWN_CHARACTERS = 10
-REQUESTS_PER_MINUTE = 6000
 
 # `last_used_at` is good to within a minute, so that reading does not write each time.
 USED_RESOLUTION = timedelta(minutes=1)
@@ -109,7 +109,7 @@ def needed(view: APIView, attribute: str, method: str | None, default: Any) -> A
 class PerKey(Throttle):
     """So many requests a minute for each key."""
 
-    limit = REQUESTS_PER_MINUTE
+    limit = settings.API_REQUESTS_PER_MINUTE
 
     def key(self, request: Request, view: APIView) -> str | None:
         return f"api key {request.auth.pk}" if isinstance(request.auth, APIKey) else None

@@ -1,8 +1,8 @@
 """
 Our own acts as facts: what a verb records when somebody of ours does something.
 
-A verb builds the very payload that a vendor would have sent; this room adds what all of them have: the common fields, the
-actor, the moment. Not here: what may be done when (the lifecycles), and what it does (the folds).
+A verb builds the very payload that a vendor would have sent; this room adds what all of them have: the common fields,
+the actor, the moment. Not here: what may be done when (the lifecycles), and what it does (the folds).
 """
 
 from datetime import datetime, timedelta

@@ -26,8 +26,9 @@ class Fact:
     """
     One thing that happened, as the folds read it.
 
-    `subject` and `named` are (kind, local id); `payload` is the event as it was sent; `native` says it is our own. `id` is
-    the row's, 0 before it has one. The last three are the fold's earlier reading of it, so that a keeper can tell what a refold changed.
+    `subject` and `named` are (kind, local id); `payload` is the event as it was sent; `native` says it is our own.
+    `id` is the row's, 0 before it has one. The last three are the fold's earlier reading of it, so that a keeper can
+    tell what a refold changed.
     """
 
     event: str
@@ -58,8 +59,8 @@ class Outcome:
     What a fact did.
 
     `why`: why it had no effect, else empty. `entries`: what the updates endpoint shows of it, each {action, field, old,
-    new, message}. `resource`: in which resource's chronology it also stands; `hold`: by how much it changes the number of live
-    incidents there (−1, 0, 1); `presses`: "hold" or "release" where it moves that resource's state.
+    new, message}. `resource`: in which resource's chronology it also stands; `hold`: by how much it changes the
+    number of live incidents there (−1, 0, 1); `presses`: "hold" or "release" where it moves that resource's state.
     """
 
     why: str = ""

@@ -1,8 +1,8 @@
 """
 What makes two events the same event: SHA-256 over RFC 8785 canonical JSON.
 
-One departure from RFC 8785: integers keep all their digits. It would write those beyond 2^53 as doubles, and two ids that
-differ in their last digit would be one event.
+One departure from RFC 8785: integers keep all their digits. It would write those beyond 2^53 as doubles, and two ids
+that differ in their last digit would be one event.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ def bytes_identity(body: bytes) -> bytes:
 
 
 def source_key(integration_id: int, organization_id: str, team_id: str, kind: str, source_id: int) -> bytes:
-    """The 32 bytes by which a vendor's record is known: contract "Vendor records are (integration, …, kind, id)"."""
+    """The 32 bytes by which a vendor's record is known: see docs/record.md, "Identity"."""
     parts = json.dumps([integration_id, organization_id, team_id, kind, source_id], ensure_ascii=False)
     return hashlib.sha256(parts.encode()).digest()
 

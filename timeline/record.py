@@ -27,16 +27,17 @@ class Recording:
 
 def record(recordings: Sequence[Recording]) -> list[Fact]:
     """Write facts in one statement; the answer has those that were new, each with its row's id."""
-    facts = {each.fact.identity: each.fact for each in recordings}
+    # Two integrations may tell the same event; those are two facts.
+    facts = {(each.team_id, each.integration_id, each.fact.identity): each.fact for each in recordings}
     written = rows.insert(
         TimelineEvent,
         [row(each) for each in recordings],
         on_conflict="ON CONFLICT DO NOTHING",
-        returning=("id", "identity"),
+        returning=("id", "team_id", "integration_id", "identity"),
     )
     new = []
-    for identity_of_row, identity in written:
-        fact = facts[bytes(identity)]
+    for identity_of_row, team_id, integration_id, identity in written:
+        fact = facts[team_id, integration_id, bytes(identity)]
         fact.id = identity_of_row
         new.append(fact)
     return new

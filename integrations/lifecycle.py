@@ -1,0 +1,99 @@
+"""
+The verbs of integrations: opening and shutting an inbound door, its secrets, and binding keys to it. Called alike by
+admin and commands.
+
+Not here: what comes in through the door (integrations.door, integrations.inbox).
+"""
+
+import secrets
+from base64 import b64decode, b64encode
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+
+from config.errors import Conflict
+from config.vault import keyed_digest, new_token, open_sealed, seal
+from integrations.models import IngestKey, Integration, IntegrationType
+from teams.models import APIKey, Scope, Team
+
+TOKEN_PREFIX = "whi_"  # noqa: S105 - what tokens begin with, so that a leaked one is recognized
+PATH = "/api/webhooks/incident-log"
+
+# How the Standard Webhooks specification writes signing secrets.
+SECRET_PREFIX = "whsec_"  # noqa: S105
+SECRET_BYTES = range(24, 65)
+
+
+def open_integration(team: Team, name: str, type: IntegrationType, at: datetime) -> tuple[Integration, str]:
+    """A new integration of a team, and its token. Raises Conflict if the team has one of that name."""
+    token = new_token(TOKEN_PREFIX)
+    try:
+        with transaction.atomic():
+            integration = team.integrations.create(
+                name=name, type=type, token_digest=keyed_digest(token), token_ciphertext=seal(token), created_at=at
+            )
+    except IntegrityError:
+        raise Conflict(f"The team already has an integration called {name}.") from None
+    return integration, token
+
+
+def webhook_path(integration: Integration) -> str:
+    """The path that a sender posts to, with its secret token. Raises vault.CannotOpen where that can't be read."""
+    return f"{PATH}/{open_sealed(bytes(integration.token_ciphertext))}"
+
+
+def rotate_token(integration: Integration) -> str:
+    """Give an integration a new token, which is the answer; the old one opens nothing from now on."""
+    token = new_token(TOKEN_PREFIX)
+    integration.token_digest, integration.token_ciphertext = keyed_digest(token), seal(token)
+    integration.save(update_fields=["token_digest", "token_ciphertext"])
+    return token
+
+
+def set_signing_secret(integration: Integration, secret: str | None) -> None:
+    """From now on ask for signatures made with a secret; None: for no signatures. Raises ValueError for a bad one."""
+    sealed = None if secret is None else seal(sound_signing_secret(secret))
+    integration.signing_secret_ciphertext = sealed
+    integration.save(update_fields=["signing_secret_ciphertext"])
+
+
+def new_signing_secret() -> str:
+    """A new signing secret, as the Standard Webhooks specification writes one."""
+    return SECRET_PREFIX + b64encode(secrets.token_bytes(32)).decode()
+
+
+def sound_signing_secret(text: str) -> str:
+    """A signing secret that can check signatures. Raises ValueError, with a sentence to be shown, for all else."""
+    encoded = text.removeprefix(SECRET_PREFIX)
+    try:
+        key = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        key = b""
+    if not (text.startswith(SECRET_PREFIX) and len(key) in SECRET_BYTES):
+        raise ValueError("A signing secret is whsec_ and then 24 to 64 bytes in base64.")
+    return text
+
+
+def shut_integration(integration: Integration, *, at: datetime) -> bool:
+    """Shut an integration's door; whether it was open."""
+    return bool(Integration.objects.filter(pk=integration.pk, deactivated_at=None).update(deactivated_at=at))
+
+
+def reopen_integration(integration: Integration) -> bool:
+    """Open an integration's door again; whether it was shut."""
+    return bool(Integration.objects.filter(pk=integration.pk).exclude(deactivated_at=None).update(deactivated_at=None))
+
+
+def bind_key(key: APIKey, integration: Integration) -> IngestKey:
+    """
+    Let a key of the same team, with the scope `ingest`, send to an integration. Raises Conflict for any other key, and
+    for one that is bound to another integration.
+    """
+    if key.team_id != integration.team_id:
+        raise Conflict("The key and the integration belong to different teams.")
+    if Scope.INGEST not in key.scopes:
+        raise Conflict(f"The key does not have the scope {Scope.INGEST}.")
+    bound, _ = IngestKey.objects.get_or_create(api_key=key, defaults={"integration": integration})
+    if bound.integration_id != integration.pk:
+        raise Conflict("The key is bound to another integration.")
+    return bound

@@ -1,0 +1,186 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+
+from config import clock, health
+
+pytestmark = [pytest.mark.urls("tests.config.urls"), pytest.mark.django_db]
+
+NOON = datetime(2026, 5, 13, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _forget_that_it_was_migrated():
+    health._migrated_once.cache_clear()
+    yield
+    health._migrated_once.cache_clear()
+
+
+@pytest.fixture
+def client():
+    return Client(raise_request_exception=False)
+
+
+@pytest.fixture
+def _no_database(monkeypatch):
+    def away(*args, **kwargs):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(connection, "cursor", away)
+
+
+@pytest.mark.usefixtures("_no_database")
+def test_the_process_lives_whether_there_is_a_database_or_not(client):
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"success": True, "data": {"status": "ok"}})
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_it_is_ready_when_the_database_is_migrated(client):
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["data"]) == (200, {"status": "ready"})
+
+
+def test_it_is_ready_whatever_the_worker_does(client, settings):
+    settings.WORKER_LOOPS = {"never": 1}
+    assert client.get("/workz").status_code == 503
+    assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.usefixtures("_no_database")
+@pytest.mark.parametrize("path", ["/readyz", "/workz"])
+def test_without_a_database_it_is_not_ready(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "UNAVAILABLE"
+    assert int(answer["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize(("setting", "value"), [("synchronous_commit", "off"), ("transaction_read_only", "on")])
+def test_a_session_that_would_lose_events_is_refused_by_name(client, setting, value):
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL {setting} = {value}")
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert setting.removeprefix("transaction_").split("_")[0] in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        (("SQL_ASCII", "on", "on", "on", "off"), "encoding is SQL_ASCII"),
+        (("UTF8", "off", "on", "on", "off"), "fsync=off"),
+        (("UTF8", "on", "off", "on", "off"), "full_page_writes=off"),
+        (("UTF8", "on", "on", "off", "off"), "synchronous_commit=off"),
+        (("UTF8", "on", "on", "on", "on"), "read-only"),
+    ],
+)
+def test_each_setting_that_loses_events_is_named(monkeypatch, row, named):
+    class Cursor:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exc):
+            return None
+
+        def execute(self, sql):
+            pass
+
+        def fetchone(self):
+            return row
+
+    monkeypatch.setattr(connection, "cursor", Cursor)
+    monkeypatch.setattr(health, "_is_migrated", lambda: True)
+    (fault,) = health._faults_of_the_database()
+    assert named in fault
+
+
+@pytest.mark.parametrize("mode", ["local", "remote_write", "on", "remote_apply"])
+def test_every_mode_that_waits_for_the_disk_is_good(client, mode):
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL synchronous_commit = {mode}")
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_database_that_is_not_migrated_is_not_ready_and_is_asked_again(client):
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE kept AS SELECT * FROM django_migrations WHERE app = 'config'")
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'config'")
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["error"]["details"] == {"faults": ["migrations have not been applied"]}
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO django_migrations OVERRIDING SYSTEM VALUE SELECT * FROM kept")
+    assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/workz"])
+def test_the_questions_are_asked_with_get_alone(client, path):
+    answer = client.post(path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert answer["Allow"] == "GET, HEAD"
+
+
+# The worker
+
+
+@pytest.fixture
+def _two_loops(settings):
+    settings.WORKER_LOOPS = {"apply": 30, "recognize": 60}
+
+
+@pytest.mark.usefixtures("_two_loops")
+def test_loops_that_run_are_shown_with_their_lag(client):
+    health.report_loop("apply", at=NOON, lag=0.25, detail="12 waiting")
+    health.report_loop("recognize", at=NOON)
+    with clock.at(NOON + timedelta(seconds=30)):
+        answer = client.get("/workz")
+    assert answer.status_code == 200
+    assert answer.json()["data"]["loops"] == [
+        {
+            "name": "apply",
+            "ran_at": "2026-05-13T12:00:00.000Z",
+            "lag_seconds": 0.25,
+            "detail": "12 waiting",
+            "stopped": False,
+        },
+        {
+            "name": "recognize",
+            "ran_at": "2026-05-13T12:00:00.000Z",
+            "lag_seconds": 0.0,
+            "detail": "",
+            "stopped": False,
+        },
+    ]
+
+
+@pytest.mark.usefixtures("_two_loops")
+def test_loops_that_stopped_or_never_ran_are_named(client):
+    health.report_loop("apply", at=NOON)
+    with clock.at(NOON + timedelta(seconds=31)):
+        answer = client.get("/workz")
+    assert answer.status_code == 503
+    error = answer.json()["error"]
+    assert error["message"] == "the loop apply last ran 31 s ago; the loop recognize has never run."
+    assert [loop["stopped"] for loop in error["details"]["loops"]] == [True, True]
+
+
+@pytest.mark.usefixtures("_two_loops")
+def test_each_loop_has_a_patience_of_its_own(client):
+    health.report_loop("apply", at=NOON)
+    health.report_loop("recognize", at=NOON)
+    states = health.loops(NOON + timedelta(seconds=45))
+    assert [(state.name, state.stopped) for state in states] == [("apply", True), ("recognize", False)]
+
+
+@pytest.mark.usefixtures("_two_loops")
+def test_a_loop_that_comes_back_is_well_again_and_others_do_not_matter(client):
+    health.report_loop("apply", at=NOON - timedelta(hours=1), detail="slow")
+    health.report_loop("apply", at=NOON)
+    health.report_loop("recognize", at=NOON)
+    health.report_loop("of an older version", at=NOON - timedelta(days=9))
+    with clock.at(NOON):
+        assert client.get("/workz").status_code == 200
+    assert health.loops(NOON)[0].detail == ""

@@ -1,0 +1,158 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test import RequestFactory
+from rest_framework.test import APIRequestFactory
+
+from config import clock, ratelimit
+from config.errors import RateLimited
+from config.models import RateWindow
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 5, 13, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _noon():
+    with clock.at(NOON + timedelta(seconds=15)):
+        yield
+
+
+def test_the_limit_passes_and_the_next_one_does_not():
+    verdicts = [ratelimit.hit("key", limit=3) for _ in range(5)]
+    assert [verdict.allowed for verdict in verdicts] == [True, True, True, False, False]
+    assert verdicts[3].retry_after == 45
+    assert RateWindow.objects.get().hits == 5
+
+
+def test_each_key_and_each_length_of_window_is_counted_by_itself():
+    for key in ("a", "b", "ключ", "x" * 10_000, "a\0b", "\ud800"):
+        assert ratelimit.hit(key, limit=1).allowed
+    assert ratelimit.hit("a", limit=1, seconds=3600).allowed
+    assert not ratelimit.hit("a", limit=1).allowed
+
+
+def test_the_next_window_starts_from_nothing():
+    assert ratelimit.hit("key", limit=1).allowed
+    with clock.at(NOON + timedelta(seconds=59, milliseconds=999)):
+        assert ratelimit.hit("key", limit=1) == (False, 1)
+    with clock.at(NOON + timedelta(seconds=60)):
+        assert ratelimit.hit("key", limit=1).allowed
+        assert not ratelimit.hit("key", limit=1).allowed
+    assert RateWindow.objects.count() == 1
+
+
+def test_a_clock_that_is_behind_counts_in_the_window_that_is_already_open():
+    with clock.at(NOON + timedelta(seconds=61)):
+        ratelimit.hit("key", limit=1)
+    assert ratelimit.hit("key", limit=1) == (False, 105)
+
+
+def test_to_look_is_not_to_count():
+    assert ratelimit.standing("key", limit=1).allowed
+    ratelimit.hit("key", limit=1)
+    assert ratelimit.standing("key", limit=1) == (False, 45)
+    assert ratelimit.standing("key", limit=2).allowed
+    assert RateWindow.objects.get().hits == 1
+    with clock.at(NOON + timedelta(minutes=1)):
+        assert ratelimit.standing("key", limit=1).allowed
+
+
+def test_old_windows_are_swept_out_now_and_then(monkeypatch):
+    monkeypatch.setattr(ratelimit, "SWEEP_ONE_IN", 1)
+    ratelimit.hit("old", limit=1)
+    with clock.at(NOON + timedelta(hours=2)):
+        ratelimit.hit("new", limit=1)
+    assert RateWindow.objects.count() == 1
+
+
+def test_the_key_is_not_stored():
+    ratelimit.hit("user@example.com", limit=1)
+    assert len(bytes(RateWindow.objects.get().key)) == 32
+    assert b"example" not in bytes(RateWindow.objects.get().key)
+
+
+def test_the_counters_are_not_in_the_write_ahead_log():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relpersistence FROM pg_class WHERE relname = 'config_rate_window'")
+        assert cursor.fetchone() == ("u",)
+
+
+# Failures
+
+
+def test_failures_are_counted_by_address_until_there_are_too_many(settings):
+    settings.FAILED_LOGINS_PER_MINUTE = 2
+    request = RequestFactory().post("/login", REMOTE_ADDR="192.0.2.1")
+    ratelimit.check_failures(request)
+    ratelimit.count_failure(request)
+    ratelimit.check_failures(request)
+    ratelimit.count_failure(request)
+    with pytest.raises(RateLimited) as limited:
+        ratelimit.check_failures(request)
+    assert limited.value.headers == {"Retry-After": "45"}
+    with pytest.raises(RateLimited):
+        ratelimit.count_failure(request)
+    ratelimit.check_failures(RequestFactory().post("/login", REMOTE_ADDR="192.0.2.2"))
+
+
+def test_a_throttle_of_drf_counts_whom_it_is_told_to():
+    class Throttle(ratelimit.Throttle):
+        limit = 1
+
+        def key(self, request, view):
+            return request.headers.get("X-Who")
+
+    def asks(who):
+        throttle = Throttle()
+        request = APIRequestFactory().get("/", headers={"X-Who": who} if who else {})
+        return throttle.allow_request(request, None), throttle.wait()
+
+    assert [asks(None), asks(None)] == [(True, 0), (True, 0)]
+    assert [asks("a"), asks("a"), asks("b")] == [(True, 0), (False, 45), (True, 0)]
+
+
+# Addresses
+
+
+def address(settings, proxies, **meta):
+    settings.TRUSTED_PROXIES = proxies
+    request = RequestFactory().get("/")
+    request.META.pop("REMOTE_ADDR")
+    request.META.update(meta)
+    return ratelimit.client_address(request)
+
+
+def test_without_proxies_nobody_may_say_who_he_is(settings):
+    assert address(settings, 0, REMOTE_ADDR="192.0.2.1", HTTP_X_FORWARDED_FOR="198.51.100.1") == "192.0.2.1"
+
+
+def test_behind_proxies_the_last_ones_are_believed(settings):
+    forwarded = "203.0.113.9, 198.51.100.1,198.51.100.2"
+    assert address(settings, 1, REMOTE_ADDR="192.0.2.1", HTTP_X_FORWARDED_FOR=forwarded) == "198.51.100.2"
+    assert address(settings, 2, REMOTE_ADDR="192.0.2.1", HTTP_X_FORWARDED_FOR=forwarded) == "198.51.100.1"
+
+
+@pytest.mark.parametrize("forwarded", ["", "nonsense", "1.2.3.4:80", "a\0b", "198.51.100.1"])
+def test_what_did_not_come_through_the_proxies_is_known_by_its_peer(settings, forwarded):
+    assert address(settings, 2, REMOTE_ADDR="192.0.2.1", HTTP_X_FORWARDED_FOR=forwarded) == "192.0.2.1"
+    assert address(settings, 1, REMOTE_ADDR="192.0.2.1") == "192.0.2.1"
+
+
+def test_a_server_that_does_not_know_its_peer_says_nothing(settings):
+    assert address(settings, 0) == ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("2001:db8::1", "2001:db8::ffff:1"), ("::ffff:192.0.2.1", "192.0.2.1"), ("unix:", "unix:")],
+)
+def test_addresses_of_one_neighbourhood_are_counted_together(one, other):
+    assert ratelimit.neighbourhood(one) == ratelimit.neighbourhood(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("2001:db8::1", "2001:db8:0:1::1"), ("192.0.2.1", "192.0.2.2")])
+def test_others_are_not(one, other):
+    assert ratelimit.neighbourhood(one) != ratelimit.neighbourhood(other)
