@@ -21,7 +21,9 @@ class Command(BaseCommand):
             login = keepsakes.keep(file, lambda: {"email": EMAIL, "password": secrets.token_urlsafe(12)})
             User.objects.create_superuser(login["email"], login["password"], name="Admin")
         elif not file.exists():
-            self.stdout.write(f"{EMAIL} exists, but its password isn't kept here; set one: ./watchkeeper changepassword {EMAIL}")
+            self.stdout.write(
+                f"{EMAIL} exists, but its password isn't kept here; set one: ./watchkeeper changepassword {EMAIL}"
+            )
             return
         login = keepsakes.keep(file, dict)
         self.stdout.write(f"{login['email']} {login['password']}")

@@ -1,0 +1,121 @@
+"""
+The verbs of organizations, teams and their people, one place each.
+
+Each makes what is not there yet and answers with what is: calling one twice, or twice at the same time, makes nothing
+twice. Nobody is ever deleted, because the history names them: people and teams are deactivated, keys are revoked.
+Not here: making API keys (teams.authentication), logging in.
+"""
+
+from datetime import datetime
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, connection, transaction
+
+from config.errors import ValidationFailed
+from teams.models import APIKey, Membership, Organization, Role, Team, User
+
+LONGEST_NAME = 200
+LONGEST_EMAIL = 254
+
+
+def make_organization(name: str, *, at: datetime, public_id: str = "") -> Organization:
+    """The organization of that name, or (if a public id is given) that id. Raises ValidationFailed for a bad name."""
+    name = sound_name(name, "organization")
+    wanted = {"public_id": public_id} if public_id else {"name": name}
+    with transaction.atomic():
+        # Two organizations may bear one name, so no constraint would stop the second of two who make it at once.
+        take_turns(f"organization {public_id or name}")
+        found = Organization.objects.filter(**wanted).order_by("id").first()
+        return found or Organization.objects.create(**{"name": name, "created_at": at} | wanted)
+
+
+def make_team(organization: Organization, name: str, *, at: datetime, public_id: str = "") -> Team:
+    """The organization's team of that name; a new one gets the public id, if given. Raises ValidationFailed."""
+    named = {"public_id": public_id} if public_id else {}
+    name = sound_name(name, "team")
+    team, _ = organization.teams.get_or_create(name=name, defaults={"created_at": at, **named})
+    return team
+
+
+def make_user(
+    email: str, *, at: datetime, name: str = "", password: str | None = None, operator: bool = False
+) -> tuple[User, bool]:
+    """
+    The user of that e-mail address, and whether it is new. Only a new one gets the name, the password (None: no login
+    until one is set) and, as an operator, all of Django admin. Raises ValidationFailed for a bad address.
+    """
+    email = sound_email(email)
+    found = User.objects.filter(email__iexact=email).first()
+    if found:
+        return found, False
+    make = User.objects.create_superuser if operator else User.objects.create_user
+    try:
+        with transaction.atomic():
+            return make(email, password, name=name, date_joined=at), True
+    except IntegrityError:  # somebody else made it meanwhile
+        return User.objects.get(email__iexact=email), False
+
+
+def add_member(team: Team, user: User, role: Role, *, at: datetime) -> Membership:
+    """Make a user a member with at least that role; who has a higher one keeps it."""
+    membership, _ = team.memberships.get_or_create(user=user, defaults={"role": role, "created_at": at})
+    if not membership.may(role):
+        membership.role = role
+        membership.save(update_fields=["role"])
+    return membership
+
+
+def deactivate_team(team: Team, *, at: datetime) -> bool:
+    """Shut a team, its doors included; whether it was open."""
+    return bool(Team.objects.filter(pk=team.pk, deactivated_at=None).update(deactivated_at=at))
+
+
+def reactivate_team(team: Team) -> bool:
+    """Open a team again; whether it was shut."""
+    return bool(Team.objects.filter(pk=team.pk, deactivated_at__isnull=False).update(deactivated_at=None))
+
+
+def deactivate_user(user: User) -> bool:
+    """Let a user no longer log in, nor keys act for them; whether they could."""
+    return bool(User.objects.filter(pk=user.pk, is_active=True).update(is_active=False))
+
+
+def revoke_key(key: APIKey, *, at: datetime) -> bool:
+    """Let a key open nothing any more, for good; whether it was not revoked yet."""
+    return bool(APIKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=at))
+
+
+def sound_name(text: str, field: str) -> str:
+    """A name without white space around it. Raises ValidationFailed, naming the field, for one that can't be kept."""
+    name = text.strip()
+    if not name:
+        raise ValidationFailed({field: ["A name is required."]})
+    if len(name) > LONGEST_NAME:
+        raise ValidationFailed({field: [f"A name has at most {LONGEST_NAME} characters."]})
+    if not can_be_kept(name):
+        raise ValidationFailed({field: ["A name is UTF-8 text without NUL."]})
+    return name
+
+
+def sound_email(text: str) -> str:
+    """An e-mail address without white space around it. Raises ValidationFailed for what is none."""
+    email = text.strip()
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise ValidationFailed({"email": ["This is no e-mail address."]}) from None
+    if len(email) > LONGEST_EMAIL:
+        raise ValidationFailed({"email": [f"An e-mail address has at most {LONGEST_EMAIL} characters."]})
+    return email
+
+
+def can_be_kept(text: str) -> bool:
+    """Whether PostgreSQL can store a text: no NUL, no lone surrogate (as which broken UTF-8 arrives from a shell)."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def take_turns(name: str) -> None:
+    """Wait until no other transaction has this name's turn, and keep it until this one ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
