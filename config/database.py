@@ -1,8 +1,8 @@
 """
-The database at hand: the one DATABASE_URL names, or else the embedded one.
+The database at hand: the one that DATABASE_URL names, or else the embedded one.
 
-Whichever it is, DATABASE_URL names it afterwards, for Django and for every child process. How a URL becomes Django's
-settings is config.settings' knowledge.
+Whichever it is, DATABASE_URL names it afterwards, for Django and for every child process. How a URL becomes
+Django's settings is config.settings' knowledge.
 """
 
 import contextlib
@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from config.embedded import CannotStart, Cluster, InUse, for_the_duration
+from config.console import CannotStart
+from config.embedded import Cluster, InUse, for_the_duration
 
 OLDEST_POSTGRESQL = 15
 _SHAPE = "postgresql://user:password@host:5432/database"
 
 
-def given() -> bool:
+def is_given() -> bool:
     """Whether DATABASE_URL names a database. Raises CannotStart if it names one that can't be used."""
     url = os.environ.get("DATABASE_URL")
     if url:
@@ -28,22 +30,28 @@ def given() -> bool:
 
 
 @contextlib.contextmanager
-def at_hand(data: Path) -> Iterator[None]:
-    """The database for a command: if it is the embedded one, it runs as long as the with block does."""
-    if given():
-        yield
-    else:
-        with for_the_duration(data) as os.environ["DATABASE_URL"]:
-            yield
+def at_hand(data: Path) -> Iterator[bool]:
+    """
+    The database for a command: if it is the embedded one, it runs as long as the with block does.
+
+    Yields whether it is new, without tables. Only the embedded one can be: of a given one we ask nothing.
+    """
+    if is_given():
+        yield False
+        return
+    with for_the_duration(data) as os.environ["DATABASE_URL"]:
+        with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+            row = connection.execute("SELECT to_regclass('django_migrations') IS NULL").fetchone()
+        yield row == (True,)
 
 
 @contextlib.contextmanager
 def for_tests(data: Path) -> Iterator[None]:
     """The database for the tests: if embedded, the first test cluster of the data folder that nobody uses."""
-    if given():
+    if is_given():
         yield
         return
-    cluster = _free_test_cluster(data / "test")
+    cluster = _start_free_cluster(data / "test")
     os.environ |= {"DATABASE_URL": cluster.url, "WATCHKEEPER_DATA": str(cluster.data)}
     try:
         yield
@@ -51,46 +59,41 @@ def for_tests(data: Path) -> Iterator[None]:
         cluster.stop()
 
 
-def _free_test_cluster(folder: Path) -> Cluster:
+def _start_free_cluster(folder: Path) -> Cluster:
     for number in itertools.count(1):
         (folder / str(number)).mkdir(parents=True, exist_ok=True)
-        cluster = Cluster(folder / str(number), synchronous_commit="off")
+        cluster = Cluster(folder / str(number))
         with contextlib.suppress(InUse):
             cluster.start(patience=0)
             return cluster
     raise AssertionError("numbers do not end")
 
 
-def is_new() -> bool:
-    """Whether the embedded database has no tables yet. Of a given database we ask nothing."""
-    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
-        row = connection.execute("SELECT to_regclass('django_migrations') IS NULL").fetchone()
-    return bool(row and row[0])
-
-
 def check(url: str) -> None:
-    """Raises CannotStart unless a DATABASE_URL leads to a database that Watchkeeper can use."""
+    """Raises CannotStart unless a URL leads to a database that Watchkeeper can use."""
     if not url.startswith(("postgresql://", "postgres://")):
         raise CannotStart(f"DATABASE_URL is not a PostgreSQL URL; it has to look like {_SHAPE}")
     try:
-        limit = {} if "connect_timeout=" in url else {"connect_timeout": 5}
-        with psycopg.connect(url, **limit) as connection:
+        patience = conninfo_to_dict(url).get("connect_timeout", 5)
+        with psycopg.connect(make_conninfo(url, connect_timeout=patience)) as connection:
             version, encoding = connection.info.server_version // 10_000, connection.info.encoding
     except psycopg.ProgrammingError:  # its words may quote the password
-        raise CannotStart(f"DATABASE_URL can't be read; it has to look like {_SHAPE}, with special characters as %XX") from None
+        raise CannotStart(
+            f"DATABASE_URL can't be read; it has to look like {_SHAPE}, with special characters as %XX"
+        ) from None
     except psycopg.Error as error:
         raise CannotStart(
-            f"DATABASE_URL does not work: {_reason(error)}. Correct it ({_SHAPE}; the database must exist), or unset "
-            "it to use the embedded PostgreSQL"
+            f"DATABASE_URL does not work: {_reason(error)}. Correct it ({_SHAPE}; the database must exist), "
+            "or unset it to use the embedded PostgreSQL"
         ) from None
     if version < OLDEST_POSTGRESQL or encoding != "utf-8":
         raise CannotStart(
-            f"DATABASE_URL leads to a PostgreSQL {version} database with encoding {encoding}; it has to be "
-            f"PostgreSQL {OLDEST_POSTGRESQL} or newer, and UTF8"
+            f"DATABASE_URL leads to a PostgreSQL {version} database with encoding {encoding}; "
+            f"it has to be PostgreSQL {OLDEST_POSTGRESQL} or newer, and UTF8"
         )
 
 
 def _reason(error: psycopg.Error) -> str:
-    """What libpq says went wrong, on one line: the last word if it tried several addresses, without its hints."""
+    """What libpq says went wrong, on one line: its last word if it tried several addresses, without hints."""
     lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("\t")]
     return lines[-1].removeprefix("- ").removeprefix("connection failed: ").strip()

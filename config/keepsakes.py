@@ -15,7 +15,7 @@ SECRETS = ("WATCHKEEPER_SECRET_KEY", "WATCHKEEPER_ENCRYPTION_KEY")
 
 
 def keep(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """What `path` holds; where it doesn't exist yet, what `make()` gives, written with mode 0600. The first writer wins."""
+    """What `path` holds; if it doesn't exist yet, what `make()` gives, written with mode 0600. The first wins."""
     if not path.exists():
         _write_once(path, json.dumps(make(), indent=1))
     kept: dict[str, str] = json.loads(path.read_text())

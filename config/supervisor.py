@@ -1,8 +1,9 @@
 """
 What `./watchkeeper` runs once its environment stands: `up`, `test`, or a management command.
 
-For `up` it is the parent of web server, worker and embedded PostgreSQL: it starts them, starts again whichever dies,
-and stops them together. How PostgreSQL is run is config.embedded's knowledge; what web server and worker do is theirs.
+For `up` it is the parent of web server, worker and embedded PostgreSQL: it starts them, starts again whichever
+dies, and stops them together. How PostgreSQL is run is config.embedded's knowledge; what web server and worker do
+is theirs.
 """
 
 import contextlib
@@ -21,27 +22,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from config import database, keepsakes, lifeline
-from config.embedded import CannotStart, Cluster, say, try_lock
+from config.console import CannotStart, say
+from config.embedded import Cluster, try_lock
 
 ROOT = Path(__file__).resolve().parent.parent
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
 HOST = "127.0.0.1"
-# Three processes of one thread, each with its own connection: measured better than fewer with many threads.
-GRANIAN = [sys.executable, "-m", "granian", "--interface=wsgi", "--workers=3", "--blocking-threads=1", "--no-ws",
-           "--backlog=1024", "--log-level=error", "--respawn-failed-workers", "--workers-kill-timeout=3"]  # fmt: skip
 _LONG_LIFE = 30.0  # seconds; a death after that is a new story, not one more of the same
-_PATIENCE = 10.0  # seconds that a part has for stopping by itself
+_DEATHS_BEFORE_READY = 5
+_PATIENCE = 10.0  # seconds that a child has for stopping by itself
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the command line asks for. Returns the exit code; what the person has to see to is one line on stderr."""
+    """Do what the command line asks for. Returns the exit code; what a person has to see to is one line."""
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
     try:
         data = data_folder()
         if arguments[0] == "up":
             return up(data, arguments[1:])
-        return (test if arguments[0] == "test" else command)(data, arguments)
+        if arguments[0] == "test":
+            return test(data, arguments[1:])
+        return command(data, arguments)
     except CannotStart as error:
         say(str(error))
         return 1
@@ -50,22 +52,24 @@ def main(arguments: list[str]) -> int:
 
 
 def data_folder() -> Path:
-    """The folder for all that is kept, as an absolute path. Puts it, and the secrets in it, into the environment."""
+    """The absolute path of the folder for all that is kept; it and its secrets also go into the environment."""
     data = Path(os.environ.get("WATCHKEEPER_DATA") or ROOT / "var").absolute()
     try:
         data.mkdir(parents=True, exist_ok=True)
-        (data / "up.lock").touch()
+        (data / "up.lock").open("a").close()
         keepsakes.set_secrets(data, os.environ)
     except OSError as error:
-        raise CannotStart(f"can't write to {data} ({error.strerror}); make it writable, or set WATCHKEEPER_DATA elsewhere") from None
+        raise CannotStart(
+            f"can't write to {data} ({error.strerror}); make it writable, or set WATCHKEEPER_DATA to another folder"
+        ) from None
     os.environ["WATCHKEEPER_DATA"] = str(data)
     return data
 
 
 def command(data: Path, arguments: list[str]) -> int:
     """Run a management command in this very process, on the database at hand."""
-    with database.at_hand(data):
-        if arguments[0] not in {"migrate", "makemigrations"} and database.is_new():
+    with database.at_hand(data) as is_new:
+        if is_new and arguments[0] not in {"migrate", "makemigrations"}:
             say("making the tables")
             if Child("migrate", [*MANAGE, "migrate", "--no-input", "--verbosity=0"]).run():
                 raise CannotStart("making the tables failed; what it said is above")
@@ -75,14 +79,14 @@ def command(data: Path, arguments: list[str]) -> int:
 
 
 def test(data: Path, arguments: list[str]) -> int:
-    """Run pytest in this very process, on a database of its own: another `up` or `test` may run beside it."""
+    """Run pytest in this very process, on a database of its own: an `up` or another `test` may run beside it."""
     import pytest  # noqa: PLC0415  absent from the environment that `up` makes
 
     if "--full" in arguments:
         os.environ["WATCHKEEPER_TEST_FULL"] = "1"
     os.chdir(ROOT)
     with database.for_tests(data):
-        return int(pytest.main([argument for argument in arguments[1:] if argument != "--full"]))
+        return int(pytest.main([argument for argument in arguments if argument != "--full"]))
 
 
 # up
@@ -91,11 +95,11 @@ def test(data: Path, arguments: list[str]) -> int:
 def up(data: Path, options: list[str]) -> int:
     """Serve until told to stop. Returns the exit code."""
     if unknown := set(options) - {"--no-demo"}:
-        raise CannotStart(f"`up` doesn't know {' '.join(sorted(unknown))}; it knows --no-demo, and PORT in the environment")
+        raise CannotStart(f"up doesn't know {' '.join(sorted(unknown))}; it knows --no-demo")
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # else nohup asked us to outlive the terminal
         signal.signal(signal.SIGHUP, signal.default_int_handler)
     with only_one(data):
-        house = House(data, free_port(), with_demo=not options)
+        house = House(data, free_port(), with_demo="--no-demo" not in options)
         try:
             house.run()
         except KeyboardInterrupt:
@@ -118,39 +122,48 @@ def only_one(data: Path) -> Iterator[None]:
 
 
 def free_port() -> int:
-    """The port to serve on. A killed predecessor has a moment to leave it. Raises CannotStart."""
+    """The port to serve on; a killed predecessor has a moment to leave it. Raises CannotStart."""
     text = os.environ.get("PORT") or "8000"
     if not (text.isdecimal() and 0 < int(text) < 65536):
         raise CannotStart(f"PORT has to be a number from 1 to 65535, not {text!r}")
     deadline = time.monotonic() + 2
-    while True:
-        try:
-            socket.create_server((HOST, int(text))).close()
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise CannotStart(f"can't listen on port {text} ({error.strerror}); choose another: PORT=8001 ./watchkeeper up") from None
-            if time.monotonic() > deadline:
-                raise CannotStart(f"port {text} is taken by another program; stop that, or choose another: PORT=8001 ./watchkeeper up") from None
-        else:
-            return int(text)
+    while reason := _why_not(int(text)):
+        if reason != errno.EADDRINUSE or time.monotonic() > deadline:
+            why = "another program has it" if reason == errno.EADDRINUSE else os.strerror(reason)
+            raise CannotStart(f"can't listen on port {text}: {why}; choose another: PORT=8001 ./watchkeeper up")
         time.sleep(0.1)
+    return int(text)
+
+
+def _why_not(port: int) -> int:
+    """The error number of trying to listen on a port; 0 if it works."""
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError as error:
+        return error.errno or errno.EADDRINUSE
+    return 0
 
 
 @dataclass
 class Child:
-    """A process that dies with us."""
+    """A process that dies with us. Its words, those to stdout too, go to our stderr."""
 
     name: str
     command: list[str]
     process: "subprocess.Popen[bytes] | None" = None
 
-    def start(self) -> None:
-        """Start it, its words going where ours go (stderr)."""
+    def start(self, stdin: int = subprocess.DEVNULL) -> None:
+        """Start it."""
         parent = os.getpid()
         self.process = subprocess.Popen(
-            self.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=sys.stderr, start_new_session=True,
-            env=os.environ | {"WATCHKEEPER_SUPERVISED": "1"}, preexec_fn=lambda: lifeline.hold(parent, signal.SIGKILL),
-        )  # fmt: skip
+            self.command,
+            preexec_fn=lambda: lifeline.hold(parent, signal.SIGKILL),  # noqa: PLW1509  we have no threads
+            start_new_session=True,
+            cwd=ROOT,
+            stdin=stdin,
+            stdout=sys.stderr,
+            env=os.environ | {"WATCHKEEPER_SUPERVISED": "1", "PYTHONUNBUFFERED": "1"},
+        )
 
     def run(self) -> int:
         """Start it and wait for its end. Returns its exit code."""
@@ -158,7 +171,13 @@ class Child:
         assert self.process
         return self.process.wait()
 
+    def release(self) -> None:
+        """End its standard input, which is what it waits for."""
+        if self.process and self.process.stdin:
+            self.process.stdin.close()
+
     def ask_to_stop(self) -> None:
+        """Tell it to stop, if it runs."""
         if self.process:
             self.process.terminate()
 
@@ -182,21 +201,22 @@ class Kept:
 
     @property
     def is_dead(self) -> bool:
+        """Whether it has to be started again."""
         return self.part.process is None or self.part.process.poll() is not None
 
     def revive(self) -> None:
-        """Start it again, the later the more often it died lately."""
+        """Start it again, after a pause that grows with its recent deaths. Raises CannotStart."""
         self.deaths = 1 if time.monotonic() - self.begun > _LONG_LIFE else self.deaths + 1
-        say(f"{self.part.name} {_how_it_ended(self.part.process)}; starting it again")
+        say(f"{self.part.name} {_how_it_ended(self.part)}; starting it again")
         time.sleep(min(0.1 * 2**self.deaths, 5))
         self.begun = time.monotonic()
         self.part.start()
 
 
-def _how_it_ended(process: "subprocess.Popen[bytes] | subprocess.Popen[str] | None") -> str:
-    code = process.returncode if process else None
+def _how_it_ended(part: Child | Cluster) -> str:
+    code = part.process.returncode if part.process else None
     if code is None:
-        return "did not start"
+        return "does not run"
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"stopped with exit code {code}"
 
 
@@ -206,27 +226,29 @@ class House:
     def __init__(self, data: Path, port: int, *, with_demo: bool) -> None:
         self.data = data
         self.port = port
-        self.cluster = None if database.given() else Cluster(data)
+        self.cluster = None if database.is_given() else Cluster(data)
         self.prepare = Child("the preparation", [*MANAGE, "prepare"])
-        self.web = Child("the web server", [*GRANIAN, f"--host={HOST}", f"--port={port}", "config.wsgi:application"])
+        self.web = Child("the web server", [sys.executable, "-m", "config.web", str(port)])
         self.worker = Child("the worker", [*MANAGE, "worker"])
-        self.demo = Child("the demo", [*MANAGE, "demo"]) if with_demo else None
+        self.demo = Child("the demo", [*MANAGE, "demo"])
+        self.with_demo = with_demo
         self.kept: list[Kept] = []
-        self.ready = False
+        self.is_ready = False
 
     def run(self) -> None:
-        """Start everything and keep it running. Ends only by an exception: KeyboardInterrupt, CannotStart."""
+        """Start everything and keep it running. Ends only by an exception: KeyboardInterrupt or CannotStart."""
         if self.cluster:
             self.cluster.start()
             os.environ["DATABASE_URL"] = self.cluster.url
+        self.web.start(stdin=subprocess.PIPE)  # loads the application, and waits
         if self.prepare.run():
             raise CannotStart("preparing failed; what it said is above")
-        self.web.start()
+        self.web.release()
         self.worker.start()
         self.kept = [Kept(part) for part in (self.cluster, self.web, self.worker) if part]
         while True:
             self._revive_the_dead()
-            if self.ready:
+            if self.is_ready:
                 self._wait_for_a_death()
             elif self._answers():
                 self._open()
@@ -237,7 +259,7 @@ class House:
         """Stop everything: first those who use the database, then the database. Deaf to further signals."""
         for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(ending, signal.SIG_IGN)
-        children = [child for child in (self.prepare, self.web, self.worker, self.demo) if child]
+        children = (self.prepare, self.web, self.worker, self.demo)
         for child in children:
             child.ask_to_stop()
         for child in children:
@@ -248,32 +270,32 @@ class House:
     def _revive_the_dead(self) -> None:
         for kept in self.kept:
             if kept.is_dead:
-                if kept.deaths >= 5 and not self.ready:
+                if kept.deaths == _DEATHS_BEFORE_READY and not self.is_ready:
                     raise CannotStart(f"{kept.part.name} keeps stopping; what it said is above")
                 try:
                     kept.revive()
-                except CannotStart as error:  # it may yet, when somebody has seen to it
+                except CannotStart as error:  # it is tried again: somebody may see to it meanwhile
                     say(str(error))
 
     def _wait_for_a_death(self) -> None:
         """Sleep until a child has ended. As process 1 of a container we also inherit, and bury, strangers."""
-        ours = [child.process for child in (self.cluster, self.web, self.worker, self.demo) if child]
         try:
-            pid = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT).si_pid
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
         except ChildProcessError:
-            time.sleep(1)
             return
-        if self.demo and self.demo.process and self.demo.process.pid == pid:
+        assert ended
+        processes = [part.process for part in (self.cluster, self.web, self.worker, self.demo) if part]
+        if self.demo.process and self.demo.process.pid == ended.si_pid:
             if self.demo.process.wait():
-                say(f"the demo {_how_it_ended(self.demo.process)}; `./watchkeeper demo` tries again")
-        elif pid not in [process.pid for process in ours if process]:
-            os.waitpid(pid, 0)
+                say(f"the demo {_how_it_ended(self.demo)}; ./watchkeeper demo tries again")
+        elif ended.si_pid not in [process.pid for process in processes if process]:
+            os.waitpid(ended.si_pid, 0)
 
     def _answers(self) -> bool:
         """Whether the web server says that it is ready."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", "/readyz", headers={"Host": _known_host()})
             return connection.getresponse().status == http.client.OK
         except (OSError, http.client.HTTPException):
             return False
@@ -282,11 +304,17 @@ class House:
 
     def _open(self) -> None:
         """Tell where we are and how to get in; then let the demo load."""
-        self.ready = True
-        print(f"watchkeeper: ready on http://{HOST}:{self.port}")
+        self.is_ready = True
+        print(f"watchkeeper: ready on http://{HOST}:{self.port}", flush=True)
         with contextlib.suppress(FileNotFoundError):
             login = json.loads((self.data / "staff-login.json").read_text())
             print(f"watchkeeper: staff login: {login['email']}, password {login['password']}", flush=True)
-        if self.demo:
-            say("a demo team loads in the background (next time: --no-demo to do without)")
+        if self.with_demo:
+            say("a demo team loads in the background (--no-demo does without)")
             self.demo.start()
+
+
+def _known_host() -> str:
+    """A name that the web server answers to."""
+    names = os.environ.get("WATCHKEEPER_HOSTS", "").replace(",", " ").split()
+    return next((name for name in names if name[0] not in ".*"), HOST)

@@ -34,6 +34,7 @@ class TeamRequest(HttpRequest):
     team: Team
     membership: Membership
     memberships: list[Membership]
+    counts: dict[str, str] | None
     htmx: HtmxDetails
 
 
@@ -80,7 +81,7 @@ def chosen(request: TeamRequest) -> Membership:
 
 def enter(request: TeamRequest, membership: Membership) -> None:
     """Show this membership's team from now on."""
-    request.membership, request.team = membership, membership.team
+    request.membership, request.team, request.counts = membership, membership.team, None
 
 
 def switch(request: TeamRequest, membership: Membership) -> None:
@@ -124,7 +125,7 @@ class LocalTime:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info.startswith("/api/") or not request.user.is_authenticated:
             return self.get_response(request)
-        with timezone.override(zone_of(cast(User, request.user))):
+        with timezone.override(zone_of(request.user)):
             return self.get_response(request)
 
 

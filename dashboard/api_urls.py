@@ -1,12 +1,31 @@
 """
 The API's paths, of all storeys. They stand here, in the uppermost one, because they name views of all the others.
+
+Ids are taken as text and judged by the views, so that whatever names no record is the same 404 behind the same key.
 """
 
 from django.urls import path
 
+from dashboard.schema import Docs, OpenAPI
+from incidents import api as incidents
+from integrations import api as integrations
 from integrations.door import Door
+from monitors import api as monitors
 
 urlpatterns = [
+    path("incidents", incidents.Incidents.as_view()),
+    path("incidents/<str:uuid>", incidents.OneIncident.as_view()),
+    path("incidents/<str:uuid>/updates", incidents.Updates.as_view()),
+    path("incidents/<str:uuid>/comments", incidents.Comments.as_view()),
+    path("incidents/<str:uuid>/timeline", incidents.Timeline.as_view()),
+    path("monitors", monitors.Monitors.as_view()),
+    path("monitors/<str:id>", monitors.OneMonitor.as_view()),
+    path("heartbeats", monitors.Heartbeats.as_view()),
+    path("heartbeats/<str:id>", monitors.OneHeartbeat.as_view()),
+    path("deliveries", integrations.Deliveries.as_view()),
+    path("deliveries/<str:id>", integrations.OneDelivery.as_view()),
     path("webhooks/incident-log", Door.as_view()),
     path("webhooks/incident-log/<str:token>", Door.as_view()),
+    path("openapi.json", OpenAPI.as_view(), name="openapi"),
+    path("docs", Docs.as_view(), name="api-docs"),
 ]

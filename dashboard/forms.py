@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
+from django.http import QueryDict
 
 from incidents.models import Severity, Status
 from integrations.models import Integration, Verdict
@@ -17,7 +18,6 @@ from teams.models import Team, User
 
 NOTE_LENGTH = 1_000
 SEARCH_LENGTH = 200
-ANY = ("", "Any")
 
 
 class LoginForm(AuthenticationForm):
@@ -66,8 +66,8 @@ class PreferencesForm(forms.ModelForm):
 class Filters(forms.Form):
     """What a list is narrowed to, from the query string. Nothing is required; what is not a choice is an error."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, use_required_attribute=False, auto_id="filter-%s", **kwargs)
+    def __init__(self, query: QueryDict) -> None:
+        super().__init__(query, use_required_attribute=False, auto_id="filter-%s")
         for field in self.fields.values():
             field.required = False
             field.wide = isinstance(field.widget, forms.TextInput)  # type: ignore[attr-defined]
@@ -88,34 +88,37 @@ class IncidentFilters(Filters):
     q = forms.CharField(
         label="Search",
         max_length=SEARCH_LENGTH,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Beginnings of words", "dir": "auto"}),
+        widget=forms.TextInput(
+            attrs={"type": "search", "placeholder": "Search titles, causes, resources", "dir": "auto"}
+        ),
     )
-    status = forms.ChoiceField(
-        label="Status", choices=[ANY, ("live", "Live: open or acknowledged"), *Status.choices]
-    )
-    severity = forms.ChoiceField(label="Severity", choices=[ANY, *Severity.choices])
+    status = forms.ChoiceField(label="Status", choices=[("", "Any status"), ("live", "Live"), *Status.choices])
+    severity = forms.ChoiceField(label="Severity", choices=[("", "Any severity"), *Severity.choices])
     resource_type = forms.ChoiceField(
-        label="Resource", choices=[ANY, ("monitor", "Monitors"), ("heartbeat", "Heartbeats")]
+        label="Resource", choices=[("", "Any resource"), ("monitor", "Monitors"), ("heartbeat", "Heartbeats")]
     )
     destroyed = forms.ChoiceField(
-        label="Deleted at source", choices=[ANY, ("false", "Not deleted"), ("true", "Deleted")]
+        label="Deleted at source",
+        choices=[("", "Deleted or not"), ("false", "Not deleted"), ("true", "Deleted at source")],
     )
 
 
 class ResourceFilters(Filters):
     """Narrows the list of monitors or heartbeats."""
 
-    status = forms.ChoiceField(label="State", choices=[ANY, *ResourceStatus.choices, ("destroyed", "Deleted")])
+    status = forms.ChoiceField(
+        label="State", choices=[("", "Any state"), *ResourceStatus.choices, ("destroyed", "Deleted")]
+    )
 
 
 class DeliveryFilters(Filters):
     """Narrows the list of deliveries to a verdict or one of the team's integrations."""
 
-    status = forms.ChoiceField(label="Verdict", choices=[ANY, *Verdict.choices])
+    status = forms.ChoiceField(label="Verdict", choices=[("", "Any verdict"), *Verdict.choices])
     integration = forms.ModelChoiceField(
-        label="Integration", queryset=Integration.objects.none(), empty_label="Any", to_field_name="pk"
+        label="Integration", queryset=Integration.objects.none(), empty_label="Any integration", to_field_name="pk"
     )
 
-    def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, query: QueryDict, team: Team) -> None:
+        super().__init__(query)
         self.fields["integration"].queryset = team.integrations.all()  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from dashboard.access import TeamRequest
-from integrations.models import Verdict
+from integrations.replay import quarantine
 
 PLACES = (
     ("overview", "Overview"),
@@ -49,11 +49,13 @@ def frame(request: TeamRequest) -> dict[str, Any]:
 
 
 def counts(request: TeamRequest) -> dict[str, str]:
-    """How many incidents are live and how many deliveries are in quarantine: "" for none, "99+" for many."""
-    return {
-        "live": counted(request.team.incidents.live()),
-        "quarantined": counted(request.team.deliveries.filter(status=Verdict.QUARANTINED)),
-    }
+    """How many incidents are live and deliveries in quarantine: "" for none, "99+" for many. Asked once."""
+    if request.counts is None:
+        request.counts = {
+            "live": counted(request.team.incidents.live()),
+            "quarantined": counted(quarantine(request.team)),
+        }
+    return request.counts
 
 
 def here(request: TeamRequest, name: str) -> str:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.paging import Order
-from dashboard.rawtext import indented
+from config.rawtext import indented
 from dashboard.templatetags.marks import event_words
-from timeline.models import Effect, TimelineEvent
+from incidents.models import Incident
+from timeline.events import said
+from timeline.models import Effect, SubjectKind, TimelineEvent
 
 NEWEST_FIRST: Order = [("occurred_at", "desc"), ("rank", "desc"), ("identity", "desc")]
 # Further facts are one click away; more than this at once nobody reads.
@@ -35,7 +37,8 @@ class Line:
     One fact as it is read.
 
     `sentences`: what happened, ours. `message`: what the source said, as it said it ("" if nothing more than that).
-    `actor`: who did it; `source`: through which integration we know, None for our own.
+    `actor`: who did it, a person or a program; `source`: through which integration we know, None for our own.
+    `incident`: which one it is about, where the page is not about that incident anyway.
     """
 
     fact: TimelineEvent
@@ -44,6 +47,7 @@ class Line:
     message: str
     actor: str
     source: str | None
+    incident: Incident | None = None
 
     @property
     def sentence(self) -> str:
@@ -66,25 +70,29 @@ class Line:
         return self.fact.effect == Effect.NONE
 
 
-def lines(facts: Iterable[TimelineEvent], integrations: dict[int, str]) -> list[Line]:
-    """Facts as lines; `integrations`: id → name, for the facts that came through one."""
-    return [line(fact, integrations) for fact in facts]
+def lines(
+    facts: Iterable[TimelineEvent], integrations: dict[int, str], incidents: dict[int, Incident] | None = None
+) -> list[Line]:
+    """Facts as lines; `integrations`: id → name, of those heard from; `incidents` by id, to be named."""
+    return [line(fact, integrations, incidents) for fact in facts]
 
 
-def line(fact: TimelineEvent, integrations: dict[int, str]) -> Line:
+def line(fact: TimelineEvent, integrations: dict[int, str], incidents: dict[int, Incident] | None = None) -> Line:
     """One fact as a line."""
+    is_about_incident = fact.subject_kind == SubjectKind.INCIDENT
     entries: list[dict[str, Any]] = fact.entries
     note = any(entry["action"] == "comment_added" for entry in entries)
-    said = [str(entry["message"]) for entry in entries]
-    sentences = ["Investigation note added"] if note else said or [event_words(fact.event)]
-    own_words = said[0] if note else source_words(fact)
+    told = [str(entry["message"]) for entry in entries]
+    sentences = ["Investigation note added"] if note else told or [event_words(fact.event)]
+    own_words = told[0] if note else source_words(fact)
     return Line(
         fact=fact,
         sentences=sentences,
         changes=[change for entry in entries if (change := untold(entry))],
         message="" if own_words in sentences else own_words,
-        actor=fact.user_name or fact.user_email or "",
+        actor=fact.user_name or fact.user_email or said(fact.payload, "integration_name") or "",
         source=integrations.get(fact.integration_id, "a deleted integration") if fact.integration_id else None,
+        incident=(incidents or {}).get(fact.subject_id) if is_about_incident else None,
     )
 
 

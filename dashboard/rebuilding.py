@@ -13,7 +13,7 @@ from incidents import keeper as incident_keeper
 from incidents.models import Incident
 from integrations.models import InboundDelivery, Verdict
 from monitors import keeper as resource_keeper
-from timeline import kept
+from timeline import chronology, kept
 from timeline.chronology import Fact, Folded, Link, Outcome
 from timeline.events import INCIDENT
 from timeline.models import Checkpoint, Effect, TimelineEvent
@@ -88,10 +88,12 @@ def differences(subject: Link, shown: dict[str, Any]) -> Iterator[Difference]:
     for column, value in row_of(subject, folded).items():
         if comparable(shown[column]) != comparable(value):
             yield Difference(subject, column, shown[column], value)
-    readings = stored_readings(subject)
-    for fact, outcome in own(subject, folded):
-        if readings[fact.id] != reading(outcome):
-            yield Difference(subject, f"fact {fact.id}", readings[fact.id], reading(outcome))
+    stored = stored_readings(subject)
+    # A fact that the fold did not read at all has strayed from its subject's chronology.
+    read = {fact.id: reading(outcome) for fact, outcome in own(subject, folded)}
+    for fact_id in sorted(stored.keys() | read.keys()):
+        if stored.get(fact_id) != read.get(fact_id):
+            yield Difference(subject, f"fact {fact_id}", stored.get(fact_id), read.get(fact_id))
     yield from checkpoint_differences(subject, folded)
 
 
@@ -118,17 +120,20 @@ def stored_readings(subject: Link) -> dict[int, tuple[Any, ...]]:
 
 def checkpoint_differences(subject: Link, folded: Folded[Any]) -> Iterator[Difference]:
     """Checkpoints that are not what the fold passed."""
-    shown = {kept.position_of(each): each.state for each in kept.checkpoints_of(subject)}
-    passed = {position: kept.as_json(state) for position, state in folded.checkpoints}
+    shown = {kept.position_of(each): plain(each.facts, each.state) for each in kept.checkpoints_of(subject)}
+    passed = {
+        position: plain(number * chronology.CHECKPOINT_EVERY, kept.as_json(state))
+        for number, (position, state) in enumerate(folded.checkpoints, start=1)
+    }
     for position in sorted(shown.keys() | passed.keys()):
-        there, said = plain(shown.get(position)), plain(passed.get(position))
+        there, said = shown.get(position), passed.get(position)
         if there != said:
             yield Difference(subject, f"checkpoint {position[0]}", there, said)
 
 
-def plain(state: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A checkpoint's state with lists for tuples."""
-    return state and {name: comparable(value) for name, value in state.items()}
+def plain(facts: int, state: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says, with lists for tuples."""
+    return {"facts": facts} | {name: comparable(value) for name, value in state.items()}
 
 
 def comparable(value: Any) -> Any:
@@ -145,12 +150,20 @@ def rebuild_one(subject: Link) -> None:
             incident_keeper.lock([subject[1]])
         else:
             resource_keeper.lock([subject])
+            bring_home(subject)
         folded = folded_again(subject)
         kept.keep_outcomes(own(subject, folded))
         Checkpoint.objects.filter(subject_kind=subject[0], subject_id=subject[1]).delete()
         kept.keep_checkpoints(subject, folded, None)
         model = dict(subjects())[subject[0]]
         rows.update(model, [row_of(subject, folded)])
+
+
+def bring_home(resource: Link) -> None:
+    """Put a resource's own facts back into its chronology, should one have strayed."""
+    kind, identity = resource
+    facts = TimelineEvent.objects.filter(subject_kind=kind, subject_id=identity)
+    facts.exclude(resource_kind=kind, resource_id=identity).update(resource_kind=kind, resource_id=identity)
 
 
 def unapplied() -> int:

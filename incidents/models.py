@@ -11,7 +11,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorField
 from django.db import models
-from django.db.models import Case, Q, Value, When
+from django.db.models import Case, Func, Q, Value, When
 from django.db.models.functions import Left
 from django.utils import timezone
 
@@ -59,9 +59,17 @@ def place(field: str, choices: type[models.TextChoices]) -> Case:
     )
 
 
-# What would end a quoted word in a text search, and how much of a word is looked at (PostgreSQL takes 2,046 bytes).
-QUOTES = re.compile(r"['\\]")
+# PostgreSQL would keep "shop.example" and "eu-west/1" as words of their own kind, whose later parts nobody finds by
+# their beginnings; so what joins words is a space, where text is indexed and where it is searched for.
+JOINTS = "./-_:@#?&=%+,;~|*"
+WORD = re.compile(r"[^\W_]+")
+# How much of a word is looked at (PostgreSQL takes 2,046 bytes).
 LONGEST_WORD = 200
+
+
+def words_of(field: str, length: int) -> Func:
+    """The first characters of a text column, with its words apart."""
+    return Func(Left(field, length), Value(JOINTS), Value(" " * len(JOINTS)), function="translate")
 
 
 class IncidentQuerySet(models.QuerySet["Incident", "Incident"]):
@@ -73,11 +81,9 @@ class IncidentQuerySet(models.QuerySet["Incident", "Incident"]):
 
     def search(self, text: str) -> "IncidentQuerySet":
         """Those with words beginning like every word of the text; all, if the text has no letter or digit."""
-        words = [QUOTES.sub(" ", word)[:LONGEST_WORD] for word in text.split() if any(map(str.isalnum, word))]
-        if not words:
+        terms = " & ".join(f"'{word[:LONGEST_WORD]}':*" for word in WORD.findall(text))
+        if not terms:
             return self
-        # In quotes PostgreSQL takes a word apart just as it did when it was indexed: "eu-west" has three lexemes.
-        terms = " & ".join(f"'{word}':*" for word in words)
         return self.filter(search=SearchQuery(terms, config="simple", search_type="raw"))
 
 
@@ -134,7 +140,7 @@ class Incident(models.Model):
     # Vendor text has no bound; what can be searched has.
     search = models.GeneratedField(
         expression=SearchVector(
-            Left("title", 1000), Left("error_message", 1000), Left("resource_name", 200), config="simple"
+            words_of("title", 1000), words_of("error_message", 1000), words_of("resource_name", 200), config="simple"
         ),
         output_field=SearchVectorField(),
         db_persist=True,
@@ -167,6 +173,16 @@ class Incident(models.Model):
             models.Index(fields=["team", "-updated_at", "-id"], name="incident_updated"),
             models.Index(fields=["team", "status", "-started_at", "-id"], name="incident_by_status"),
             models.Index(fields=["team", "severity", "-started_at", "-id"], name="incident_by_severity"),
+            models.Index(
+                fields=["team", "resource_type", "-started_at", "-id"],
+                name="incident_by_resource_type",
+                condition=Q(resource_type__in=["monitor", "heartbeat"]),
+            ),
+            models.Index(
+                fields=["team", "-started_at", "-id"], condition=Q(destroyed_at__isnull=False), name="incident_gone"
+            ),
+            models.Index(fields=["team", "severity_place", "-started_at", "-id"], name="incident_worst"),
+            models.Index(fields=["team", "status_place", "-started_at", "-id"], name="incident_furthest"),
             models.Index(fields=["team", "-started_at", "-id"], condition=Q(is_live=True), name="incident_live_newest"),
             models.Index(
                 fields=["resource_type", "resource_id", "-started_at", "-id"],

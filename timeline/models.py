@@ -105,6 +105,11 @@ class TimelineEvent(models.Model):
                 condition=Q(integration_id__isnull=True),
                 name="fact_of_ours",
             ),
+            models.Index(
+                fields=["subject_id", "-occurred_at", "-rank", "-identity"],
+                condition=Q(event="incident.commented"),
+                name="fact_note",
+            ),
         ]
 
     def __str__(self) -> str:

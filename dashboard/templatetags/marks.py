@@ -5,13 +5,18 @@ Also how text from outside is shown: isolated (it may run from right to left), c
 Not here: times (moments).
 """
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from django import template
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+
+from timeline.events import RESOURCES
 
 register = template.Library()
 
@@ -38,8 +43,8 @@ TONES = {
     # verdicts on deliveries
     "received": "info",
     "applied": "calm",
-    "unrecognized": "watch",
-    "quarantined": "alarm",
+    "unrecognized": "info",
+    "quarantined": "watch",
     "duplicate": "quiet",
     "conflict": "watch",
 }
@@ -68,7 +73,8 @@ HAPPENINGS = {
 }
 
 CLAMP_AT = 280
-RAW_AT = 4_000
+URL_AT = 300
+NAME_AT = 120
 
 
 def worded(name: str) -> str:
@@ -77,11 +83,15 @@ def worded(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+# The same few marks stand in every row of every list.
 @register.simple_tag
+@lru_cache(maxsize=256)
 def icon(name: str) -> SafeString:
     """One drawing of config/static/icons.svg. It never stands alone for a meaning, so ears need not hear it."""
     return format_html(
-        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>', static("icons.svg"), name
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        static("icons.svg"),
+        name,
     )
 
 
@@ -111,6 +121,7 @@ def chip(name: str, word: str | SafeString, *, title: str = "", classes: str = "
 
 
 @register.simple_tag
+@lru_cache(maxsize=256)
 def status_chip(name: str, size: str = "") -> SafeString:
     """An incident's status, or the verdict on a delivery."""
     return chip(name, worded(name), classes=" ".join(filter(None, ["solid" if name == "open" else "", size])))
@@ -131,9 +142,26 @@ def resource_chip(resource: Any, size: str = "") -> SafeString:
 
 
 @register.simple_tag
+@lru_cache(maxsize=16)
 def severity_mark(name: str) -> SafeString:
     """A severity: as many bars as it is bad, and the word."""
-    return format_html('<span class="severity tone-{}">{} {}</span>', TONES.get(name, "quiet"), icon(name), worded(name))
+    return format_html(
+        '<span class="severity tone-{}">{} {}</span>', TONES.get(name, "quiet"), icon(name), worded(name)
+    )
+
+
+@register.simple_tag
+def resource_of(incident: Any) -> SafeString:
+    """The resource that an incident is about, with a link where it is one of ours to show."""
+    kind, name = incident.resource_type, Truncator(incident.resource_name or "").chars(NAME_AT)
+    if not (kind or name):
+        return format_html('<span class="faded">no resource named</span>')
+    if kind in RESOURCES and incident.resource_id is not None:
+        path = reverse(kind, args=[incident.resource_id])
+        shown = format_html('<a href="{}"><bdi class="one-line">{}</bdi></a>', path, name or kind)
+    else:
+        shown = format_html('<bdi class="one-line">{}</bdi>', name)
+    return format_html('{} <span class="faded"><bdi>{}</bdi></span>', shown, Truncator(kind or "").chars(40))
 
 
 @register.simple_tag
@@ -159,13 +187,30 @@ def clamped(text: Any, limit: int = CLAMP_AT) -> dict[str, Any]:
 
 
 @register.simple_tag
+def whole(text: str, summary: str) -> SafeString:
+    """A text that was cut short above, one click away."""
+    return format_html(
+        '<details class="disclosure"><summary>{}{}, {} characters</summary>'
+        '<div class="raw vendor" dir="auto" tabindex="0">{}</div></details>',
+        icon("right"),
+        summary,
+        len(text),
+        text,
+    )
+
+
+@register.simple_tag
 def web_address(url: str | None) -> SafeString | str:
     """An address from outside: always shown as text, a link only if a browser may safely follow it."""
     if not url:
         return "–"
     if not is_followable(url):
-        return format_html("<bdi>{}</bdi>", url)
-    return format_html('<a href="{}" rel="noopener noreferrer nofollow" target="_blank"><bdi>{}</bdi></a>', url, url)
+        return format_html("<bdi>{}</bdi>", Truncator(url).chars(URL_AT))
+    return format_html(
+        '<a href="{}" rel="noopener noreferrer nofollow" target="_blank"><bdi>{}</bdi></a>',
+        url,
+        Truncator(url).chars(URL_AT),
+    )
 
 
 def is_followable(url: str) -> bool:

@@ -87,6 +87,12 @@ def moment(value: datetime | None) -> SafeString | str:
 
 
 @register.simple_tag
+def since(value: datetime) -> SafeString:
+    """A time as on the clock, `03:08` or `13 May, 03:08`, also where it is minutes ago: for what began and goes on."""
+    return _timed(value, format_html('<span class="short">{}</span>', on_the_clock(value, now())))
+
+
+@register.simple_tag
 def clock(value: datetime) -> SafeString:
     """A time of day, `14:05`, where the day stands beside it; `<time>` with the exact one."""
     return _timed(value, format_html('<span class="short">{}</span>', f"{timezone.localtime(value):%H:%M}"))

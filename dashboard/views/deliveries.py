@@ -13,10 +13,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from config.clock import now
 from config.paging import Order, page
+from config.rawtext import indented, visible
 from dashboard.access import TeamRequest, reached, require, team_page
 from dashboard.forms import DeliveryFilters
-from dashboard.frame import counted, show
-from dashboard.rawtext import indented, visible
+from dashboard.frame import counts, show
 from dashboard.views.lists import older
 from incidents.models import Incident
 from integrations import replay
@@ -32,14 +32,14 @@ NEWEST: Order = [("id", "desc")]
 @team_page
 def deliveries(request: TeamRequest) -> HttpResponse:
     """`/deliveries`: those of the team that the filters leave, newest first; the quarantine is named in any case."""
-    filters = DeliveryFilters(request.GET, team=request.team)
+    filters = DeliveryFilters(request.GET, request.team)
     found = request.team.deliveries.filter(**filters.chosen()).select_related("integration").defer("body", "headers")
     rows, cursor = page(found, NEWEST, ROWS, request.GET.get("cursor"))
     context = {
         "filters": filters,
         "deliveries": rows,
         "more": older(request, cursor),
-        "quarantined": counted(replay.quarantine(request.team)),
+        "quarantined": counts(request)["quarantined"],
         "may_replay": request.membership.may(Role.RESPONDER),
     }
     status = 200 if filters.is_valid() else 400
@@ -62,11 +62,12 @@ def delivery(request: TeamRequest, pk: int) -> HttpResponse:
 
 def led_to(found: InboundDelivery) -> dict[str, Any]:
     """What a delivery led to: {"incident", "fact"}, each None where there is none."""
-    incidents = Incident.objects.filter(team_id=found.team_id, pk=found.incident_id).defer("search")
-    return {
-        "incident": incidents.first() if found.incident_id is not None else None,
-        "fact": TimelineEvent.objects.filter(pk=found.fact_id).first() if found.fact_id else None,
-    }
+    incident = fact = None
+    if found.incident_id is not None:
+        incident = Incident.objects.filter(team_id=found.team_id, pk=found.incident_id).defer("search").first()
+    if found.fact_id is not None:
+        fact = TimelineEvent.objects.filter(pk=found.fact_id).defer("payload").first()
+    return {"incident": incident, "fact": fact}
 
 
 @require_safe
@@ -103,7 +104,7 @@ def replay_quarantine(request: TeamRequest) -> HttpResponse:
         return redirect("deliveries")
     waiting = replay.quarantine(request.team)
     tried = waiting.defer("body", "headers")[: replay.DRY_RUN_AT_MOST]
-    context = {"changes": replay.dry_run(tried, by=request.user, at=now()), "number": counted(waiting)}
+    context = {"changes": replay.dry_run(tried, by=request.user, at=now()), "number": counts(request)["quarantined"]}
     return show(request, "deliveries/replay.html", context)
 
 

@@ -16,8 +16,9 @@ from config.times import rfc3339
 from dashboard.access import TeamRequest, team_page
 from dashboard.frame import counted, counts, show
 from dashboard.logbook import Line, line
+from incidents.models import Incident
 from incidents.models import Status as IncidentStatus
-from integrations.models import InboundDelivery, Integration
+from integrations.models import InboundDelivery
 from monitors.models import Resource, Status
 from teams.models import Team
 from timeline.models import SubjectKind, TimelineEvent
@@ -49,18 +50,26 @@ def overview(request: TeamRequest) -> HttpResponse:
 
 
 def live_incidents(team: Team) -> list[dict[str, Any]]:
-    """The worst live incidents, one more than are shown: {"incident", "acknowledged_by", "last"}."""
+    """The worst live incidents, one more than are shown: {"incident", "holder", "last"}."""
     ordered = team.incidents.live().order_by("severity_place", "status_place", "-started_at", "-id")
     worst = list(ordered.annotate(last=last_fact(), acknowledgement=acknowledgement())[: INCIDENTS_SHOWN + 1])
     told = lines_by_id([pk for one in worst for pk in (one.last, one.acknowledgement) if pk], team)
     return [
         {
             "incident": incident,
-            "acknowledged_by": told[incident.acknowledgement].actor if incident.acknowledgement in told else "",
+            "holder": holder(incident, told.get(incident.acknowledgement)),
             "last": told.get(incident.last),
         }
         for incident in worst
     ]
+
+
+def holder(incident: Incident, acknowledgement: Line | None) -> str:
+    """Who has it: the assignee, or else who acknowledged it; "" for nobody."""
+    assignee = incident.assignee_name or incident.assignee_email
+    if assignee or acknowledgement is None:
+        return assignee or ""
+    return acknowledgement.actor or acknowledgement.source or "somebody"
 
 
 def last_fact() -> Subquery:
@@ -83,7 +92,8 @@ def acknowledgement() -> Subquery:
 def lines_by_id(ids: list[int], team: Team) -> dict[int, Line]:
     """Facts of the team as lines, by id."""
     facts = TimelineEvent.objects.filter(team=team, pk__in=ids)
-    return {fact.pk: line(fact, {}) for fact in facts}
+    names = dict(team.integrations.values_list("pk", "name"))
+    return {fact.pk: line(fact, names) for fact in facts}
 
 
 def worrying_resources(team: Team) -> list[Resource]:
@@ -99,13 +109,11 @@ def paused(resources: QuerySet[Any]) -> str:
     return counted(resources.filter(status=Status.PAUSED, destroyed_at__isnull=True))
 
 
-def heard_from(team: Team) -> list[Integration]:
-    """The team's open integrations, each with `.last_delivery` (or None): when we last heard from it, and what."""
+def heard_from(team: Team) -> list[dict[str, Any]]:
+    """The team's open integrations: {"integration", "delivery"}, the newest delivery of each (or None)."""
     newest = InboundDelivery.objects.filter(integration=OuterRef("pk")).order_by("-id").values("pk")[:1]
     found = team.integrations.filter(deactivated_at__isnull=True).annotate(newest=Subquery(newest))
     integrations = list(found.order_by("name", "id")[:INTEGRATIONS_SHOWN])
     wanted = [integration.newest for integration in integrations if integration.newest]
     deliveries = InboundDelivery.objects.defer("body", "headers").in_bulk(wanted)
-    for integration in integrations:
-        integration.last_delivery = deliveries.get(integration.newest)  # type: ignore[attr-defined]
-    return integrations
+    return [{"integration": each, "delivery": deliveries.get(each.newest)} for each in integrations]

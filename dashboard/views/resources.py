@@ -6,7 +6,7 @@ Not here: changing them (monitors.lifecycle).
 
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
@@ -19,7 +19,7 @@ from dashboard.views.incidents import integration_names, listed
 from dashboard.views.lists import older
 from incidents.models import Incident
 from monitors.models import Resource
-from timeline.models import TimelineEvent
+from timeline.models import SubjectKind, TimelineEvent
 
 ROWS = 30
 INCIDENTS_SHOWN = 10
@@ -48,12 +48,11 @@ def resources(request: TeamRequest, relation: str) -> HttpResponse:
 
 
 def narrowed(found: QuerySet[Any], chosen: dict[str, Any]) -> QuerySet[Any]:
-    """The resources in the chosen state; deleted ones only where they are asked for, or where nothing is."""
+    """The resources in the chosen state; deleted ones only where they are asked for."""
     if chosen.get("status") == "destroyed":
         return found.filter(destroyed_at__isnull=False)
-    if "status" in chosen:
-        return found.filter(status=chosen["status"], destroyed_at__isnull=True)
-    return found
+    present = found.filter(destroyed_at__isnull=True)
+    return present.filter(status=chosen["status"]) if "status" in chosen else present
 
 
 @require_safe
@@ -71,11 +70,17 @@ def resource(request: TeamRequest, relation: str, pk: int) -> HttpResponse:
         "heading": heading,
         "relation": relation,
         "incidents": recent_incidents(found),
-        "timeline": lines(rows, names),
+        "timeline": lines(rows, names, incidents_of(rows)),
         "more": older(request, cursor),
         "source": names.get(found.integration_id) if found.integration_id else None,
     }
     return show(request, "monitors/resource.html", context, fragment="incidents/_timeline.html")
+
+
+def incidents_of(facts: list[TimelineEvent]) -> dict[int, Incident]:
+    """The incidents that facts are about, by id."""
+    ids = {fact.subject_id for fact in facts if fact.subject_kind == SubjectKind.INCIDENT}
+    return Incident.objects.only("uuid", "title").in_bulk(ids)
 
 
 def recent_incidents(found: Resource) -> list[Incident]:

@@ -1,0 +1,397 @@
+"""
+What all pages of Django admin have in common: the site, bounded lists, forms that take garbage calmly, confirmations.
+
+Admin is the operator's and sees everything. It never writes what a fold keeps: `ViewOnly` records can't be touched,
+and `Retiring` ones are not deleted but retired by a verb. Not here: any record (each app's admin), lists (changelist),
+or how values look (shown).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import helpers, widgets
+from django.contrib.admin.options import ShowFacets
+from django.contrib.admin.views.autocomplete import AutocompleteJsonView
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import IntegrityError, models
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.shortcuts import redirect, resolve_url
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.functional import Promise
+from django.views.decorators.cache import never_cache
+
+from config import clock, paging
+from config.changelist import (
+    NEWEST,
+    BoundedList,
+    CappedPaginator,
+    beyond_window,
+    parameters_of,
+    whole_number,
+)
+from config.shown import moment
+
+ROWS = 50
+LONGEST_SEARCH = 200
+FOUND_AT_MOST = 500
+SELECTED_AT_MOST = 200
+
+# Moments that people type: inside of what the database and every time zone can bear.
+FIRST_YEAR, LAST_YEAR = 2000, 2199
+
+
+class Suggestions(AutocompleteJsonView):
+    """What a field suggests while somebody types. Only for fields that lead to a record."""
+
+    def process_request(self, request: HttpRequest) -> Any:
+        asked = super().process_request(request)
+        if not isinstance(asked[2], models.ForeignKey):
+            raise PermissionDenied
+        return asked
+
+
+class OperatorSite(admin.AdminSite):
+    """Django admin with the login of the pages, which is throttled and knows our users."""
+
+    site_header = site_title = "Watchkeeper admin"
+    index_title = "Everything there is"
+    empty_value_display = "–"
+
+    @method_decorator(never_cache)
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """To the pages' own login, and back; who is logged in without being an operator is told so."""
+        if self.has_permission(request):
+            return redirect("admin:index")
+        if request.user.is_authenticated:
+            raise PermissionDenied
+        return redirect_to_login(request.GET.get("next") or reverse("admin:index"), resolve_url("login"))
+
+    def get_urls(self) -> list[Any]:
+        """Without the address that leads from any table's row to its page: none of ours has such a page."""
+        return [each for each in super().get_urls() if getattr(each, "name", None) != "view_on_site"]
+
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponseBase:
+        return Suggestions.as_view(admin_site=self)(request)
+
+
+# --- forms -----------------------------------------------------------------------------------------------------------
+
+
+class MomentField(forms.SplitDateTimeField):
+    """A day and a time that every part of the house can read again."""
+
+    def compress(self, data_list: Any) -> datetime | None:
+        day = data_list[0] if data_list else None
+        if day and not FIRST_YEAR <= day.year <= LAST_YEAR:
+            raise ValidationError(f"Enter a day of the years {FIRST_YEAR} to {LAST_YEAR}.")
+        return super().compress(data_list)
+
+
+class Suggesting(widgets.AutocompleteSelect):
+    """A field with suggestions that draws itself even around a value that is no id."""
+
+    def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
+        return super().optgroups(name, [one for one in value if one == "" or whole_number(one) is not None], attrs)
+
+
+class ActionForm(helpers.ActionForm):
+    """Which action to run. Never on more than what was ticked."""
+
+    def clean_select_across(self) -> bool:
+        return False
+
+
+class StrictForms:
+    """For admin pages and their inlines: form fields that no input breaks."""
+
+    formfield_overrides = {models.DateTimeField: {"form_class": MomentField, "widget": widgets.AdminSplitDateTime}}
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        suggesting: Any = self
+        if db_field.name in suggesting.get_autocomplete_fields(request):
+            options.setdefault("widget", Suggesting(db_field, suggesting.admin_site, using=options.get("using")))
+        return super().formfield_for_foreignkey(db_field, request, **options)  # type: ignore[misc]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        found = super().formfield_for_dbfield(db_field, request, **options)  # type: ignore[misc]
+        if found and isinstance(found.widget, widgets.RelatedFieldWidgetWrapper):
+            # Deleting belongs on a record's own page, where it says what it means.
+            found.widget.can_delete_related = False
+        return found
+
+
+# --- pages -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A table below a record: what else there is about it. `more`: (address, words) of the whole list."""
+
+    title: str
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[object]] = ()
+    more: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    empty: str = "None yet."
+
+
+# Upper storeys add theirs to the pages of the lower ones, which know nothing of them.
+PanelOf = Callable[[Any], Panel]
+
+
+class OperatorAdmin(StrictForms, admin.ModelAdmin):
+    """
+    A record's pages. Lists are bounded in time (changelist), search is for an id or the beginning of one of
+    `search_fields` among the newest records, no query string and no form breaks them.
+    """
+
+    list_per_page = ROWS
+    paginator = CappedPaginator
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+    sortable_by = ()
+    ordering = ("-id",)
+    action_form = ActionForm
+    search_help_text: str | Promise | None = "An id, or the beginning of a name"
+    # In which order the list is read; an index must have it.
+    order: ClassVar[paging.Order] = NEWEST
+    # Columns that the list does without.
+    list_defer: Sequence[str] = ()
+    # Names in the query string that no index serves.
+    wide_filters: Sequence[str] = ()
+    panels: ClassVar[list[PanelOf]] = []
+
+    # Lists
+
+    def get_order(self, request: HttpRequest) -> paging.Order:
+        """In which order the list is read for this request."""
+        return self.order
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[BoundedList]:
+        return BoundedList
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only what a filter of the list listens to."""
+        filters = self.get_list_filter(cast(HttpRequest, request))
+        return any(lookup in parameters_of(each, self.model) for each in filters)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        text = search_term.strip()[:LONGEST_SEARCH]
+        if not text:
+            return queryset, False
+        return queryset.filter(pk__in=self.found(text)), False
+
+    def found(self, text: str) -> list[int]:
+        """The ids of records that a searched text means: by id, or by the beginning of a name."""
+        number = whole_number(text)
+        begins = Q.create([(f"{name}__istartswith", text) for name in self.search_fields], connector=Q.OR)
+        named = self.model._base_manager.filter(begins).order_by("-pk")
+        floor = beyond_window(self.model)
+        if floor is not None:
+            named = named.filter(pk__gt=floor)
+        ids = list(named.values_list("pk", flat=True)[:FOUND_AT_MOST])
+        return ids if number is None else [*ids, number]
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase | None:  # type: ignore[override]
+        """Run an action on what was ticked; what can't have been is refused."""
+        chosen = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
+        if len(chosen) > SELECTED_AT_MOST or any(whole_number(one) is None for one in chosen):
+            self.message_user(request, "This selection can't be read. Nothing was changed.", messages.WARNING)
+            return None
+        return super().response_action(request, queryset)
+
+    # One record
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        return super().get_object(request, object_id, from_field or None)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Links to "add" may choose records for the form, and nothing else."""
+        fields = {each.name for each in self.opts.fields if isinstance(each, models.ForeignKey)}
+        given = {name: whole_number(value) for name, value in request.GET.items() if name in fields}
+        return {name: number for name, number in given.items() if number is not None}
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponseBase:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except IntegrityError:
+            words = "Somebody else changed this at the same time, so nothing was saved. Look at it again."
+            self.message_user(request, words, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
+        record = options.get("obj")
+        if record is not None:
+            context["panels"] = [panel(record) for panel in self.panels]
+            context["record_actions"] = self.record_actions(request, record)
+            context["keeps_history"] = self.has_change_permission(request) or self.has_delete_permission(request)
+        return super().render_change_form(request, context, *args, **options)
+
+    def record_actions(self, request: HttpRequest, record: Any) -> list[tuple[str, str]]:
+        """(name, words) of the actions that a record's own page offers."""
+        return [
+            (name, words)
+            for name, (_, _, words) in self.get_actions(request).items()
+            if name != "delete_selected" and self.offers(name, record)
+        ]
+
+    def offers(self, action: str, record: Any) -> bool:
+        """Whether an action makes sense for a record."""
+        return True
+
+    # Confirmations
+
+    def confirm(
+        self,
+        request: HttpRequest,
+        records: Sequence[Any] | QuerySet[Any],
+        action: str,
+        *,
+        title: str,
+        means: str,
+        button: str,
+        panel: Panel | None = None,
+    ) -> TemplateResponse:
+        """Ask before an action is run; the answer comes back to it with `post` in the form."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "means": means,
+            "button": button,
+            "panel": panel,
+            "records": records,
+            "action": action,
+            "opts": self.opts,
+            "media": self.media,
+            "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/confirm.html", context)
+
+
+class ViewOnly(OperatorAdmin):
+    """Records that nobody makes, changes or deletes here, superusers included."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class Retiring(OperatorAdmin):
+    """
+    Records that leave history behind and so are never deleted: asked to, admin calls `retire` and says what that means.
+    """
+
+    retire_word = "Deactivate"
+    retired_word = "deactivated"
+    retire_means = ""
+
+    def retire(self, record: Any, *, by: Any, at: datetime) -> bool:
+        """Retire a record by its verb; whether there was anything to do."""
+        raise NotImplementedError
+
+    def is_retired(self, record: Any) -> bool:
+        """Whether that was done already."""
+        raise NotImplementedError
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and not (obj is not None and self.is_retired(obj))
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        words = {"title": f"{self.retire_word}?", "retire_word": self.retire_word, "retire_means": self.retire_means}
+        return super().delete_view(request, object_id, words | (extra_context or {}))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Nothing is deleted, so nothing goes with it."""
+        return [str(each) for each in objs], {}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self.retire(obj, by=request.user, at=clock.now())
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for record in queryset:
+            self.delete_model(request, record)
+
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
+        for record in queryset:
+            self.log_change(request, record, f"{self.retired_word.capitalize()}.")
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponse:
+        self.message_user(request, f"{obj_display}: {self.retired_word}.", messages.SUCCESS)
+        return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions: dict[str, Any] = super().get_actions(request)
+        if "delete_selected" in actions:
+            actions["delete_selected"] = (type(self).retire_selected, "delete_selected", self.retire_word)
+        return actions
+
+    def retire_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """The action "delete selected", as it is meant here."""
+        records = [each for each in queryset if self.has_delete_permission(request, each)]
+        if records and "post" not in request.POST:
+            plural = str(self.opts.verbose_name if len(records) == 1 else self.opts.verbose_name_plural)
+            return self.confirm(
+                request,
+                records,
+                "delete_selected",
+                title=f"{self.retire_word} {len(records)} {plural}?",
+                means=self.retire_means,
+                button=self.retire_word,
+            )
+        at = clock.now()
+        done = [each for each in records if self.retire(each, by=request.user, at=at)]
+        self.log_deletions(request, done)
+        self.message_user(request, f"{len(done)} {self.retired_word}.", messages.SUCCESS if done else messages.WARNING)
+        return None
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
+        context["retire_word"] = self.retire_word
+        return super().render_change_form(request, context, *args, **options)
+
+
+class Folded(Retiring):
+    """Records that a fold keeps: admin shows them, and what it does to them it does by recording a fact."""
+
+    retire_word = "Delete"
+    retired_word = "deleted"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def is_retired(self, record: Any) -> bool:
+        return record.destroyed_at is not None
+
+
+def when(column: str, words: str = "") -> Callable[[Any, Any], object]:
+    """A column of admin that shows a moment of the record; without `words` it is called as its column is."""
+
+    @admin.display(description=words or column.removesuffix("_at").replace("_", " "))
+    def shown_moment(self: object, record: Any) -> object:
+        return moment(getattr(record, column))
+
+    return shown_moment
+
+
+def columns_of(model: type[Model], *, but: Sequence[str] = ()) -> list[str]:
+    """The names of a model's columns that a page can show, without some."""
+    hidden = (models.BinaryField, models.GeneratedField)
+    return [each.name for each in model._meta.fields if not isinstance(each, hidden) and each.name not in but]

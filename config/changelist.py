@@ -1,0 +1,184 @@
+"""
+Lists of Django admin in bounded time, whatever their length and whatever the query string says.
+
+A list is in the order of an index and is read page by page from a cursor (config.paging), without counting. Filters
+that no index serves, and searches for names, look at the newest records only. Not here: what the lists show.
+"""
+
+from typing import Any, ClassVar
+
+from django.contrib.admin.filters import FieldListFilter, RelatedFieldListFilter, SimpleListFilter
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+from config import paging
+from config.errors import ValidationFailed
+from config.fields import LARGEST_ID
+
+CURSOR = "cursor"
+NEWEST: paging.Order = [("id", "desc")]
+
+# How many records are looked at where no index helps.
+LOOKED_THROUGH = 50_000
+# How far a list of suggestions can be scrolled.
+COUNT_UP_TO = 1_000
+# How many choices a filter offers in the margin.
+CHOICES_AT_MOST = 30
+
+
+def whole_number(text: object) -> int | None:
+    """The id that a text from outside writes; None for all else."""
+    written = str(text)
+    if not (written.isascii() and written.isdigit() and len(written) <= len(str(LARGEST_ID))):
+        return None
+    number = int(written)
+    return number if number <= LARGEST_ID else None
+
+
+def beyond_window(model: type[Model], below: int | None = None) -> int | None:
+    """The id of the first record that is too old to be looked at, counted from `below` (None: the newest)."""
+    newest = model._base_manager.order_by("-pk").values_list("pk", flat=True)
+    if below is not None:
+        newest = newest.filter(pk__lt=below)
+    return newest[LOOKED_THROUGH : LOOKED_THROUGH + 1].first()
+
+
+class CappedPaginator(Paginator):
+    """Pages of suggestions; counts no further than it must."""
+
+    @cached_property
+    def count(self) -> int:
+        found: Any = self.object_list
+        return int(found[:COUNT_UP_TO].count())
+
+
+class BoundedList(ChangeList):
+    """The list of an `OperatorAdmin`: one page from a cursor, and the cursor of the next one."""
+
+    # The addresses of the first page and of the one after this one; empty where this is the first, or the last.
+    first = older = ""
+    # Whether only so many of the newest records were looked at.
+    is_window = False
+    looked_through = LOOKED_THROUGH
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        """What the filters leave. The cursor is none of them; other filters lead back to the first page."""
+        for parameters in (self.params, self.filter_params):
+            parameters.pop(CURSOR, None)
+        return super().get_queryset(request, exclude_parameters)
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
+        """The list's one order; `?o=` is not listened to."""
+        return [name if way == "asc" else f"-{name}" for name, way in self.model_admin.get_order(request)]
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read one page."""
+        cursor = request.GET.get(CURSOR) or None
+        try:
+            self.read(self.model_admin.get_order(request), cursor)
+        except ValidationFailed as error:
+            raise IncorrectLookupParameters from error
+        self.first = self.get_query_string() if cursor else ""
+        # Nothing is counted: the numbers are those of this page.
+        self.result_count = self.full_result_count = len(self.result_list)
+        self.show_full_result_count = False
+        self.show_admin_actions = bool(self.result_list)
+        self.can_show_all = self.multi_page = False
+        self.paginator = self.model_admin.get_paginator(request, self.result_list, self.list_per_page)
+
+    def read(self, order: paging.Order, cursor: str | None) -> None:
+        """Read the page after a cursor. Raises ValidationFailed for a cursor that is none."""
+        queryset = self.queryset.defer(*self.model_admin.list_defer)
+        floor = self.floor(queryset, order, cursor)
+        if floor is not None:
+            queryset = queryset.filter(pk__gt=floor)
+        found = paging.page(queryset, order, self.list_per_page, cursor)
+        self.result_list = found.rows
+        after = found.next_cursor
+        if after is None and floor is not None:
+            self.is_window = True
+            after = paging.cursor_after({"id": floor + 1}, order)
+        self.older = self.get_query_string({CURSOR: after}) if after else ""
+
+    def floor(self, queryset: QuerySet[Any], order: paging.Order, cursor: str | None) -> int | None:
+        """Under which id a list is not looked through, if it is narrowed by what no index serves."""
+        if order != NEWEST or not set(self.model_admin.wide_filters) & set(self.filter_params):
+            return None
+        return beyond_window(self.model, paging.position(queryset, order, cursor)[0] if cursor else None)
+
+
+class RelatedFilter(RelatedFieldListFilter):
+    """The records that a foreign key leads to: the first ones by their own order, and the one that is chosen."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[int, str]]:
+        others = field.remote_field.model._default_manager.all()
+        choices = [(other.pk, str(other)) for other in others[:CHOICES_AT_MOST]]
+        chosen = self.chosen()
+        if chosen is not None and chosen not in dict(choices):
+            choices += [(other.pk, str(other)) for other in others.filter(pk=chosen)]
+        return choices
+
+    def chosen(self) -> int | None:
+        """The id in the query string. Raises IncorrectLookupParameters for what is no id."""
+        if not self.lookup_val:
+            return None
+        chosen = whole_number(self.lookup_val[-1])
+        if chosen is None or len(self.lookup_val) > 1:
+            raise IncorrectLookupParameters
+        return chosen
+
+    def has_output(self) -> bool:
+        return bool(self.used_parameters) or super().has_output()
+
+
+class LinkedFilter(SimpleListFilter):
+    """A filter that links set: it is shown while it is on. Subclasses say `named` and `queryset`."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        value = self.value()
+        return [] if value is None else [(value, self.named(value))]
+
+    def named(self, value: str) -> str:
+        """The value in words."""
+        return value[:40]
+
+
+class NumberFilter(LinkedFilter):
+    """Those whose column of that name has a given id."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        number = whole_number(self.value())
+        if number is None:
+            raise IncorrectLookupParameters
+        return queryset.filter(**{str(self.parameter_name): number})
+
+
+class SinceFilter(SimpleListFilter):
+    """Whether a moment that ends something has come. Subclasses say its column and what the answers are called."""
+
+    column: ClassVar[str]
+    answers: ClassVar[tuple[str, str]]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(zip(("no", "yes"), self.answers, strict=True))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        if self.value() not in ("no", "yes"):
+            raise IncorrectLookupParameters
+        return queryset.filter(**{f"{self.column}__isnull": self.value() == "no"})
+
+
+def parameters_of(list_filter: Any, model: type[Model]) -> set[str]:
+    """The names in a query string that a filter of `list_filter` listens to."""
+    if isinstance(list_filter, type) and issubclass(list_filter, SimpleListFilter):
+        return {str(list_filter.parameter_name)}
+    path, kind = list_filter if isinstance(list_filter, tuple | list) else (list_filter, FieldListFilter)
+    if not issubclass(kind, RelatedFieldListFilter):
+        return {f"{path}__exact"}
+    return {f"{path}__id__exact"} | ({f"{path}__isnull"} if model._meta.get_field(path).null else set())

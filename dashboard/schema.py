@@ -1,0 +1,199 @@
+"""
+What the API says of itself: its OpenAPI document, and the page that shows it.
+
+Views say their parameters, bodies and data (extend_schema); what is the same everywhere is added here: the envelope
+around data, the errors that an operation can give, the ways to present a key. It stands in the uppermost storey because
+it looks at all the others' views. Not here: the answers themselves.
+"""
+
+from copy import deepcopy
+from functools import cache
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.renderers import OpenApiJsonRenderer
+from rest_framework.request import Request
+
+from config.api import APIView
+from config.errors import STATUS
+from config.fields import LARGEST_ID
+
+Schema = dict[str, Any]
+
+ERROR: Schema = {
+    "type": "object",
+    "description": "What went wrong.",
+    "required": ["success", "error"],
+    "properties": {
+        "success": {"const": False},
+        "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                "code": {"type": "string", "enum": list(STATUS)},
+                "message": {"type": "string"},
+                "details": {
+                    "type": "object",
+                    "description": "For a VALIDATION_ERROR, `fields`: what is wrong with each.",
+                    "properties": {
+                        "fields": {
+                            "type": "object",
+                            "additionalProperties": {"type": "array", "items": {"type": "string"}},
+                        }
+                    },
+                    "additionalProperties": True,
+                },
+            },
+        },
+    },
+}
+
+MEANINGS = {
+    400: "The request cannot be read, or a parameter or field is not valid.",
+    401: "The key (or token) is missing, wrong, revoked or expired.",
+    403: "The key may not do this.",
+    404: "There is no such record in the key's team.",
+    413: "The body is too large.",
+    415: "The body is not JSON by its Content-Type.",
+    422: "An event is not valid: kept in quarantine, its fields named.",
+    429: "Too many requests: `Retry-After` says for how many seconds.",
+    500: "A fault of ours.",
+    503: "The database does not answer: `Retry-After` says for how many seconds.",
+}
+WAIT: Schema = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds.", "required": True}}
+
+PATH_PARAMETERS: dict[str, Schema] = {
+    "uuid": {"schema": {"type": "string", "format": "uuid"}, "description": "The incident's id."},
+    "id": {"schema": {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}, "description": "Its id."},
+    "token": {"schema": {"type": "string"}, "description": "The integration's secret token."},
+}
+
+# The ways to present a key.
+KEYS: dict[str, Schema] = {
+    "X-API-Key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "Bearer": {"type": "http", "scheme": "bearer"},
+}
+
+
+class Operation(AutoSchema):
+    """An operation as its view describes it, in the manners that all have (contract §2)."""
+
+    def get_operation_id(self) -> str:
+        """The inbound door has two paths to one view."""
+        return "receive_events_by_token" if self.is_opened_by_path else "receive_events"
+
+    def get_description(self) -> str:  # type: ignore[override]
+        """Only what extend_schema says; docstrings are for us."""
+        return ""
+
+    def get_auth(self) -> list[Schema]:
+        """A key, in either of two ways."""
+        if self.is_opened_by_path:
+            return []
+        for name, definition in KEYS.items():
+            component = ResolvedComponent(name, ResolvedComponent.SECURITY_SCHEMA, schema=definition, object=name)
+            self.registry.register_on_missing(component)
+        return [{name: []} for name in KEYS]
+
+    @property
+    def is_opened_by_path(self) -> bool:
+        """Whether a secret in the path is the key."""
+        return "{token}" in self.path
+
+    def _resolve_path_parameters(self, variables: list[str]) -> list[Schema]:
+        return [{"name": name, "in": "path", "required": True, **PATH_PARAMETERS[name]} for name in variables]
+
+    def _get_request_body(self, direction: Any = "request") -> Schema | None:
+        body: Schema | None = super()._get_request_body(direction)
+        return body and body | {"required": True}
+
+    def _get_response_bodies(self, direction: Any = "response") -> Schema:
+        answers = super()._get_response_bodies(direction)
+        for answer in answers.values():
+            for content in answer.get("content", {}).values():
+                content["schema"] = enveloped(content["schema"])
+        return answers | {str(status): self.error(status) for status in self.errors()}
+
+    def errors(self) -> list[int]:
+        """The statuses of the errors that the operation can give."""
+        possible = {
+            400: True,
+            401: True,
+            403: not self.is_opened_by_path,
+            404: "{" in self.path and not self.is_opened_by_path,
+            413: self.has_body,
+            415: self.has_body and not self.takes_anything,
+            422: self.takes_anything,
+            429: bool(self.view.get_throttles()),
+            500: True,
+            503: True,
+        }
+        return [status for status, can in possible.items() if can]
+
+    @property
+    def has_body(self) -> bool:
+        """Whether it reads a body."""
+        return self.method in ("POST", "PUT")
+
+    @property
+    def takes_anything(self) -> bool:
+        """Whether it reads a body whatever its Content-Type says; only the inbound door does."""
+        return self.has_body and self.view.parser_classes[0].media_type == "*/*"
+
+    def error(self, status: int) -> Schema:
+        """The answer of an error."""
+        component = ResolvedComponent("Error", ResolvedComponent.SCHEMA, schema=deepcopy(ERROR), object="Error")
+        self.registry.register_on_missing(component)
+        answer: Schema = {
+            "description": MEANINGS[status],
+            "content": {"application/json": {"schema": component.ref}},
+        }
+        return answer | ({"headers": WAIT} if status in (429, 503) else {})
+
+
+def enveloped(data: Schema) -> Schema:
+    """The schema of the answer that carries data."""
+    return {
+        "type": "object",
+        "required": ["success", "data"],
+        "properties": {"success": {"const": True}, "data": data},
+    }
+
+
+class WordsField(OpenApiSerializerFieldExtension):
+    """Words separated by commas, in a query string."""
+
+    target_class = "config.fields.QueryChoices"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> Schema:
+        word = f"({'|'.join(self.target.choices)})"
+        return {"type": "string", "pattern": f"^{word}(,{word})*$"}
+
+
+@cache
+def document() -> bytes:
+    """The OpenAPI document; it is the same as long as the process lives."""
+    return bytes(OpenApiJsonRenderer().render(SchemaGenerator().get_schema(request=None, public=True)))
+
+
+class OpenAPI(APIView):
+    """`/api/openapi.json`: open to everybody."""
+
+    schema = None
+
+    def get(self, request: Request) -> HttpResponse:
+        return HttpResponse(document(), content_type="application/json")
+
+
+class Docs(APIView):
+    """`/api/docs`: the document as a page, by Swagger UI from our own files; its set-up is static/js/apidocs.js."""
+
+    schema = None
+
+    def get(self, request: Request) -> HttpResponse:
+        return render(request._request, "api/docs.html")

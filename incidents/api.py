@@ -1,0 +1,187 @@
+"""
+The API of incidents: the list, one of them, its updates as the seed document has them, its notes and its timeline.
+
+Contract §4. Not here: what the answers look like (incidents.serializers, incidents.updates), what a note does
+(incidents.lifecycle).
+"""
+
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.utils.http import parse_etags
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from config import clock
+from config.api import listing, ok
+from config.fields import ListQuery, QueryInteger, StrictChar, StrictMoment, query
+from config.paging import page
+from incidents import lifecycle, updates
+from incidents.filters import IncidentQuery, narrowed, order
+from incidents.models import Incident
+from incidents.serializers import (
+    MOST_UPDATES,
+    IncidentPage,
+    IncidentSerializer,
+    NoteBody,
+    NotePage,
+    NoteSerializer,
+    TimelinePage,
+    UpdateSerializer,
+)
+from teams.api import TeamView, unique
+
+AS_OF = "As it was known at this moment: only what had been recorded by then."
+
+
+class HistoryQuery(ListQuery):
+    """The query string of a timeline."""
+
+    as_of = StrictMoment(required=False, help_text=AS_OF)
+
+
+class UpdatesQuery(serializers.Serializer):
+    """The query string of the updates."""
+
+    limit = QueryInteger(min_value=1, max_value=MOST_UPDATES, default=MOST_UPDATES)
+    cursor = StrictChar(required=False, help_text="As in the `Link` header of the answer before.")
+    as_of = StrictMoment(required=False, help_text=AS_OF)
+
+
+class Incidents(TeamView):
+    """`/api/incidents`."""
+
+    @extend_schema(
+        operation_id="list_incidents",
+        summary="List incidents",
+        description="Those of the team, deleted ones included.",
+        parameters=[IncidentQuery],
+        responses={200: IncidentPage},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        chosen = query(request, IncidentQuery)
+        found = narrowed(self.team.incidents.select_related("assignee").defer("search"), chosen)
+        rows, more = page(found, order(chosen), chosen["limit"], chosen.get("cursor"))
+        return listing("incidents", list(IncidentSerializer(rows, many=True).data), chosen["limit"], more)
+
+
+class OfIncident(TeamView):
+    """The base of endpoints of one incident, which the path names by its UUID."""
+
+    incident: Incident
+
+    def load(self, request: Request, uuid: str = "", **kwargs: Any) -> None:
+        self.incident = unique(self.incidents(), "Incident", uuid)
+
+    def incidents(self) -> QuerySet[Incident]:
+        """The team's, with as much of them as reading a history needs."""
+        return self.team.incidents.only("uuid", "team")
+
+
+class OneIncident(OfIncident):
+    """`/api/incidents/{uuid}`."""
+
+    def incidents(self) -> QuerySet[Incident]:
+        return self.team.incidents.select_related("assignee").defer("search")
+
+    @extend_schema(
+        operation_id="get_incident",
+        summary="Get an incident",
+        description="A deleted one too, with its `destroyed_at`.",
+        responses={200: IncidentSerializer},
+    )
+    def get(self, request: Request, uuid: str) -> HttpResponse:
+        return ok(IncidentSerializer(self.incident).data)
+
+
+class Updates(OfIncident):
+    """`/api/incidents/{uuid}/updates`."""
+
+    @extend_schema(
+        operation_id="list_incident_updates",
+        summary="List an incident's updates",
+        description="Its lifecycle and audit trail, newest first by `created_at`, without notes. If there are more "
+        'than `limit`, the `Link` header has the next page: `<…>; rel="next"`.',
+        parameters=[
+            UpdatesQuery,
+            OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="An `ETag` of before."),
+            OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304], required=True),
+            OpenApiParameter("Link", str, OpenApiParameter.HEADER, response=[200], description="The next page."),
+        ],
+        responses={
+            200: UpdateSerializer(many=True),
+            304: OpenApiResponse(description="Nothing changed since the `ETag` in `If-None-Match`."),
+        },
+    )
+    def get(self, request: Request, uuid: str) -> HttpResponse:
+        chosen = query(request, UpdatesQuery)
+        rows, more = updates.updates(self.incident, chosen["limit"], chosen.get("cursor"), chosen.get("as_of"))
+        answer = ok(rows, headers={"Link": link(request, more)} if more else None)
+        return unless_known(request, answer)
+
+    @extend_schema(
+        operation_id="add_incident_note",
+        summary="Add an investigation note",
+        description="Notes stand in `/comments` and `/timeline`, not in `/updates`.",
+        request=NoteBody,
+        responses={201: NoteSerializer},
+    )
+    def post(self, request: Request, uuid: str) -> HttpResponse:
+        body = NoteBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        incident = self.team.incidents.get(pk=self.incident.pk)
+        fact = lifecycle.comment(incident, by=self.user, at=clock.now(), message=body.validated_data["message"])
+        return ok(updates.note(incident, fact, self.user), status=201)
+
+
+class Comments(OfIncident):
+    """`/api/incidents/{uuid}/comments`."""
+
+    @extend_schema(
+        operation_id="list_incident_comments",
+        summary="List an incident's investigation notes",
+        description="Newest first. `POST /api/incidents/{uuid}/updates` adds one.",
+        parameters=[ListQuery],
+        responses={200: NotePage},
+    )
+    def get(self, request: Request, uuid: str) -> HttpResponse:
+        chosen = query(request, ListQuery)
+        rows, more = updates.notes(self.incident, chosen["limit"], chosen.get("cursor"))
+        return listing("comments", rows, chosen["limit"], more)
+
+
+class Timeline(OfIncident):
+    """`/api/incidents/{uuid}/timeline`."""
+
+    @extend_schema(
+        operation_id="list_incident_events",
+        summary="List all events of an incident",
+        description="Newest first by `occurred_at`: updates, notes, and what had no effect, each with its whole event.",
+        parameters=[HistoryQuery],
+        responses={200: TimelinePage},
+    )
+    def get(self, request: Request, uuid: str) -> HttpResponse:
+        chosen = query(request, HistoryQuery)
+        rows, more = updates.timeline(self.incident, chosen["limit"], chosen.get("cursor"), chosen.get("as_of"))
+        return listing("events", rows, chosen["limit"], more)
+
+
+def link(request: Request, cursor: str) -> str:
+    """The `Link` header to the page behind a cursor (RFC 8288)."""
+    asked = request.GET.dict() | {"cursor": cursor}
+    return f'<{request.build_absolute_uri(request.path)}?{urlencode(asked)}>; rel="next"'
+
+
+def unless_known(request: Request, answer: HttpResponse) -> HttpResponse:
+    """The answer with its ETag, or a 304 to somebody who has it already (RFC 9110, 13.1.2)."""
+    tag = f'"{sha256(answer.content + answer.headers.get("Link", "").encode()).hexdigest()[:32]}"'
+    known = {each.removeprefix("W/") for each in parse_etags(request.headers.get("If-None-Match", ""))}
+    if not known.isdisjoint({"*", tag}):
+        answer = HttpResponse(status=304)
+        del answer.headers["Content-Type"]
+    answer.headers["ETag"] = tag
+    return answer

@@ -1,0 +1,91 @@
+"""
+Which incidents a list shows, and in what order: its query string, and the questions to the database that it means.
+"""
+
+from typing import Any
+
+from django.db.models import F, Q
+
+from config.fields import (
+    ListQuery,
+    QueryBoolean,
+    QueryChoices,
+    QueryInteger,
+    StrictChar,
+    StrictChoice,
+    StrictMoment,
+    StrictUUID,
+)
+from config.paging import Order
+from incidents.models import IncidentQuerySet, Severity, Status
+
+LONGEST_SEARCH = 200
+
+# What a list is sorted by → its columns for sort_order=desc. Started and updated under names that are never NULL, as
+# every incident in a list has a fact; the worst severity is the highest; the last status is the highest.
+NEWEST: Order = [("since", "desc"), ("id", "desc")]
+DESCENDING: dict[str, Order] = {
+    "started_at": NEWEST,
+    "updated_at": [("until", "desc"), ("id", "desc")],
+    "severity": [("severity_place", "asc"), *NEWEST],
+    "status": [("status_place", "desc"), *NEWEST],
+}
+ASCENDING: dict[str, Order] = {
+    "started_at": [("since", "asc"), ("id", "asc")],
+    "updated_at": [("until", "asc"), ("id", "asc")],
+    "severity": [("severity_place", "desc"), *NEWEST],
+    "status": [("status_place", "asc"), *NEWEST],
+}
+
+
+class IncidentQuery(ListQuery):
+    """The query string of the list of incidents."""
+
+    status = QueryChoices(choices=Status.values, required=False, help_text="One, or several separated by commas.")
+    severity = QueryChoices(choices=Severity.values, required=False, help_text="One, or several separated by commas.")
+    resource_type = StrictChar(required=False, help_text="`monitor`, `heartbeat`, or what else the source calls it.")
+    resource_id = QueryInteger(required=False, help_text="The resource's id here.")
+    assignee = StrictUUID(required=False, help_text="A user's id.")
+    started_after = StrictMoment(required=False, help_text="Started at this moment or later.")
+    started_before = StrictMoment(required=False, help_text="Started before this moment.")
+    destroyed = QueryBoolean(required=False, help_text="Only those deleted at their source (true), or only the others.")
+    q = StrictChar(
+        required=False,
+        max_length=LONGEST_SEARCH,
+        help_text="Beginnings of words in the title, the cause, or the resource's name; all must occur.",
+    )
+    sort_by = StrictChoice(choices=list(DESCENDING), default="started_at")
+    sort_order = StrictChoice(
+        choices=["desc", "asc"],
+        default="desc",
+        help_text="Descending is newest first, worst severity first, closed before open.",
+    )
+
+
+# Parameter → the question it asks.
+QUESTIONS = {
+    "status": "status__in",
+    "severity": "severity__in",
+    "resource_type": "resource_type",
+    "resource_id": "resource_id",
+    "assignee": "assignee__uuid",
+    "started_after": "started_at__gte",
+    "started_before": "started_at__lt",
+}
+
+
+def narrowed(found: IncidentQuerySet, chosen: dict[str, Any]) -> IncidentQuerySet:
+    """The incidents that a validated query string leaves, with the columns that `order` names."""
+    asked = Q(started_at__isnull=False)
+    for name, question in QUESTIONS.items():
+        if name in chosen:
+            asked &= Q(**{question: chosen[name]})
+    if "destroyed" in chosen:
+        asked &= Q(destroyed_at__isnull=not chosen["destroyed"])
+    found = found.filter(asked).annotate(since=F("started_at"), until=F("updated_at"))
+    return found.search(chosen["q"]) if "q" in chosen else found
+
+
+def order(chosen: dict[str, Any]) -> Order:
+    """The order that a validated query string asks for."""
+    return (DESCENDING if chosen["sort_order"] == "desc" else ASCENDING)[chosen["sort_by"]]

@@ -1,0 +1,195 @@
+"""
+How incidents, their updates, notes and timelines look in the API, and what a note's body may say. Contract §4.
+
+`IncidentSerializer` and `NoteBody` do their work; the other classes only describe, for the schema, what
+incidents.updates writes.
+"""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from config.fields import Pagination, StrictChar, StrictMoment
+from incidents.lifecycle import NOTE_AT_MOST
+from incidents.models import Incident, Severity, Status, Type
+from timeline.models import Effect
+
+MOST_UPDATES = 1000
+
+
+class ResourceSerializer(serializers.Serializer):
+    """What an incident is about."""
+
+    type = serializers.CharField(help_text="`monitor`, `heartbeat`, or what else the source calls it.")
+    id = serializers.IntegerField(help_text="Its id here; the source's, if it is neither monitor nor heartbeat.")
+    name = serializers.CharField(allow_null=True)
+
+
+class PersonSerializer(serializers.Serializer):
+    """Somebody: a user of ours, or (without an id) somebody whom a source named."""
+
+    id = serializers.UUIDField(allow_null=True)
+    email = serializers.CharField(allow_null=True)
+    name = serializers.CharField(allow_null=True)
+
+
+class IncidentSourceSerializer(serializers.Serializer):
+    """Where an incident is mirrored from."""
+
+    integration_id = serializers.IntegerField()
+    organization_id = serializers.CharField(source="source_organization_id", help_text="The source's own id.")
+    team_id = serializers.CharField(source="source_team_id", help_text="The source's own id.")
+    incident_id = serializers.IntegerField(source="source_id", help_text="The source's own id.")
+
+
+class IncidentSerializer(serializers.Serializer):
+    """An incident."""
+
+    id = serializers.UUIDField(source="uuid")
+    number = serializers.IntegerField()
+    title = serializers.CharField(help_text="Empty if it was never named.")
+    status = serializers.ChoiceField(choices=Status.choices)
+    severity = serializers.ChoiceField(choices=Severity.choices)
+    type = serializers.ChoiceField(choices=Type.choices)
+    error_message = serializers.CharField(allow_null=True)
+    affected_regions = serializers.ListField(child=serializers.CharField())
+    resource = serializers.SerializerMethodField()
+    assignee = serializers.SerializerMethodField()
+    started_at = StrictMoment()
+    acknowledged_at = StrictMoment(allow_null=True)
+    resolved_at = StrictMoment(allow_null=True)
+    closed_at = StrictMoment(allow_null=True)
+    destroyed_at = StrictMoment(allow_null=True, help_text="When it was deleted at its source, or here.")
+    provisional = serializers.BooleanField(help_text="Known from later events; its start was never told.")
+    incident_group_id = serializers.IntegerField(allow_null=True)
+    source = serializers.SerializerMethodField()  # type: ignore[assignment]
+    updated_at = StrictMoment(help_text="When the last of its events occurred.")
+
+    @extend_schema_field(ResourceSerializer(allow_null=True))
+    def get_resource(self, incident: Incident) -> dict[str, Any] | None:
+        if incident.resource_type is None or incident.resource_id is None:
+            return None
+        return {"type": incident.resource_type, "id": incident.resource_id, "name": incident.resource_name}
+
+    @extend_schema_field(PersonSerializer(allow_null=True))
+    def get_assignee(self, incident: Incident) -> dict[str, Any] | None:
+        user = incident.assignee
+        return person(str(user.uuid) if user else None, incident.assignee_email, incident.assignee_name)
+
+    @extend_schema_field(IncidentSourceSerializer(allow_null=True))
+    def get_source(self, incident: Incident) -> dict[str, Any] | None:
+        return None if incident.is_native else IncidentSourceSerializer(incident).data
+
+
+def person(identity: str | None, email: str | None, name: str | None) -> dict[str, Any] | None:
+    """Somebody as PersonSerializer describes; None for nobody."""
+    if identity is None and email is None and name is None:
+        return None
+    return {"id": identity, "email": email, "name": name}
+
+
+class IncidentPage(serializers.Serializer):
+    """Some incidents."""
+
+    incidents = IncidentSerializer(many=True)
+    pagination = Pagination()
+
+
+# --- updates and notes ------------------------------------------------------------------------------------------------
+
+UPDATES = (
+    "created",
+    "status_changed",
+    "severity_changed",
+    "assigned",
+    "acknowledged",
+    "resolved",
+    "closed",
+    "reopened",
+    "updated",
+)
+NOTE = "comment_added"
+
+
+class _Line(serializers.Serializer):
+    id = serializers.RegexField(r"^event-[0-9a-f-]{36}$")
+    incident_id = serializers.UUIDField()
+    user_id = serializers.UUIDField(allow_null=True, help_text="Null for the system, and for a source's users.")
+    user_email = serializers.CharField(allow_null=True)
+    user_name = serializers.CharField(allow_null=True)
+    message = serializers.CharField()
+    old_value = serializers.CharField(allow_null=True)
+    new_value = serializers.CharField(allow_null=True)
+    created_at = StrictMoment(help_text="When it occurred.")
+
+
+class UpdateSerializer(_Line):
+    """One update of an incident. In `assigned`, `user_…` is the assignee."""
+
+    action = serializers.ChoiceField(choices=UPDATES)
+
+
+class NoteSerializer(_Line):
+    """One investigation note."""
+
+    action = serializers.ChoiceField(choices=[NOTE])
+
+
+class NoteBody(serializers.Serializer):
+    """A new investigation note."""
+
+    message = StrictChar(max_length=NOTE_AT_MOST)
+
+
+class NotePage(serializers.Serializer):
+    """Some investigation notes."""
+
+    comments = NoteSerializer(many=True)
+    pagination = Pagination()
+
+
+# --- the timeline -----------------------------------------------------------------------------------------------------
+
+
+class ChangeSerializer(serializers.Serializer):
+    """One thing that an event changed: an update, or a note."""
+
+    action = serializers.ChoiceField(choices=[*UPDATES, NOTE])
+    field = serializers.CharField(allow_null=True)
+    old_value = serializers.CharField(allow_null=True)
+    new_value = serializers.CharField(allow_null=True)
+    message = serializers.CharField()
+
+
+class EventSourceSerializer(serializers.Serializer):
+    """Which integration told us of an event, and from which of the source's teams."""
+
+    integration_id = serializers.IntegerField()
+    organization_id = serializers.CharField(allow_null=True)
+    team_id = serializers.CharField(allow_null=True)
+
+
+class TimelineEventSerializer(serializers.Serializer):
+    """One event of an incident, as it was told and as it was read."""
+
+    id = serializers.RegexField(r"^event-[0-9a-f-]{36}$", help_text="The id of its first update, too.")
+    event = serializers.CharField(help_text="Its name in the incident log, such as `incident.started`.")
+    message = serializers.CharField(help_text="As the source wrote it.")
+    occurred_at = StrictMoment()
+    recorded_at = StrictMoment(help_text="When we came to know.")
+    late = serializers.BooleanField(help_text="Recorded more than 60 seconds after it occurred.")
+    late_by = serializers.FloatField(allow_null=True, help_text="Seconds; null if it was not late.")
+    effect = serializers.ChoiceField(choices=Effect.choices)
+    why = serializers.CharField(allow_null=True, help_text="Why it had no effect.")
+    user = PersonSerializer(allow_null=True)
+    source = EventSourceSerializer(allow_null=True)  # type: ignore[assignment]
+    changes = ChangeSerializer(many=True)
+    payload = serializers.DictField(help_text="The whole event.")
+
+
+class TimelinePage(serializers.Serializer):
+    """Some events of an incident."""
+
+    events = TimelineEventSerializer(many=True)
+    pagination = Pagination()

@@ -1,0 +1,195 @@
+import contextlib
+import json
+import re
+from datetime import timedelta
+
+import pytest
+
+from config import clock, strictjson
+from incidents.models import Incident
+from integrations import applying, inbox
+from integrations.models import InboundDelivery, Verdict
+from tests.conftest import NOON, an_event, make_integration, tell_it
+from tests.dashboard.conftest import words
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def later():
+    """Somebody looks at 13:30, half an hour after everything came in."""
+    with clock.at(NOON + 90 * MINUTE) as now:
+        yield now
+
+
+def send(integration, body, **headers):
+    """A vendor sends bytes, whatever they are."""
+    with contextlib.suppress(strictjson.Refused):
+        inbox.receive(integration, body, headers, NOON + 60 * MINUTE)
+    return InboundDelivery.objects.latest("id")
+
+
+@pytest.fixture
+def put_aside(integration):
+    """A delivery that is in quarantine though it is sound: as if an older version had not understood it."""
+    delivery = send(integration, json.dumps(an_event("incident.started")).encode())
+    InboundDelivery.objects.update(status=Verdict.QUARANTINED, error={"code": "VALIDATION_ERROR", "message": "No."})
+    delivery.refresh_from_db()
+    return delivery
+
+
+def rows(answer):
+    return [int(pk) for pk in re.findall(r'class="row-link" href="/deliveries/(\d+)"', answer.content.decode())]
+
+
+def test_the_list_shows_event_integration_verdict_and_error_and_the_quarantine_at_once(staff, integration, tell):
+    tell(an_event("incident.started"), an_event("monitor.checked"), an_event("incident.started", incident_id="x"))
+    send(integration, b"{")
+    read = words(staff.get("/deliveries"))
+    assert "2 in quarantine." in read
+    assert "incident.started Better Stack Applied 30 min ago" in read
+    assert "monitor.checked Better Stack Unrecognized" in read
+    assert "incident.started Better Stack Not valid: incident_id." in read
+    assert "Not an event Better Stack" in read
+
+
+def test_the_list_is_narrowed_by_verdict_and_integration(staff, team, integration, tell):
+    tell(an_event("incident.started"), an_event("monitor.checked"))
+    other = make_integration(team, "Staging")
+    tell_it(other, an_event("monitor.created"))
+    everything = list(InboundDelivery.objects.order_by("-id").values_list("pk", flat=True))
+    assert rows(staff.get("/deliveries")) == everything
+    assert rows(staff.get(f"/deliveries?integration={other.pk}")) == everything[:1]
+    assert rows(staff.get("/deliveries?status=unrecognized")) == everything[1:2]
+    assert rows(staff.get(f"/deliveries?status=applied&integration={integration.pk}")) == everything[2:]
+
+
+@pytest.mark.parametrize("query", ["status=lost", "integration=999999", "integration=x", "integration=" + "9" * 40])
+def test_a_filter_that_does_not_exist_is_refused(query, staff):
+    assert staff.get(f"/deliveries?{query}").status_code == 400
+
+
+def test_another_team_s_integration_is_refused_as_a_filter(staff, strangers):
+    answer = staff.get(f"/deliveries?integration={strangers.pk}")
+    assert answer.status_code == 400
+    assert "Theirs" not in answer.content.decode()
+
+
+def test_a_delivery_shows_its_bytes_headers_verdict_and_what_it_led_to(staff, integration):
+    body = b'{"dt":"2026-05-13T12:00:00Z",  "spaces": "<kept>"}'
+    event = an_event("incident.started")
+    text = json.dumps(event).encode() + b"  \n"
+    delivery = send(integration, text, **{"user-agent": "Vendor/1.0 <x>"})
+    while applying.apply_due(NOON + 61 * MINUTE):
+        pass
+    page = staff.get(f"/deliveries/{delivery.pk}")
+    read = words(page)
+    assert "Applied received 30 min ago from Better Stack" in read
+    assert "Incident My Website is Down" in read
+    assert f"/incidents/{Incident.objects.get().uuid}" in page.content.decode()
+    assert "user-agent Vendor/1.0 <x>" in read
+    refused = words(staff.get(f"/deliveries/{send(integration, body).pk}"))
+    assert '"spaces": "<kept>"' in refused
+    assert "VALIDATION_ERROR Not valid" in refused
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b"\xff\xfe\x00\x01", "\\xff\\xfe\u2400\u2401"),
+        (b'{"a": "\x1b[31m<script>alert(1)</script>"', "\u241b[31m<script>alert(1)</script>"),
+        (b"", ""),
+        ("مرحبا".encode(), "مرحبا"),
+        (b"\xe2\x82" * 10, "\\xe2\\x82"),
+        (b"x" * 200_000, "x" * 60_000),
+        ("é".encode() * 40_000 + b"x", "é" * 100),
+    ],
+)
+def test_bytes_that_are_no_event_are_shown_safely_and_can_be_had_exactly(body, shown, staff, integration):
+    delivery = send(integration, body)
+    page = staff.get(f"/deliveries/{delivery.pk}")
+    assert page.status_code == 200
+    assert shown in words(page)
+    assert "<script>alert" not in page.content.decode()
+    assert "\ufffd" not in page.content.decode()
+    exact = staff.get(f"/deliveries/{delivery.pk}/body")
+    assert exact.content == body
+    assert exact.headers["Content-Type"] == "application/octet-stream"
+    assert exact.headers["Content-Disposition"].startswith("attachment")
+    assert exact.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_replaying_one_is_announced_by_a_dry_run_that_changes_nothing(staff, put_aside):
+    page = staff.get(f"/deliveries/{put_aside.pk}/replay")
+    assert "A dry run: nothing has been changed yet." in words(page)
+    assert "My Website is Down new: Open" in words(page)
+    put_aside.refresh_from_db()
+    assert put_aside.status == Verdict.QUARANTINED
+    assert not Incident.objects.exists()
+
+
+def test_replaying_one_applies_it_and_says_who_did(staff, user, put_aside, later):
+    answer = staff.post(f"/deliveries/{put_aside.pk}/replay", follow=True)
+    assert "Replayed: applied." in words(answer)
+    put_aside.refresh_from_db()
+    assert (put_aside.status, put_aside.replayed_by, put_aside.replayed_at) == (Verdict.APPLIED, user, later)
+    assert Incident.objects.get().title == "My Website is Down"
+
+
+def test_what_is_still_not_understood_stays_and_says_so(staff, integration):
+    delivery = send(integration, b"{")
+    answer = staff.post(f"/deliveries/{delivery.pk}/replay", follow=True)
+    assert "Replayed, and still quarantined." in words(answer)
+
+
+def test_the_whole_quarantine_is_replayed_after_a_dry_run(staff, integration, put_aside, later):
+    send(integration, b"{")
+    page = staff.get("/deliveries/replay")
+    assert "The quarantine holds 2." in words(page)
+    assert rows(page) == list(InboundDelivery.objects.order_by("id").values_list("pk", flat=True))
+    answer = staff.post("/deliveries/replay", follow=True)
+    assert "Handed to the worker again: 2." in words(answer)
+    while applying.apply_due(later):
+        pass
+    assert Incident.objects.count() == 1
+    assert "1 in quarantine." in words(staff.get("/deliveries"))
+
+
+def test_an_empty_quarantine_says_so(staff):
+    assert "There is nothing to replay." in words(staff.get("/deliveries/replay"))
+
+
+def test_a_delivery_that_was_applied_can_not_be_replayed(staff, tell):
+    tell(an_event("incident.started"))
+    delivery = InboundDelivery.objects.get()
+    assert "Replay" not in words(staff.get(f"/deliveries/{delivery.pk}"))
+    assert "was not put aside" in words(staff.get(f"/deliveries/{delivery.pk}/replay"))
+    staff.post(f"/deliveries/{delivery.pk}/replay")
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.replayed_at) == (Verdict.APPLIED, None)
+
+
+def test_a_viewer_sees_deliveries_and_replays_none(viewer, put_aside):
+    for path in ("/deliveries", f"/deliveries/{put_aside.pk}"):
+        assert "Replay" not in words(viewer.get(path))
+    for path in ("/deliveries/replay", f"/deliveries/{put_aside.pk}/replay"):
+        assert viewer.get(path).status_code == 403
+        assert viewer.post(path).status_code == 403
+    put_aside.refresh_from_db()
+    assert put_aside.status == Verdict.QUARANTINED
+
+
+def test_replaying_the_quarantine_leaves_another_team_s_alone(staff, strangers):
+    theirs = send(strangers, b"{")
+    staff.post("/deliveries/replay")
+    theirs.refresh_from_db()
+    assert theirs.status == Verdict.QUARANTINED
+
+
+def test_the_list_asks_the_database_as_often_for_one_as_for_thirty(staff, tell, django_assert_num_queries):
+    tell(an_event("monitor.created"))
+    with django_assert_num_queries(7):
+        staff.get("/deliveries")
+    tell(*(an_event("monitor.created", monitor_id=n) for n in range(30)))
+    with django_assert_num_queries(7):
+        staff.get("/deliveries")

@@ -1,0 +1,150 @@
+from datetime import timedelta
+
+import pytest
+
+from config import clock
+from config.health import report_loop
+from incidents import lifecycle
+from incidents.models import Incident
+from tests.conftest import NOON, an_event, make_integration, tell_it
+from tests.dashboard.conftest import words
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def later():
+    """Somebody looks at 13:14, an hour and a quarter after what happened at noon."""
+    with clock.at(NOON + 74 * MINUTE) as now:
+        yield now
+
+
+def test_a_team_without_integrations_is_told_how_to_make_the_first_webhook(staff):
+    read = words(staff.get("/"))
+    assert "Nothing to watch yet" in read
+    assert "curl -X POST 'http://testserver/api/webhooks/incident-log/YOUR_TOKEN'" in read
+    assert '--organization "Operations Inc." --team "Operations"' in read
+
+
+def test_the_event_shown_there_is_one_that_the_door_takes(staff, client, integration):
+    integration.deactivated_at = NOON
+    integration.save()
+    page = words(staff.get("/"))
+    body = page[page.index("-d '") + 4 : page.rindex("}'") + 1]
+    integration.deactivated_at = None
+    integration.save()
+    sent = client.post(f"/api/webhooks/incident-log/{integration.token}", body, content_type="text/plain")
+    assert sent.status_code == 202
+
+
+def test_all_quiet_says_so(staff, tell):
+    tell(an_event("monitor.created"))
+    read = words(staff.get("/"))
+    assert "All quiet" in read
+    assert "Nothing needs you" in read
+
+
+def test_a_live_incident_says_what_since_when_who_and_what_was_done_last(staff, user, tell):
+    tell(
+        an_event("incident.started", incident_cause="Connection refused"),
+        an_event("incident.acknowledged", NOON + 6 * MINUTE, user_email="bob@example.com", user_name="Bob Smith"),
+    )
+    lifecycle.comment(Incident.objects.get(), by=user, at=NOON + 50 * MINUTE, message="Failing over.")
+    read = words(staff.get("/"))
+    assert "One incident is live" in read
+    assert "1 h 14 min since 12:00" in read
+    assert "Acknowledged Major My Website is Down My Website monitor" in read
+    assert "Bob Smith , acknowledged 12:06" in read
+    assert "Investigation note added by Alice Johnson , 24 min ago" in read
+
+
+def test_an_incident_that_nobody_has_says_so(staff, tell):
+    tell(an_event("incident.started"))
+    assert "Nobody has it yet" in words(staff.get("/"))
+
+
+def test_the_worst_stands_first_and_resolved_ones_are_gone(staff, tell):
+    tell(
+        an_event("incident.started", incident_id=1, incident_name="Held"),
+        an_event("incident.acknowledged", incident_id=1, incident_name="Held", user_name="Bob"),
+        an_event("incident.started", incident_id=2, incident_name="Free"),
+        an_event("incident.started", incident_id=3, incident_name="Done"),
+        an_event("incident.resolved", incident_id=3, incident_name="Done"),
+        an_event("incident.started", incident_id=4, incident_name="Gone"),
+        an_event("incident.destroyed", incident_id=4, incident_name="Gone"),
+    )
+    read = words(staff.get("/"))
+    assert read.index("Free") < read.index("Held")
+    assert "Done" not in read
+    assert "Gone" not in read
+
+
+def test_resources_that_are_not_up_are_listed_and_inferred_states_are_marked(staff, tell):
+    tell(
+        an_event("monitor.down", monitor_id=1, monitor_name="Said to be down"),
+        an_event("incident.started", resource_id=2, resource_name="Concluded"),
+        an_event("monitor.verifying_recovery", monitor_id=3, monitor_name="Coming back"),
+        an_event("monitor.paused", monitor_id=4),
+        an_event("heartbeat.up"),
+    )
+    read = words(staff.get("/"))
+    assert "Said to be down Down for 1 h 14 min" in read
+    assert "Concluded Down inferred for 1 h 14 min" in read
+    assert "Coming back Verifying recovery" in read
+    assert "Paused: 1 monitor" in read
+    assert "Daily Backup" not in read
+
+
+def test_each_integration_says_when_it_was_last_heard(staff, team, integration):
+    make_integration(team, "Silent one")
+    tell_it(integration, an_event("monitor.created"), at=NOON + 60 * MINUTE)
+    read = words(staff.get("/"))
+    assert "Better Stack 14 min ago monitor.created" in read
+    assert "Silent one Nothing received yet" in read
+
+
+def test_deliveries_in_quarantine_are_seen_at_once(staff, tell):
+    tell(an_event("incident.started", incident_id="x"), an_event("monitor.created"))
+    assert "1 delivery is in quarantine" in words(staff.get("/"))
+
+
+def test_a_stopped_worker_is_seen(staff, tell, later):
+    tell(an_event("monitor.created"))
+    for loop in ("apply", "recognize"):
+        report_loop(loop, later)
+    assert "The worker has stopped" not in words(staff.get("/"))
+    report_loop("apply", NOON)
+    assert "The worker has stopped; it last ran 12:00 ." in words(staff.get("/"))
+
+
+def test_a_live_refresh_gets_the_content_and_both_counts(staff, tell):
+    tell(an_event("incident.started"), an_event("incident.started", incident_id="x"))
+    fragment = staff.get("/", headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in fragment
+    assert 'id="live-count" hx-swap-oob="true" class="count alarm">1<' in fragment
+    assert 'id="quarantine-count" hx-swap-oob="true" class="count watch">1<' in fragment
+
+
+def test_more_incidents_than_are_shown_lead_to_the_list(staff, tell):
+    tell(*(an_event("incident.started", incident_id=n, resource_id=n) for n in range(1, 33)))
+    read = words(staff.get("/"))
+    assert "32 incidents are live" in read
+    assert "All live incidents" in read
+    assert read.count("Nobody has it yet") == 30
+
+
+def test_it_asks_the_database_as_often_for_one_as_for_thirty(staff, team, tell, django_assert_num_queries):
+    tell(an_event("incident.started"), an_event("monitor.down"), an_event("incident.acknowledged"))
+    with django_assert_num_queries(QUERIES):
+        staff.get("/")
+    tell(*(an_event("incident.started", incident_id=n, resource_id=n) for n in range(300, 330)))
+    tell(*(an_event("incident.acknowledged", incident_id=n, resource_id=n) for n in range(300, 330)))
+    for name in map(str, range(10)):
+        tell_it(make_integration(team, name), an_event("monitor.created"))
+    with django_assert_num_queries(QUERIES):
+        staff.get("/")
+
+
+# Session, user, memberships; incidents, their facts, names; two of resources, two of paused ones; integrations and the
+# newest of each; the worker's loops; two counts.
+QUERIES = 15

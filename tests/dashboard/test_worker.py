@@ -1,0 +1,303 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.db import OperationalError, connection
+from django.test import Client
+
+from config import clock
+from config.models import WorkerLoop
+from dashboard import worker as room
+from dashboard.worker import Step, Worker, oldest_unapplied, steps
+from integrations import inbox
+from integrations.models import InboundDelivery
+from tests.conftest import NOON, an_event, make_integration, make_team
+
+LATER = NOON + timedelta(hours=1)
+
+
+def receive(integration, *events, at=LATER):
+    return [inbox.receive(integration, json.dumps(event).encode(), {}, at) for event in events]
+
+
+class Counting:
+    """A step's work: so much of it, answered bit by bit."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.at = []
+
+    def __call__(self, at):
+        self.at.append(at)
+        answer = self.answers.pop(0) if self.answers else 0
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    """A worker's pauses, noted and not slept. A test ends its worker by stopping it in one of them."""
+    pauses = []
+    monkeypatch.setattr(room.time, "sleep", pauses.append)
+    # The connection of a test is not to be given back.
+    monkeypatch.setattr(room.connection, "close", lambda: pauses.append("closed"))
+    return pauses
+
+
+def a_worker(*loops):
+    worker = Worker()
+    worker.steps = list(loops)
+    return worker
+
+
+# --- a step ------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_steps_are_those_that_workz_waits_for():
+    assert {step.name for step in steps()} == set(settings.WORKER_LOOPS)
+
+
+def test_a_step_with_work_runs_again_at_once_and_one_without_after_its_pause(db):
+    run = Counting(3, 2, 0, 7)
+    step = Step("apply", run, every=timedelta(minutes=10))
+    assert [step.turn(NOON), step.turn(NOON), step.turn(NOON)] == [3, 2, 0]
+    assert step.turn(NOON + timedelta(minutes=9)) == 0
+    assert len(run.at) == 3
+    assert step.turn(NOON + timedelta(minutes=10)) == 7
+    assert step.turn(NOON + timedelta(minutes=10)) == 0
+
+
+def test_a_step_without_a_pause_runs_at_every_turn(db):
+    run = Counting()
+    step = Step("apply", run)
+    for _ in range(3):
+        step.turn(NOON)
+    assert len(run.at) == 3
+
+
+def test_a_step_reports_itself_now_and_then_also_while_it_pauses(db):
+    step = Step("recognize", Counting(), every=timedelta(hours=1), lag=lambda: 7.5)
+    step.turn(NOON)
+    assert WorkerLoop.objects.values_list("ran_at", "lag_seconds").get(name="recognize") == (NOON, 7.5)
+    step.turn(NOON + timedelta(seconds=4))
+    assert WorkerLoop.objects.get().ran_at == NOON
+    step.turn(NOON + timedelta(seconds=5))
+    assert WorkerLoop.objects.get().ran_at == NOON + timedelta(seconds=5)
+
+
+def test_a_step_that_fails_does_not_report(db):
+    step = Step("apply", Counting(ValueError()))
+    with pytest.raises(ValueError):
+        step.turn(NOON)
+    assert not WorkerLoop.objects.exists()
+
+
+def test_the_lag_of_applying_is_the_age_of_the_oldest_that_waits(integration):
+    assert oldest_unapplied() == 0
+    receive(integration, an_event("monitor.down"), at=NOON)
+    receive(integration, an_event("monitor.paused"), at=NOON + timedelta(seconds=30))
+    with clock.at(NOON + timedelta(seconds=42)):
+        assert oldest_unapplied() == 42
+    InboundDelivery.objects.filter(event="monitor.down").update(status="applied")
+    with clock.at(NOON + timedelta(seconds=42)):
+        assert oldest_unapplied() == 12
+    with clock.at(NOON):
+        assert oldest_unapplied() == 0
+
+
+# --- the worker ----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_worker_s_own_steps_apply_what_was_received_and_recognize_what_is_known(integration):
+    receive(integration, an_event("monitor.down"), an_event("heartbeat.down"))
+    InboundDelivery.objects.filter(event="heartbeat.down").update(status="unrecognized")
+    worker = Worker()
+    with clock.at(LATER):
+        assert [worker.turn(step) for step in worker.steps] == [1, 1]
+        assert [worker.turn(step) for step in worker.steps] == [1, 0]
+    assert set(InboundDelivery.objects.values_list("status", flat=True)) == {"applied"}
+
+
+def test_a_failing_step_is_logged_and_does_not_stop_the_others(db, no_waiting, capsys):
+    good = Counting(1, 1, 1)
+    worker = a_worker(Step("apply", Counting(ValueError("boom"), KeyError("bang"))), Step("recognize", good))
+    good.answers.append(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        worker.run()
+    assert len(good.at) == 4
+    log = capsys.readouterr().err
+    assert [log.count(text) for text in ("step failed", "boom", "bang", "worker started")] == [2, 1, 1, 1]
+    assert no_waiting == ["closed", room.TROUBLE_SECONDS] * 2
+
+
+def test_trouble_with_the_database_is_waited_out_with_a_new_connection(db, no_waiting, capsys):
+    run = Counting(OperationalError("gone"), 5)
+    worker = a_worker(Step("apply", run))
+    assert worker.turn(worker.steps[0]) == 0
+    assert worker.turn(worker.steps[0]) == 5
+    assert no_waiting == ["closed", room.TROUBLE_SECONDS]
+    log = capsys.readouterr().err
+    assert "database trouble" in log
+    assert "Traceback" not in log
+
+
+def test_a_connection_that_can_not_even_be_closed_stops_nothing(db, monkeypatch):
+    monkeypatch.setattr(room.time, "sleep", lambda _: None)
+
+    def close():
+        raise OperationalError("already gone")
+
+    monkeypatch.setattr(room.connection, "close", close)
+    worker = a_worker(Step("apply", Counting(OperationalError("gone"), 2)))
+    assert [worker.turn(worker.steps[0]) for _ in range(2)] == [0, 2]
+
+
+def test_an_idle_worker_pauses_and_a_busy_one_does_not(db, no_waiting, monkeypatch):
+    run = Counting(1, 1, 0, 1)
+    worker = a_worker(Step("apply", run))
+    rounds = []
+
+    def sleep(seconds):
+        rounds.append((seconds, len(run.at)))
+        if len(rounds) == 2:
+            worker.stop()
+
+    monkeypatch.setattr(room.time, "sleep", sleep)
+    worker.run()
+    assert rounds == [(room.IDLE_SECONDS, 3), (room.IDLE_SECONDS, 5)]
+
+
+def test_a_worker_told_to_stop_finishes_the_work_at_hand_and_ends(db, no_waiting):
+    worker = a_worker()
+
+    def work(at):
+        worker.stop(signal.SIGTERM, None)
+        return 1
+
+    after = Counting()
+    worker.steps = [Step("apply", work), Step("recognize", after)]
+    worker.run()
+    assert len(after.at) == 1
+    assert no_waiting == []
+
+
+# --- /workz --------------------------------------------------------------------------------------------------------------------
+
+
+def workz(at):
+    with clock.at(at):
+        answer = Client().get("/workz")
+    return answer.status_code, answer.json()
+
+
+def test_workz_knows_no_loop_before_one_ran(db):
+    status, said = workz(NOON)
+    assert status == 503
+    assert all(name in said["error"]["message"] for name in settings.WORKER_LOOPS)
+
+
+def test_workz_is_well_while_all_loops_turn_and_names_the_one_that_stopped(db, no_waiting):
+    worker = Worker()
+    with clock.at(NOON):
+        for step in worker.steps:
+            worker.turn(step)
+    status, said = workz(NOON + timedelta(seconds=20))
+    assert (status, {loop["name"] for loop in said["data"]["loops"]}) == (200, set(settings.WORKER_LOOPS))
+    worker.steps[0].run = Counting(*[ValueError()] * 50)
+    for seconds in range(5, 60, 5):
+        with clock.at(NOON + timedelta(seconds=seconds)):
+            for step in worker.steps:
+                worker.turn(step)
+    status, said = workz(NOON + timedelta(seconds=55))
+    assert status == 503
+    assert "apply" in said["error"]["message"]
+    assert "recognize" not in said["error"]["message"]
+
+
+# --- the process ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_applies_until_it_is_told_to_stop(transactional_db, number):
+    integration = make_integration(make_team())
+    receive(integration, an_event("incident.started"), at=clock.now())
+    worker = subprocess.Popen(
+        [sys.executable, "manage.py", "worker"],
+        cwd=settings.BASE_DIR,
+        env=os.environ | {"DATABASE_URL": this_database(), "WATCHKEEPER_SECRET_KEY": settings.SECRET_KEY},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        until(lambda: InboundDelivery.objects.filter(status="applied").exists(), worker)
+        until(lambda: WorkerLoop.objects.count() == len(settings.WORKER_LOOPS), worker)
+        worker.send_signal(number)
+        _, log = worker.communicate(timeout=30)
+    finally:
+        worker.kill()
+        worker.wait()
+    assert worker.returncode == 0, log
+    assert "worker stopped" in log
+
+
+def this_database():
+    """A URL of the database that the tests run in."""
+    known = connection.settings_dict
+    password = f":{known['PASSWORD']}" if known["PASSWORD"] else ""
+    return f"postgresql://{known['USER']}{password}@/{known['NAME']}?host={known['HOST']}&port={known['PORT'] or 5432}"
+
+
+def until(happened, worker):
+    """Wait for something that a worker does; it has a minute, for machines are slow."""
+    for _ in range(600):
+        if happened():
+            return
+        assert worker.poll() is None, worker.stderr.read()
+        time.sleep(0.1)
+    raise AssertionError("the worker did nothing")
+
+
+def test_a_worker_in_a_thread_of_its_own_goes_on_after_its_connection_was_cut(transactional_db):
+    integration = make_integration(make_team())
+    worker = Worker()
+    worker.steps = worker.steps[:1]
+    applied = lambda: InboundDelivery.objects.filter(status="applied").count()  # noqa: E731
+
+    def run():
+        try:
+            worker.run()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        receive(integration, an_event("monitor.down"), at=clock.now())
+        wait_for(lambda: applied() == 1)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
+        receive(integration, an_event("monitor.paused"), at=clock.now())
+        wait_for(lambda: applied() == 2)
+    finally:
+        worker.stop()
+        thread.join(30)
+    assert not thread.is_alive()
+
+
+def wait_for(happened):
+    for _ in range(600):
+        if happened():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")
