@@ -101,7 +101,8 @@ def about(state: IncidentState, fact: Fact) -> IncidentState:
         state = replace(state, resource_type=named[0], resource_id=named[1])
     if named != (state.resource_type, state.resource_id):
         return state
-    return replace(state, resource_name=said(fact.payload, "resource_name") or state.resource_name)
+    name = said(fact.payload, "resource_name")
+    return replace(state, resource_name=name) if name and name != state.resource_name else state
 
 
 def pressure(before: IncidentState, met: IncidentState, after: IncidentState, fact: Fact) -> str:

@@ -1,0 +1,297 @@
+from dataclasses import replace
+
+import pytest
+
+from incidents.fold import EFFECTS, IncidentState, step
+from tests.histories import event, fact, moment
+from timeline.events import EVENTS
+
+BLANK = IncidentState()
+MONITOR = ("monitor", 789)
+
+
+def told(name, at=0, *, native=False, **fields):
+    """A fact of an incident; the source's ids stand for ours."""
+    one = fact(event(f"incident.{name}", at, **fields))
+    one.native = native
+    return one
+
+
+def run(*facts, state=BLANK):
+    """The state after some facts and what each of them did."""
+    outcomes = []
+    for each in facts:
+        state, outcome = step(state, each)
+        outcomes.append(outcome)
+    return state, outcomes
+
+
+def after(*facts, state=BLANK):
+    return run(*facts, state=state)[0]
+
+
+def entries(*facts, state=BLANK):
+    """What the last of some facts shows."""
+    return run(*facts, state=state)[1][-1].entries
+
+
+def shown(entry):
+    return (entry["action"], entry["old"], entry["new"], entry["message"])
+
+
+def test_every_event_about_incidents_has_its_effect():
+    assert set(EFFECTS) == {name for name in EVENTS if name.startswith("incident.")}
+
+
+def test_the_first_start_opens_it_with_all_that_it_tells():
+    state, [outcome] = run(told("started"))
+    assert state == IncidentState(
+        title="Shop is down", error_message="Connection refused", affected_regions=("us-east-1", "eu-central-1"),
+        escalation_policy_id=111, resource_type="monitor", resource_id=789, resource_name="Shop",
+        started_at=moment(0), provisional=False,
+    )  # fmt: skip
+    assert (state.status, state.severity, state.type) == ("open", "major", "other")
+    assert [shown(each) for each in outcome.entries] == [
+        ("created", None, None, "Incident created: Connection refused")
+    ]
+    assert (outcome.resource, outcome.hold, outcome.presses) == (MONITOR, 1, "hold")
+
+
+@pytest.mark.parametrize("cause", [None, "", "   "])
+def test_a_start_without_a_cause_is_created_all_the_same(cause):
+    assert shown(entries(told("started", incident_cause=cause))[0]) == ("created", None, None, "Incident created")
+
+
+@pytest.mark.parametrize("first", ["acknowledged", "resolved", "escalated", "grouped", "destroyed", "commented"])
+def test_the_first_fact_of_an_unknown_incident_opens_it_provisionally(first):
+    state, [outcome] = run(told(first, 3))
+    assert (state.started_at, state.provisional, state.title) == (moment(3), True, "Shop is down")
+    assert "created" not in [each["action"] for each in outcome.entries]
+
+
+def test_reopened_first_of_all_has_no_effect_for_it_is_open_already():
+    state, [outcome] = run(told("reopened", 3))
+    assert (state.status, outcome.why, outcome.entries) == ("open", "It was open already.", [])
+
+
+def test_the_first_start_after_others_is_still_its_creation():
+    state, outcomes = run(told("acknowledged", 0), told("started", 5), told("started", 9))
+    assert (state.status, state.started_at, state.provisional) == ("acknowledged", moment(0), False)
+    assert [[each["action"] for each in outcome.entries] for outcome in outcomes] == [
+        ["acknowledged"], ["created"], ["updated"],
+    ]  # fmt: skip
+
+
+def test_a_further_start_fills_in_field_by_field_and_what_it_leaves_out_stays():
+    first = told("started", 0, incident_cause=None, regions=None, escalation_policy_id=None)
+    state, outcomes = run(
+        first,
+        told("started", 1, incident_name="Till is down", incident_cause="Timeout", regions=["asia"]),
+        told("started", 2, incident_name=None, incident_cause=" ", regions=None, escalation_policy_id=None),
+    )
+    assert (state.title, state.error_message, state.affected_regions, state.escalation_policy_id) == (
+        "Till is down", "Timeout", ("asia",), 111,
+    )  # fmt: skip
+    assert [shown(each) for each in outcomes[1].entries] == [
+        ("updated", "Shop is down", "Till is down", "Title changed from Shop is down to Till is down"),
+        ("updated", None, "Timeout", "Cause set to Timeout"),
+        ("updated", None, "asia", "Regions set to asia"),
+        ("updated", None, "111", "Escalation policy set to 111"),
+    ]
+    assert [shown(each) for each in outcomes[2].entries] == [("updated", None, None, "Incident reported again")]
+
+
+def test_a_vendor_s_words_for_severity_and_type_are_not_ours():
+    words = {"severity": "critical", "incident_type": "timeout"}
+    assert after(told("started", **words)) == after(told("started"))
+    ours = after(told("started", native=True, **words))
+    assert (ours.severity, ours.type) == ("critical", "timeout")
+
+
+@pytest.mark.parametrize("status", ["open", "acknowledged", "resolved", "closed"])
+@pytest.mark.parametrize(
+    ("name", "of", "to"),
+    [
+        ("acknowledged", ("open",), "acknowledged"),
+        ("resolved", ("open", "acknowledged"), "resolved"),
+        ("reopened", ("acknowledged", "resolved", "closed"), "open"),
+        ("closed", ("resolved", "acknowledged"), "closed"),
+    ],
+)
+def test_a_status_moves_where_it_may_and_else_it_is_said_why_not(status, name, of, to):
+    state = replace(after(told("started")), status=status)
+    moved, [outcome] = run(told(name, 9), state=state)
+    if status in of:
+        assert (moved.status, outcome.why) == (to, "")
+        assert [shown(each) for each in outcome.entries] == [(name, status, to, f"Incident {name}")]
+    else:
+        why = f"It was {status} already." if status == to else f"It was {status} then."
+        assert (moved, outcome.why, outcome.entries) == (state, why, [])
+
+
+@pytest.mark.parametrize("status", ["acknowledged", "resolved", "closed"])
+def test_a_start_never_reopens(status):
+    state = replace(after(told("started")), status=status)
+    assert after(told("started", 9, message="again"), state=state).status == status
+
+
+def test_moments_follow_the_status():
+    state = after(told("started"), told("acknowledged", 1), told("resolved", 2), told("closed", 3))
+    assert (state.acknowledged_at, state.resolved_at, state.closed_at) == (moment(1), moment(2), moment(3))
+    state = after(told("reopened", 4), state=state)
+    assert (state.acknowledged_at, state.resolved_at, state.closed_at) == (None, None, None)
+    state = after(told("acknowledged", 5), told("closed", 6), state=state)
+    assert (state.resolved_at, state.closed_at) == (moment(6), moment(6))
+
+
+def test_who_acted_stands_in_the_entry_only_where_it_was_a_program():
+    nobody = {"user_email": None, "user_name": None}
+    by_program = entries(told("resolved", integration_name="Deploy bot", **nobody))
+    assert by_program[0]["message"] == "Incident resolved by Deploy bot"
+    assert entries(told("resolved", integration_name="Deploy bot"))[0]["message"] == "Incident resolved"
+    assert entries(told("resolved", **nobody))[0]["message"] == "Incident resolved"
+
+
+def test_destroyed_it_is_a_tombstone_whose_status_still_moves():
+    state, outcomes = run(told("started"), told("destroyed", 3), told("acknowledged", 5), told("destroyed", 7))
+    assert (state.destroyed_at, state.status, state.is_live) == (moment(3), "acknowledged", False)
+    assert [shown(each) for each in outcomes[1].entries] == [
+        ("updated", None, "deleted at source", "Incident deleted at source")
+    ]
+    assert (outcomes[1].hold, outcomes[1].presses) == (-1, "release")
+    assert (outcomes[2].hold, outcomes[2].presses) == (0, "")
+    assert (outcomes[3].why, outcomes[3].entries) == ("It was deleted already.", [])
+
+
+@pytest.mark.parametrize(
+    ("targets", "new", "message"),
+    [
+        ([{"type": "user", "id": 1, "name": "Ada"}, {"type": "team", "id": 2, "name": " Night shift "}],
+         "Ada, Night shift", "Escalated to Ada, Night shift"),
+        ([{"type": "user", "id": 0, "name": None}, {"id": 5}, {"name": "  "}, {}], "user 0, target 5",
+         "Escalated to user 0, target 5"),
+        ([], None, "Incident escalated"),
+        (None, None, "Incident escalated"),
+        ([{}], None, "Incident escalated"),
+    ],
+)  # fmt: skip
+def test_escalated_names_whom(targets, new, message):
+    before = after(told("started"))
+    state, [outcome] = run(told("escalated", 5, escalation_targets=targets), state=before)
+    assert state == before
+    assert [shown(each) for each in outcome.entries] == [("updated", None, new, message)]
+
+
+def test_grouped_and_taken_out_again():
+    state, outcomes = run(
+        told("grouped", 1), told("grouped", 2, incident_group_id=0), told("grouped", 3, incident_group_id=None)
+    )
+    assert state.incident_group_id is None
+    assert [shown(each) for outcome in outcomes for each in outcome.entries] == [
+        ("updated", None, "999", "Grouped into incident group 999"),
+        ("updated", "999", "0", "Grouped into incident group 0"),
+        ("updated", "0", None, "Taken out of its incident group"),
+    ]
+
+
+def test_assigned_carries_the_assignee_and_names_the_actor_in_the_message():
+    state, outcomes = run(told("assigned", 1, native=True, assignee_id=7), told("assigned", 2, assignee_email=None))
+    given, taken = outcomes[0].entries[0], outcomes[1].entries[0]
+    assert given["user"] == {"id": 7, "email": "grace@example.com", "name": "Grace Hopper"}
+    assert shown(given) == ("assigned", None, "grace@example.com", "Assigned to Grace Hopper by Ada Lovelace")
+    assert shown(taken) == ("assigned", "grace@example.com", None, "Unassigned by Ada Lovelace")
+    assert (state.assignee_id, state.assignee_email) == (None, None)
+    # A vendor's ids are not ours.
+    assert after(told("assigned", assignee_id=7)).assignee_id is None
+
+
+def test_a_severity_and_edits_are_shown_with_old_and_new():
+    state, outcomes = run(
+        told("started"),
+        told("severity_changed", 1),
+        told("updated", 2, error_message="Timeout", affected_regions=[]),
+        told("updated", 3, error_message="Timeout"),
+    )
+    assert shown(outcomes[1].entries[0]) == (
+        "severity_changed", "major", "critical", "Severity changed from major to critical",
+    )  # fmt: skip
+    assert [(each["field"], each["old"], each["new"]) for each in outcomes[2].entries] == [
+        ("title", "Shop is down", "Shop can't be reached"),
+        ("error_message", "Connection refused", "Timeout"),
+        ("affected_regions", "us-east-1, eu-central-1", None),
+    ]
+    assert (outcomes[3].why, outcomes[3].entries) == ("Nothing differed.", [])
+    assert (state.severity, state.title, state.affected_regions) == ("critical", "Shop can't be reached", ())
+
+
+def test_a_field_that_was_emptied_is_not_said_to_have_become_none():
+    words = [each["message"] for each in entries(told("started"), told("updated", 2, title=None, affected_regions=[]))]
+    assert len(words) == 1
+    assert "None" not in words[0]
+
+
+def test_a_note_is_shown_as_it_was_written():
+    assert shown(entries(told("commented"))[0]) == ("comment_added", None, None, "The switch was replaced.")
+    assert entries(told("commented", comment=None, message="m"))[0]["message"] == "m"
+
+
+# --- its resource ---------------------------------------------------------------------------------------------
+
+
+def test_it_is_about_the_first_resource_that_its_facts_name():
+    state, outcomes = run(
+        told("escalated", 0, resource_type=None, resource_id=None, resource_name=None),
+        told("started", 1),
+        told("acknowledged", 2, resource_type="heartbeat", resource_id=5, resource_name="Backup"),
+    )
+    assert (state.resource_type, state.resource_id, state.resource_name) == ("monitor", 789, "Shop")
+    assert [each.resource for each in outcomes] == [None, MONITOR, MONITOR]
+    assert [each.hold for each in outcomes] == [0, 1, 0]
+
+
+def test_its_resource_is_called_what_it_was_called_last():
+    state = after(
+        told("started"), told("acknowledged", 1, resource_name="The shop"), told("resolved", 2, resource_name=None)
+    )
+    assert state.resource_name == "The shop"
+
+
+@pytest.mark.parametrize("kind", ["server", "Monitor", "x" * 60_000])
+def test_a_resource_of_an_unknown_type_is_text_and_is_held_by_nothing(kind):
+    state, [outcome] = run(told("started", resource_type=kind, resource_id=5))
+    assert (state.resource_type, state.resource_id, state.resource) == (kind, 5, None)
+    assert (outcome.resource, outcome.hold, outcome.presses) == (None, 0, "")
+
+
+@pytest.mark.parametrize("missing", [{"resource_id": None}, {"resource_type": None}, {"resource_type": " "}])
+def test_half_a_resource_is_none(missing):
+    state = after(told("started", **missing))
+    assert (state.resource_type, state.resource_id, state.resource_name) == (None, None, None)
+
+
+def test_an_incident_without_a_title_takes_the_first_that_it_is_given():
+    state = after(
+        told("acknowledged", incident_name=None), told("escalated", 1, incident_name=" Named "), told("resolved", 2)
+    )
+    assert state.title == "Named"
+
+
+# --- what it does to its resource -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "presses", "holds"),
+    [
+        (["started", "resolved"], ["hold", "release"], [1, -1]),
+        (["started", "acknowledged", "resolved", "reopened"], ["hold", "", "release", "hold"], [1, 0, -1, 1]),
+        (["started", "started"], ["hold", "hold"], [1, 0]),
+        (["resolved", "started"], ["release", ""], [0, 0]),
+        (["acknowledged", "closed"], ["hold", "release"], [1, -1]),
+        (["destroyed", "started"], ["release", ""], [0, 0]),
+        (["started", "resolved", "destroyed"], ["hold", "release", ""], [1, -1, 0]),
+    ],
+)
+def test_what_an_incident_does_to_its_resource(names, presses, holds):
+    _, outcomes = run(*(told(name, at) for at, name in enumerate(names)))
+    assert [each.presses for each in outcomes] == presses
+    assert [each.hold for each in outcomes] == holds
