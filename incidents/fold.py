@@ -93,7 +93,10 @@ def introduced(state: IncidentState, fact: Fact) -> IncidentState:
 
 
 def about(state: IncidentState, fact: Fact) -> IncidentState:
-    """The incident's resource is the first that its facts name; its name is the latest by order."""
+    """
+    The incident's resource is the first that its facts name; its name is the latest that a source told. Our own acts
+    repeat a name, they are no news of it.
+    """
     named = fact.named or named_resource(fact.payload)
     if named is None:
         return state
@@ -101,7 +104,7 @@ def about(state: IncidentState, fact: Fact) -> IncidentState:
         state = replace(state, resource_type=named[0], resource_id=named[1])
     if named != (state.resource_type, state.resource_id):
         return state
-    name = said(fact.payload, "resource_name")
+    name = state.resource_name if fact.native and state.resource_name else said(fact.payload, "resource_name")
     return replace(state, resource_name=name) if name and name != state.resource_name else state
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from django.db import transaction
+
 from config import rows
 from incidents.fold import IncidentState, step
 from incidents.models import Incident
@@ -26,12 +28,20 @@ Bearing = tuple[Link | None, int, str]
 def lock(incident_ids: Iterable[int], resources: Iterable[Link] = ()) -> None:
     """Lock resources, then incidents, in the order everybody does: those given and those the incidents are about."""
     ids = sorted(set(incident_ids))
-    first = resources_of(ids) | set(resources)
-    resource_keeper.lock(first)
-    locked = Incident.objects.filter(id__in=ids).order_by("id").select_for_update(no_key=True)
-    list(locked.values_list("id", flat=True))
-    # What an incident is about may have become known while we waited for it.
-    resource_keeper.lock(resources_of(ids) - first)
+    links = resources_of(ids) | set(resources)
+    while True:
+        before = transaction.savepoint()
+        resource_keeper.lock(links)
+        locked = Incident.objects.filter(id__in=ids).order_by("id").select_for_update(no_key=True)
+        list(locked.values_list("id", flat=True))
+        missing = resources_of(ids) - links
+        if not missing:
+            transaction.savepoint_commit(before)
+            return
+        # What an incident is about became known while we waited for it. To lock that now would be out of order, and
+        # three could wait in a circle: let go of all, and begin again.
+        transaction.savepoint_rollback(before)
+        links |= missing
 
 
 def resources_of(incident_ids: list[int]) -> set[Link]:

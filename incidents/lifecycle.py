@@ -13,6 +13,7 @@ from config.errors import Conflict
 from incidents import keeper
 from incidents.fold import CLOSED, OPEN
 from incidents.models import Incident
+from monitors.keeper import MODELS
 from teams.models import User
 from timeline.acts import act, who
 from timeline.chronology import Link
@@ -85,8 +86,17 @@ def about(incident: Incident) -> Payload:
         "incident_name": incident.title or None,
         "resource_type": incident.resource_type,
         "resource_id": incident.resource_id,
-        "resource_name": incident.resource_name,
+        "resource_name": resource_name(incident),
     }
+
+
+def resource_name(incident: Incident) -> str | None:
+    """What it is about, as that is called now."""
+    link = resource_of(incident)
+    if link is None:
+        return incident.resource_name
+    named = MODELS[link[0]].objects.filter(pk=link[1]).values_list("name", flat=True).first()
+    return named or incident.resource_name
 
 
 def resource_of(incident: Incident) -> Link | None:

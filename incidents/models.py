@@ -159,7 +159,7 @@ class Incident(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(integration_id__isnull=True, source_key__isnull=True, source_id__isnull=True)
-                | Q(integration_id__isnull=False, source_key__isnull=False, source_id__gte=0),
+                | Q(integration_id__isnull=False, source_key__isnull=False, source_id__isnull=False, source_id__gte=0),
                 name="incident_native_or_mirrored",
             ),
             models.UniqueConstraint(

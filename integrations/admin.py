@@ -59,7 +59,7 @@ class NamesField(forms.CharField):
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(value) if isinstance(value, list) else value
 
-    def clean(self, value: Any) -> list[str]:  # type: ignore[override]
+    def clean(self, value: Any) -> list[str]:
         names = list(dict.fromkeys(filter(None, (line.strip() for line in super().clean(value).splitlines()))))
         if len(names) > COUNTED_AT_MOST:
             raise ValidationError(f"At most {COUNTED_AT_MOST} names.")
@@ -86,7 +86,7 @@ class IntegrationForm(forms.ModelForm):
     count_only = NamesField(
         required=False, help_text="Names of unknown events to count and not to keep, one to a line."
     )
-    signing = forms.ChoiceField(choices=SIGNING, initial=KEEP, widget=forms.RadioSelect, label="Signatures")
+    signing = forms.ChoiceField(choices=SIGNING, initial=KEEP, widget=forms.RadioSelect, label="From now on")
     signing_secret = forms.CharField(
         required=False,
         max_length=200,
@@ -98,6 +98,14 @@ class IntegrationForm(forms.ModelForm):
     class Meta:
         model = Integration
         fields = ["team", "name", "type", "count_only"]
+
+    def clean_name(self) -> str:
+        """A name that the team has not given yet; on the page of a known one its team is no field of the form."""
+        name: str = self.cleaned_data["name"]
+        team = self.instance.team if self.instance.pk else self.cleaned_data.get("team")
+        if team and team.integrations.filter(name=name).exclude(pk=self.instance.pk).exists():
+            raise ValidationError("The team has an integration of this name already.")
+        return name
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or self.cleaned_data
@@ -326,7 +334,7 @@ class IngestKeyAdmin(Retiring):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
         return super().get_form(request, obj, change, **({} if obj else {"form": NewIngestKeyForm}) | options)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return ["integration", "user", "name", "further", "expires_at"]
         return ["key", "integration", "team", "acts_for", "standing", "expires", "last_used"]
@@ -422,7 +430,7 @@ class InboundDeliveryAdmin(ViewOnly):
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """Whether somebody may replay, which changes verdicts and adds facts."""
-        return bool(request.user.has_perm("integrations.change_inbounddelivery"))  # type: ignore[union-attr]
+        return bool(request.user.has_perm("integrations.change_inbounddelivery"))
 
     @admin.action(permissions=["replay"], description="Replay")
     def replay(self, request: HttpRequest, queryset: QuerySet[InboundDelivery]) -> HttpResponse | None:
@@ -458,7 +466,7 @@ class InboundDeliveryAdmin(ViewOnly):
 
     @admin.display(description="event")
     def event_name(self, delivery: InboundDelivery) -> SafeString | str:
-        return clipped(delivery.event)
+        return clipped(delivery.event, 50)
 
     @admin.display(description="verdict")
     def verdict(self, delivery: InboundDelivery) -> SafeString:
@@ -478,7 +486,7 @@ class InboundDeliveryAdmin(ViewOnly):
 
     @admin.display(description="body")
     def content(self, delivery: InboundDelivery) -> SafeString:
-        return raw(delivery.body)
+        return raw(bytes(delivery.body))
 
     @admin.display(description="headers")
     def headers_kept(self, delivery: InboundDelivery) -> SafeString | str:

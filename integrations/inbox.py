@@ -132,10 +132,7 @@ def receive_many(
         if arrival.status not in UNKEPT and firsts.setdefault(arrival.identity, arrival).status == Verdict.QUARANTINED:
             # Of the same event, ill written and well (an id of 1.0, then of 1), the well written one is kept.
             firsts[arrival.identity] = arrival
-    # Always in the same order, so that two requests with the same events wait for each other and never in a circle.
-    ordered = sorted(firsts)
-    answers = keep(integration, [firsts[identity] for identity in ordered], headers, None, at)
-    kept = dict(zip(ordered, answers, strict=True))
+    kept = dict(zip(firsts, keep(integration, list(firsts.values()), headers, None, at), strict=True))
     count_all(integration, arrivals, at)
     return [answer_in_array(arrival, firsts, kept) for arrival in arrivals]
 

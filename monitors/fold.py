@@ -61,7 +61,7 @@ def pressed(state: ResourceState, fact: Fact) -> ResourceState:
     said to be so already stays said.
     """
     held = replace(state, live_incidents=state.live_incidents + fact.hold)
-    if fact.named == fact.resource:
+    if fact.named == fact.resource and not (fact.native and state.name):
         held = replace(held, name=said(fact.payload, "resource_name") or state.name)
     if fact.presses == "hold" and state.status != DOWN:
         return unless_paused(held, DOWN, fact)

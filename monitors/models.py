@@ -54,7 +54,7 @@ class Resource(models.Model):
             models.CheckConstraint(condition=Q(live_incidents__gte=0), name="%(class)s_live_incidents_counted"),
             models.CheckConstraint(
                 condition=Q(integration_id__isnull=True, source_key__isnull=True, source_id__isnull=True)
-                | Q(integration_id__isnull=False, source_key__isnull=False, source_id__gte=0),
+                | Q(integration_id__isnull=False, source_key__isnull=False, source_id__isnull=False, source_id__gte=0),
                 name="%(class)s_native_or_mirrored",
             ),
         ]

@@ -30,11 +30,11 @@ def act(
     named: Link | None = None,
 ) -> Fact:
     """
-    Record one act of ours on a locked subject, at `at` or just after our last one there. The caller takes it in.
+    Record one act of ours on a locked subject, at `at` or just after the last fact there. The caller takes it in.
 
     `fields` are the event's own; `by` is None where the system itself acted.
     """
-    occurred_at = after_our_last(subject, moment(at))
+    occurred_at = after_last(subject, moment(at))
     payload = {
         "dt": rfc3339(occurred_at),
         "event": event,
@@ -46,7 +46,7 @@ def act(
     fact = Fact(
         event=event,
         occurred_at=occurred_at,
-        recorded_at=occurred_at,
+        recorded_at=moment(at),
         rank=EVENTS[event].rank,
         identity=event_identity(payload),
         payload=payload,
@@ -60,12 +60,15 @@ def act(
     return recorded
 
 
-def after_our_last(subject: Link, at: datetime) -> datetime:
-    """The moment, or a millisecond after our last act on the subject where that is later."""
-    ours = TimelineEvent.objects.filter(
-        subject_kind=subject[0], subject_id=subject[1], integration_id__isnull=True
-    ).order_by("-occurred_at")
-    last = ours.values_list("occurred_at", flat=True).first()
+def after_last(subject: Link, at: datetime) -> datetime:
+    """
+    The moment, or a millisecond after the subject's last fact where that is later.
+
+    So two acts of ours are never at once; and what somebody did on seeing what a source with a fast clock told takes
+    effect after it, not before.
+    """
+    facts = TimelineEvent.objects.filter(subject_kind=subject[0], subject_id=subject[1]).order_by("-occurred_at")
+    last = facts.values_list("occurred_at", flat=True).first()
     return at if last is None else max(at, last + APART)
 
 

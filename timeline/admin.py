@@ -128,7 +128,7 @@ class TimelineEventAdmin(ViewOnly):
         late = fact.late_seconds
         if late is None:
             return moment(fact.recorded_at)
-        return format_html('{} <span class="quiet">{} s late</span>', moment(fact.recorded_at), int(late))
+        return format_html('{} <span class="quiet">{} min late</span>', moment(fact.recorded_at), int(late // 60))
 
     @admin.display(description="about")
     def about(self, fact: TimelineEvent) -> SafeString | str:

@@ -101,11 +101,6 @@ class TimelineEvent(models.Model):
                 name="fact_resource_chronology",
             ),
             models.Index(
-                fields=["subject_kind", "subject_id", "-occurred_at"],
-                condition=Q(integration_id__isnull=True),
-                name="fact_of_ours",
-            ),
-            models.Index(
                 fields=["subject_id", "-occurred_at", "-rank", "-identity"],
                 condition=Q(event="incident.commented"),
                 name="fact_note",

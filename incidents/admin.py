@@ -1,0 +1,184 @@
+"""
+Incidents as an operator needs them.
+
+Their columns are folded from facts, so nothing here writes them; deleting one records that it was deleted. Not here:
+working on incidents, which is the dashboard's and the API's.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar, cast
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from config.admin import Folded, Panel, when
+from config.changelist import NumberFilter, RelatedFilter, SinceFilter, whole_number
+from config.shown import NOTHING, clipped, link, listing, moment, state, whole
+from incidents.lifecycle import destroy, resource_of
+from incidents.models import Incident, IncidentQuerySet
+from monitors.admin import PANELS
+from monitors.models import Resource
+from teams.admin import BELONGINGS
+from timeline.admin import AboutFilter, facts_about, subject_link
+from timeline.events import INCIDENT
+
+SHOWN_BESIDE = 20
+
+
+class IncidentIsDestroyed(SinceFilter):
+    title = "deleted"
+    parameter_name = "destroyed"
+    column = "destroyed_at"
+    answers = ("Not deleted", "Deleted")
+
+
+class SourceFilter(NumberFilter):
+    title = "integration"
+    parameter_name = "integration_id"
+
+
+class OfResourceFilter(AboutFilter):
+    title = "resource"
+    parameter_name = "of"
+    columns = ("resource_type", "resource_id")
+
+
+def timeline_of(incident: Incident) -> Panel:
+    """The latest facts of an incident."""
+    return facts_about(INCIDENT, int(incident.pk))
+
+
+def row(incident: Incident) -> list[object]:
+    """An incident as a row beside its resource."""
+    return [
+        link("incidents.incident", incident.pk, incident),
+        standing_of(incident),
+        incident.get_severity_display(),
+        moment(incident.started_at),
+        moment(incident.resolved_at),
+    ]
+
+
+def latest_incidents(resource: Resource) -> Panel:
+    """The latest incidents about a monitor or heartbeat."""
+    about = Incident.objects.filter(resource_type=resource.kind, resource_id=resource.pk).defer("search")
+    return Panel(
+        title=f"Incidents: the latest {SHOWN_BESIDE}",
+        columns=["Title", "State", "Severity", "Started", "Resolved"],
+        rows=[row(each) for each in about.order_by("-started_at", "-id")[:SHOWN_BESIDE]],
+        more=[(listing("incidents.incident", of=f"{resource.kind}-{resource.pk}"), "All incidents about it")],
+    )
+
+
+def standing_of(incident: Incident) -> SafeString:
+    """An incident's status, and whether it was deleted."""
+    shown = state(incident.status, incident.get_status_display())
+    return shown if incident.destroyed_at is None else format_html("{} {}", shown, state("destroyed", "Deleted"))
+
+
+@admin.register(Incident)
+class IncidentAdmin(Folded):
+    """Incidents."""
+
+    list_display = [
+        "shown_title", "standing", "severity", "resource", "started", "resolved", "team", "source", "updated",
+    ]  # fmt: skip
+    list_filter = [
+        "status", "severity", "is_live", IncidentIsDestroyed, "provisional", OfResourceFilter, SourceFilter,
+        ("team", RelatedFilter),
+    ]  # fmt: skip
+    list_select_related = ["team"]
+    wide_filters = ["status__exact", "severity__exact", "destroyed", "provisional__exact", "integration_id"]
+    search_fields = ["title"]
+    search_help_text = "A number, an id (UUID), or beginnings of words"
+    panels: ClassVar = [timeline_of]
+    retire_means = (
+        "It is marked as deleted by a fact in its history, which stays. It is no longer live, holds no resource down, "
+        "and leaves overview and numbers. Where it is the mirror of something at a vendor, nothing changes there. "
+        "This can't be taken back."
+    )
+    fieldsets = [
+        (None, {"fields": ["id", "uuid", "team", "shown_title", "cause"]}),
+        (
+            "Folded from its facts",
+            {
+                "fields": [
+                    "standing", "is_live", "provisional", "severity", "type", "regions", "assignee_words", "resource",
+                    "incident_group_id", "escalation_policy_id", "started", "acknowledged", "resolved", "closed",
+                    "destroyed", "facts", "updated",
+                ]
+            },
+        ),
+        ("Source", {"fields": ["source", "source_organization_id", "source_team_id", "source_id"]}),
+    ]  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
+        return super().get_queryset(request).defer("search")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        text = search_term.strip()[:200]
+        number = whole_number(text)
+        if number is not None:
+            return queryset.filter(pk=number), False
+        uuid, incidents = uuid_of(text), cast(IncidentQuerySet, queryset)
+        return (incidents.search(text) if uuid is None else incidents.filter(uuid=uuid)), False
+
+    def retire(self, record: Incident, *, by: Any, at: datetime) -> bool:
+        return destroy(record, by=by, at=at) is not None
+
+    @admin.display(description="title")
+    def shown_title(self, incident: Incident) -> SafeString | str:
+        return clipped(incident, 70)
+
+    @admin.display(description="status")
+    def standing(self, incident: Incident) -> SafeString:
+        return standing_of(incident)
+
+    @admin.display(description="resource")
+    def resource(self, incident: Incident) -> SafeString | str:
+        about = resource_of(incident)
+        if about:
+            return subject_link(*about)
+        return clipped(f"{incident.resource_type} {incident.resource_id}") if incident.resource_type else NOTHING
+
+    @admin.display(description="cause")
+    def cause(self, incident: Incident) -> SafeString | str:
+        return whole(incident.error_message)
+
+    @admin.display(description="affected regions")
+    def regions(self, incident: Incident) -> SafeString | str:
+        return clipped(", ".join(incident.affected_regions), 1000)
+
+    @admin.display(description="assignee")
+    def assignee_words(self, incident: Incident) -> SafeString | str:
+        who = incident.assignee_name or incident.assignee_email
+        return clipped(who) if incident.assignee_id is None else link("teams.user", incident.assignee_id, who)
+
+    @admin.display(description="integration")
+    def source(self, incident: Incident) -> SafeString | str:
+        return "native" if incident.is_native else link("integrations.integration", incident.integration_id)
+
+    started = when("started_at")
+    acknowledged = when("acknowledged_at")
+    resolved = when("resolved_at")
+    closed = when("closed_at")
+    destroyed = when("destroyed_at", "deleted")
+    updated = when("updated_at", "last fact occurred")
+
+
+def uuid_of(text: str) -> UUID | None:
+    """The UUID that a text from outside writes; None for all else."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+PANELS.insert(0, latest_incidents)
+BELONGINGS.append(("incidents.incident", "Incidents"))

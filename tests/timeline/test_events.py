@@ -1,0 +1,353 @@
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from incidents import fold as incident_fold
+from monitors import fold as resource_fold
+from tests.conftest import NOON, an_event, rfc
+from tests.histories import fact
+from timeline import kept
+from timeline.events import EVENTS, RANKS, VENDOR_EVENTS, named_resource, said, validate
+
+# The vendor's document once more, written down apart from the vocabulary that is tested with it.
+MONITOR = {"monitor_id": "id", "monitor_url": "text", "monitor_name": "text", "monitor_type": "text"}
+HEARTBEAT = {"heartbeat_id": "id", "heartbeat_name": "text"}
+INCIDENT = {
+    "incident_id": "id",
+    "incident_name": "text",
+    "resource_type": "text",
+    "resource_id": "id",
+    "resource_name": "text",
+}
+ACTED = INCIDENT | dict.fromkeys(("user_email", "user_name", "integration_name", "integration_type"), "text")
+DOCUMENTED = {
+    "monitor.created": MONITOR,
+    "monitor.destroyed": MONITOR,
+    "monitor.down": MONITOR | {"cause": "text", "regions": "texts"},
+    "monitor.paused": MONITOR,
+    "monitor.unpaused": MONITOR,
+    "monitor.verifying_recovery": MONITOR,
+    "heartbeat.created": HEARTBEAT,
+    "heartbeat.destroyed": HEARTBEAT,
+    "heartbeat.down": HEARTBEAT,
+    "heartbeat.paused": HEARTBEAT,
+    "heartbeat.unpaused": HEARTBEAT,
+    "heartbeat.up": HEARTBEAT,
+    "incident.acknowledged": ACTED,
+    "incident.destroyed": INCIDENT,
+    "incident.escalated": INCIDENT | {"escalation_targets": "targets"},
+    "incident.grouped": INCIDENT | {"incident_group_id": "id"},
+    "incident.reopened": ACTED,
+    "incident.resolved": ACTED,
+    "incident.started": INCIDENT | {"incident_cause": "text", "regions": "texts", "escalation_policy_id": "id"},
+}
+COMMON = ("dt", "event", "message", "organization_id", "team_id")
+
+GOOD = {
+    "text": ["", "   ", "x", "😀\u202e", "x" * 60_000],
+    "id": [0, 1, 2**53 + 1, 2**63 - 1],
+    "texts": [[], [""], ["us-east-1"], ["a", "é", "😀"]],
+    "targets": [
+        [],
+        [{}],
+        [{"type": None, "id": None, "name": None}],
+        [{"type": "user", "id": 0, "name": "A"}, {"type": "team", "id": 2**63 - 1, "name": "", "more": [1]}],
+    ],
+}
+WRONG = {
+    "text": [0, 1, 1.5, True, False, [], {}, ["x"], {"x": 1}],
+    "id": ["1", "", "x", 1.0, 0.5, True, False, -1, 2**63, 10**39, [], [1], {}],
+    "texts": ["us-east-1", "", 0, True, {}, [1], [None], ["a", 1], [["a"]], [True], [{}]],
+    "targets": [
+        "x", 0, True, {}, ["x"], [1], [None], [[]],
+        [{"type": 1}], [{"id": "1"}], [{"id": 1.0}], [{"id": True}], [{"id": -1}], [{"id": 2**63}], [{"name": 1}],
+        [{"type": "user", "id": 1, "name": "A"}, {"name": ["A"]}],
+    ],
+}  # fmt: skip
+
+EACH_FIELD = [(name, field, kind) for name, fields in DOCUMENTED.items() for field, kind in fields.items()]
+each_field = pytest.mark.parametrize(("name", "field", "kind"), EACH_FIELD, ids=[f"{n}-{f}" for n, f, _ in EACH_FIELD])
+each_type = pytest.mark.parametrize("name", DOCUMENTED)
+
+
+def wrong(payload, received_at=NOON):
+    """The names of the fields that are wrong."""
+    return set(validate(payload, received_at).fields)
+
+
+def test_the_vocabulary_has_the_vendor_s_19_types_with_their_fields_and_no_more():
+    assert {name: set(each.fields) for name, each in VENDOR_EVENTS.items()} == {
+        name: set(fields) for name, fields in DOCUMENTED.items()
+    }
+    assert not any(each.ours for each in VENDOR_EVENTS.values())
+    assert {each.action for each in EVENTS.values()} <= set(RANKS)
+
+
+def test_events_of_one_moment_stand_in_the_contract_s_order():
+    assert list(RANKS) == [
+        "created",
+        "unpaused",
+        "started",
+        "reopened",
+        "down",
+        "verifying_recovery",
+        "acknowledged",
+        "escalated",
+        "grouped",
+        "assigned",
+        "severity_changed",
+        "updated",
+        "commented",
+        "resolved",
+        "up",
+        "closed",
+        "paused",
+        "destroyed",
+    ]
+    assert list(RANKS.values()) == sorted(RANKS.values())
+
+
+@each_type
+def test_an_event_with_what_is_required_only_is_sound(name):
+    judged = validate(an_event(name), NOON)
+    assert (judged.fields, judged.event, judged.occurred_at) == ({}, name, NOON)
+    subject = f"{name.partition('.')[0]}_id"
+    bare = {field: an_event(name)[field] for field in (*COMMON, subject)}
+    assert wrong(bare) == set()
+
+
+@each_type
+def test_each_common_field_and_the_subject_s_id_are_required(name):
+    for field in (*COMMON, f"{name.partition('.')[0]}_id"):
+        if field == "event":
+            continue
+        without = an_event(name)
+        del without[field]
+        for payload in (without, *(an_event(name) | {field: empty} for empty in (None, "", " \t\u2003 "))):
+            judged = validate(payload, NOON)
+            assert judged.fields == {field: ["This field is required."]}, field
+
+
+@pytest.mark.parametrize("payload", [{}, {"event": None}, {"event": ""}, {"event": "  "}, {"event": 7}, {"event": []}])
+def test_an_event_without_a_name_says_so_and_what_else_is_wrong(payload):
+    judged = validate(payload, NOON)
+    assert set(judged.fields) == set(COMMON)
+    assert (judged.event, judged.type, judged.occurred_at) == (None, None, None)
+
+
+@each_field
+def test_a_documented_field_has_its_type(name, field, kind):
+    for value in GOOD[kind]:
+        assert wrong(an_event(name, **{field: value})) == set(), value
+    for value in WRONG[kind]:
+        if field == f"{name.partition('.')[0]}_id" and value == "":
+            continue
+        assert wrong(an_event(name, **{field: value})) == {field}, value
+
+
+@each_field
+def test_a_documented_field_other_than_the_subject_may_be_missing_or_null(name, field, kind):
+    if field == f"{name.partition('.')[0]}_id":
+        return
+    assert wrong(an_event(name, **{field: None})) == set()
+    without = an_event(name)
+    without.pop(field, None)
+    assert wrong(without) == set()
+
+
+@pytest.mark.parametrize("field", ["message", "organization_id", "team_id"])
+@pytest.mark.parametrize("value", [7, 1.5, True, [], {}])
+def test_a_common_field_is_text(field, value):
+    assert wrong(an_event("incident.started") | {field: value}) == {field}
+    assert wrong(an_event("monitor.checked") | {field: value}) == {field}
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    payload = an_event("incident.escalated", incident_id="x", resource_id=True, escalation_targets=[1], team_id=None)
+    assert wrong(payload | {"dt": "yesterday"}) == {"incident_id", "resource_id", "escalation_targets", "team_id", "dt"}
+
+
+@pytest.mark.parametrize("unknown", [None, 0, 1e308, [[[1]]], {"a": {"b": []}}, "x" * 60_000, 10**39])
+def test_an_unknown_field_may_be_anything(unknown):
+    assert wrong(an_event("monitor.down", more=unknown)) == set()
+    # A field that only another type documents is an unknown one here.
+    assert wrong(an_event("monitor.paused", regions=unknown, cause=unknown, incident_id=unknown)) == set()
+
+
+@pytest.mark.parametrize("name", ["monitor.checked", "monitor.up", "incident", "Incident.Started", "x" * 60_000])
+def test_an_unknown_name_needs_only_sound_common_fields(name):
+    judged = validate(an_event(name, monitor_id="any", incident_id=[]), NOON)
+    assert (judged.fields, judged.event, judged.type) == ({}, name, None)
+    assert wrong(an_event(name) | {"dt": "x"}) == {"dt"}
+
+
+@pytest.mark.parametrize("name", [name for name, each in EVENTS.items() if each.ours])
+def test_our_own_further_kinds_are_unknown_to_who_listens_to_a_vendor(name):
+    assert validate(an_event(name), NOON).type is None
+    assert validate(an_event(name), NOON, EVENTS).type is EVENTS[name]
+
+
+def test_name_and_time_are_read_without_white_space_around_them():
+    judged = validate(an_event("incident.started") | {"event": "\tincident.started ", "dt": f" {rfc(NOON)}\n"}, NOON)
+    assert (judged.fields, judged.event, judged.occurred_at) == ({}, "incident.started", NOON)
+    assert judged.type is EVENTS["incident.started"]
+
+
+@pytest.mark.parametrize("value", [None, True, 0, 1.5, "x", "", [], [{}], [an_event("monitor.down")]])
+def test_what_is_no_object_is_no_event(value):
+    judged = validate(value, NOON)
+    assert judged.fields == {"event": ["An event is a JSON object."]}
+    assert (judged.payload, judged.event, judged.type, judged.occurred_at) == ({}, None, None, None)
+
+
+# --- when -----------------------------------------------------------------------------------------------------
+
+MILLISECOND = timedelta(milliseconds=1)
+YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("dt", [YEAR_2000, NOON, NOON + timedelta(hours=24)])
+def test_a_time_from_2000_to_24_hours_ahead_is_accepted(dt):
+    assert validate(an_event("monitor.down", dt), NOON).occurred_at == dt
+
+
+@pytest.mark.parametrize("dt", [YEAR_2000 - MILLISECOND, NOON + timedelta(hours=24) + MILLISECOND])
+def test_a_time_out_of_range_is_not(dt):
+    judged = validate(an_event("monitor.down", dt), NOON)
+    assert judged.fields == {"dt": ["Must be from 2000-01-01 to 24 hours after it is received."]}
+
+
+def test_what_lies_too_far_ahead_now_is_accepted_when_it_is_received_again_later():
+    event = an_event("monitor.down", NOON + timedelta(hours=30))
+    assert wrong(event, NOON) == {"dt"}
+    assert wrong(event, NOON + timedelta(hours=6)) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-05-13T12:00:00Z", NOON),
+        ("2026-05-13T14:00:00+02:00", NOON),
+        ("2026-05-12T12:01:00-23:59", NOON),
+        ("2026-05-13T12:00:00-00:00", NOON),
+        ("2026-05-13T12:00:00.123999999Z", NOON + 123 * MILLISECOND),
+        ("1999-12-31T23:00:00-01:00", YEAR_2000),
+        ("2024-02-29T00:00:00Z", datetime(2024, 2, 29, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_read_as_utc_in_milliseconds(text, moment):
+    assert validate(an_event("monitor.down") | {"dt": text}, NOON).occurred_at == moment
+
+
+@pytest.mark.parametrize(
+    "dt",
+    [
+        "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z",
+        "2026-02-30T00:00:00Z", "2025-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-05-13T24:00:00Z",
+        "2026-05-13T12:00:60Z", "2026-05-13T12:60:00Z", "2026-05-13t12:00:00Z", "2026-05-13T12:00:00z",
+        "2026-05-13 12:00:00Z", "2026-05-13T12:00:00", "2026-05-13T12:00Z", "2026-05-13", "20260513T120000Z",
+        "2026-05-13T12:00:00+0200", "2026-05-13T12:00:00+24:00", "2026-05-13T12:00:00.Z", "2026-05-13T12:00:00,5Z",
+        "2026-05-13T12:00:00.1234567890Z", "２026-05-13T12:00:00Z", "2026-W20-3T12:00:00Z", "+2026-05-13T12:00:00Z",
+        "2026-05-13T12:00:00Z\0", "2026-05-13T12:00:00Z x", "now", "1747137600", "x" * 60_000,
+        1747137600, 1747137600.5, True, [], {}, ["2026-05-13T12:00:00Z"],
+    ],
+)  # fmt: skip
+def test_a_time_that_is_none_is_refused(dt):
+    judged = validate(an_event("monitor.down") | {"dt": dt}, NOON)
+    assert set(judged.fields) == {"dt"}
+    assert judged.occurred_at is None or judged.occurred_at.year == 9999
+
+
+# --- whatever is sent -----------------------------------------------------------------------------------------
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**64), 2**64) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+steady = settings(deadline=None, derandomize=True, database=None, max_examples=120)
+
+
+@steady
+@given(anything, st.dictionaries(st.sampled_from([*COMMON, *ACTED, "regions", "escalation_targets"]), anything))
+def test_no_value_is_too_strange_to_be_judged(value, fields):
+    validate(value, NOON)
+    for name in ("incident.started", "incident.escalated"):
+        judged = validate(an_event(name) | fields, NOON)
+        assert all(isinstance(text, str) for texts in judged.fields.values() for text in texts)
+
+
+SOUND = {
+    "text": st.none() | texts | st.sampled_from(["monitor", " heartbeat ", "server"]),
+    "id": st.none() | st.integers(0, 2**63 - 1),
+    "texts": st.none() | st.lists(texts, max_size=3),
+    "targets": st.none()
+    | st.lists(
+        st.fixed_dictionaries(
+            {}, optional={"type": st.none() | texts, "id": st.none() | st.integers(0, 9), "name": st.none() | texts}
+        ),
+        max_size=3,
+    ),
+}
+
+
+@st.composite
+def sound_events(draw):
+    """An event of any of the 19 types, with anything that is allowed in its fields."""
+    name = draw(st.sampled_from(list(DOCUMENTED)))
+    told = {field: draw(SOUND[kind]) for field, kind in DOCUMENTED[name].items() if draw(st.booleans())}
+    subject = f"{name.partition('.')[0]}_id"
+    return an_event(name, NOON + draw(st.integers(0, 5)) * MILLISECOND) | told | {subject: 1}
+
+
+@steady
+@given(st.lists(sound_events(), min_size=1, max_size=6))
+def test_whatever_is_found_sound_can_be_folded_kept_and_written_as_json(events):
+    state, resource = incident_fold.IncidentState(), resource_fold.ResourceState()
+    for each in events:
+        assert wrong(each) == set()
+        told = fact(each)
+        if told.subject[0] == "incident":
+            state, outcome = incident_fold.step(state, told)
+            told.resource, told.hold, told.presses = outcome.resource, outcome.hold, outcome.presses
+            assert set(outcome.entries[0] if outcome.entries else {}) <= {
+                "action",
+                "field",
+                "old",
+                "new",
+                "message",
+                "user",
+            }
+            assert all(type(e[k]) in (str, type(None)) for e in outcome.entries for k in ("old", "new", "message"))
+            json.dumps(outcome.entries)
+        resource, outcome = resource_fold.step(resource, told)
+        json.dumps(outcome.entries)
+    for kind, reached in ((incident_fold.IncidentState, state), (resource_fold.ResourceState, resource)):
+        assert kept.state_from(kind, json.loads(json.dumps(kept.as_json(reached)))) == reached
+
+
+# --- reading a sound one --------------------------------------------------------------------------------------
+
+
+def test_what_is_said_is_text_without_white_space_around_it():
+    payload = {"a": " x ", "b": "\u2003", "c": 7, "d": None, "e": ["x"], "f": "a  b"}
+    assert [said(payload, field) for field in "abcdefg"] == ["x", None, None, None, None, "a  b", None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "identity", "named"),
+    [
+        ("monitor", 0, ("monitor", 0)),
+        (" monitor ", 2**63 - 1, ("monitor", 2**63 - 1)),
+        ("server", 5, ("server", 5)),
+        ("monitor", None, None),
+        (None, 5, None),
+        ("  ", 5, None),
+    ],
+)
+def test_a_resource_is_named_by_type_and_id_together(kind, identity, named):
+    assert named_resource({"resource_type": kind, "resource_id": identity}) == named

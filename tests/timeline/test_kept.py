@@ -1,0 +1,201 @@
+from datetime import timedelta
+
+import pytest
+
+from incidents.fold import IncidentState
+from monitors.fold import ResourceState
+from tests.conftest import NOON
+from timeline import kept
+from timeline.chronology import Fact, Outcome, Standing, fold, refold, take_in
+from timeline.events import EVENTS
+from timeline.models import Checkpoint, TimelineEvent
+from timeline.record import Recording, record
+
+SUBJECT = ("incident", 5)
+
+
+def numbered(number, at=None, rank=0, event="incident.escalated", subject=SUBJECT):
+    """A fact that says its number; by default it occurred that many milliseconds past noon."""
+    moment = NOON + timedelta(milliseconds=number if at is None else at)
+    assert event in EVENTS
+    return Fact(event, moment, rank, number.to_bytes(32, "big"), {"n": number}, subject, user_name=str(number))
+
+
+def counting(state, fact):
+    """A step that keeps the last fact's number as the incident's title."""
+    after = IncidentState(
+        title=f"{state.title}{fact.payload['n']} "[-60:], started_at=state.started_at or fact.occurred_at
+    )
+    return after, Outcome(why="" if fact.payload["n"] % 2 else "even")
+
+
+@pytest.fixture
+def write(team, integration):
+    """Record facts of the integration."""
+    return lambda *facts: record([Recording(fact, team.pk, integration.pk) for fact in facts])
+
+
+def chronicle(standing=None):
+    return kept.KeptChronicle(SUBJECT, standing or Standing(IncidentState()), IncidentState())
+
+
+def keep(folded, was=None):
+    kept.keep_outcomes(folded.read)
+    kept.keep_checkpoints(SUBJECT, folded, was)
+
+
+def numbers(facts):
+    return [fact.payload["n"] for fact in facts]
+
+
+def test_a_fact_comes_back_as_it_was_recorded(write):
+    one = numbered(3)
+    one.named, one.user_email, one.recorded_at = ("monitor", 8), "a@example.com", NOON + timedelta(hours=1)
+    write(one)
+    assert kept.facts_of(SUBJECT) == [one]
+
+
+def test_a_fact_of_ours_comes_back_as_native(team):
+    record([Recording(numbered(3), team.pk)])
+    assert kept.facts_of(SUBJECT)[0].native
+
+
+def test_a_chronology_is_ordered_by_moment_rank_and_identity_bytes(write):
+    write(
+        numbered(255, at=1, rank=2),
+        numbered(7, at=1, rank=2),
+        numbered(256, at=1, rank=2),
+        numbered(128, at=1, rank=2),
+        numbered(9, at=1, rank=1),
+        numbered(300, at=0, rank=9),
+        numbered(1, at=2, rank=0),
+    )
+    facts = kept.facts_of(SUBJECT)
+    assert numbers(facts) == [300, 9, 7, 128, 255, 256, 1]
+    assert [fact.position for fact in facts] == sorted(fact.position for fact in facts)
+    for place, fact in enumerate(facts, start=1):
+        assert kept.facts_of(SUBJECT, fact.position) == facts[place:]
+
+
+def test_a_chronology_has_nothing_of_another_subject(write):
+    write(numbered(1), numbered(2, subject=("incident", 6)))
+    write(numbered(3, event="monitor.down", subject=("monitor", 5)))
+    assert numbers(kept.facts_of(SUBJECT)) == [1]
+    assert numbers(kept.facts_of(("monitor", 5))) == [3]
+    assert kept.facts_of(("heartbeat", 5)) == []
+
+
+def test_a_resource_s_chronology_has_the_facts_of_incidents_that_stand_in_it(write):
+    write(numbered(1), numbered(2), numbered(3, event="monitor.down", subject=("monitor", 5)))
+    TimelineEvent.objects.filter(payload__n=2).update(resource_kind="monitor", resource_id=5, hold=1, presses="hold")
+    facts = kept.facts_of(("monitor", 5))
+    assert numbers(facts) == [2, 3]
+    assert (facts[0].resource, facts[0].hold, facts[0].presses) == (("monitor", 5), 1, "hold")
+
+
+def test_before_a_position_is_the_nearest_checkpoint_strictly_before_it(write):
+    facts = write(*(numbered(n) for n in range(350)))
+    folded = take_in(chronicle(), facts, counting)
+    keep(folded)
+    assert list(kept.checkpoints_of(SUBJECT).values_list("facts", flat=True)) == [100, 200, 300]
+    one = chronicle(folded.standing)
+    assert one.before(numbered(0).position) == Standing(IncidentState())
+    assert one.before(numbered(99).position) == Standing(IncidentState())
+    assert one.before(numbered(100).position).facts == 100
+    assert one.before(numbered(299).position).facts == 200
+    nearest = one.before(numbered(9_999).position)
+    assert (nearest.facts, nearest.last) == (300, numbered(299).position)
+    assert nearest.state == dict(folded.checkpoints)[nearest.last]
+
+
+def test_a_late_fact_refolds_from_its_checkpoint_and_moves_those_behind_it(write):
+    facts = write(*(numbered(n) for n in range(350)))
+    first = take_in(chronicle(), facts, counting)
+    keep(first)
+    late = write(numbered(5_000, at=150, rank=-1))
+    again = take_in(chronicle(first.standing), late, counting)
+    keep(again, was=first.standing.last)
+    assert len(again.read) == 251
+    assert again.since == facts[99].position
+    whole = kept.fold_all(chronicle(), counting)
+    assert again.standing == whole.standing
+    stored = list(kept.checkpoints_of(SUBJECT))
+    assert [
+        (kept.position_of(each), kept.state_from(IncidentState, each.state)) for each in stored
+    ] == whole.checkpoints
+    assert [each.facts for each in stored] == [100, 200, 300]
+
+
+def test_a_refold_from_the_very_beginning_replaces_all_checkpoints(write):
+    facts = write(*(numbered(n) for n in range(200)))
+    first = take_in(chronicle(), facts, counting)
+    keep(first)
+    write(numbered(5_000, at=-1))
+    again = refold(chronicle(first.standing), numbered(5_000, at=-1).position, counting)
+    keep(again, was=first.standing.last)
+    assert numbers([fact for fact, _ in again.read])[:2] == [5_000, 0]
+    positions = [kept.position_of(each) for each in kept.checkpoints_of(SUBJECT)]
+    assert positions == [facts[98].position, facts[198].position]
+
+
+def test_a_history_that_became_shorter_loses_the_checkpoints_behind_its_end(write):
+    facts = write(*(numbered(n) for n in range(101)))
+    first = take_in(chronicle(), facts, counting)
+    keep(first)
+    TimelineEvent.objects.filter(payload__n__in=[50, 60]).delete()
+    again = refold(chronicle(first.standing), facts[50].position, counting)
+    keep(again, was=first.standing.last)
+    assert again.standing.facts == 99
+    assert not kept.checkpoints_of(SUBJECT).exists()
+
+
+def test_checkpoints_of_others_are_left_alone(write):
+    Checkpoint.objects.create(
+        subject_kind="incident", subject_id=6, occurred_at=NOON, rank=0, identity=b"\1" * 32, facts=100, state={}
+    )
+    facts = write(*(numbered(n) for n in range(100)))
+    folded = take_in(chronicle(), facts, counting)
+    keep(folded)
+    keep(refold(chronicle(folded.standing), facts[0].position, counting), was=folded.standing.last)
+    assert Checkpoint.objects.filter(subject_id=6).count() == 1
+    assert kept.checkpoints_of(SUBJECT).count() == 1
+
+
+def test_what_each_fact_did_is_written_on_it(write):
+    [one, two] = write(numbered(1), numbered(2))
+    entry = {"action": "updated", "field": None, "old": None, "new": "é😀", "message": "x"}
+    kept.keep_outcomes(
+        [
+            (one, Outcome(why="It was.")),
+            (two, Outcome(entries=[entry], resource=("monitor", 3), hold=-1, presses="release")),
+        ]
+    )
+    columns = ("effect", "why", "entries", "resource_kind", "resource_id", "hold", "presses")
+    assert list(TimelineEvent.objects.order_by("occurred_at").values_list(*columns)) == [
+        ("none", "It was.", [], None, None, 0, ""),
+        ("applied", "", [entry], "monitor", 3, -1, "release"),
+    ]
+    kept.keep_outcomes([(two, Outcome())])
+    assert TimelineEvent.objects.filter(pk=two.id).values_list(*columns).get() == ("applied", "", [], None, None, 0, "")
+
+
+def test_an_incident_s_state_survives_its_way_through_json():
+    state = IncidentState(
+        title="é😀", status="closed", error_message="", affected_regions=("a", "b, c"), escalation_policy_id=2**63 - 1,
+        assignee_id=7, assignee_email="2026-05-13T12:00:00", resource_type="monitor", resource_id=0,
+        started_at=NOON, acknowledged_at=NOON + timedelta(milliseconds=1), resolved_at=NOON, closed_at=NOON,
+        destroyed_at=NOON, provisional=False,
+    )  # fmt: skip
+    assert kept.state_from(IncidentState, kept.as_json(state)) == state
+
+
+def test_a_resource_s_state_survives_its_way_through_json():
+    state = ResourceState("n", "u", "t", "paused", True, NOON, False, NOON + timedelta(days=1), 3)
+    assert kept.state_from(ResourceState, kept.as_json(state)) == state
+
+
+def test_folding_the_kept_history_is_folding_the_facts(write):
+    facts = write(*(numbered(n) for n in range(120)))
+    whole, plain = kept.fold_all(chronicle(), counting), fold(Standing(IncidentState()), facts, counting)
+    assert (whole.standing, whole.checkpoints) == (plain.standing, plain.checkpoints)
+    assert [(fact.id, outcome) for fact, outcome in whole.read] == [(fact.id, outcome) for fact, outcome in plain.read]
