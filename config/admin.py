@@ -14,7 +14,7 @@ from typing import Any, ClassVar, cast
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import helpers, widgets
-from django.contrib.admin.options import ShowFacets
+from django.contrib.admin.options import BaseModelAdmin, ShowFacets
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -25,7 +25,6 @@ from django.shortcuts import redirect, resolve_url
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
-from django.utils.functional import Promise
 from django.views.decorators.cache import never_cache
 
 from config import clock, paging
@@ -78,7 +77,7 @@ class OperatorSite(admin.AdminSite):
         """Without the address that leads from any table's row to its page: none of ours has such a page."""
         return [each for each in super().get_urls() if getattr(each, "name", None) != "view_on_site"]
 
-    def autocomplete_view(self, request: HttpRequest) -> HttpResponseBase:
+    def autocomplete_view(self, request: HttpRequest) -> Any:
         return Suggestions.as_view(admin_site=self)(request)
 
 
@@ -109,19 +108,18 @@ class ActionForm(helpers.ActionForm):
         return False
 
 
-class StrictForms:
+class StrictForms(BaseModelAdmin):
     """For admin pages and their inlines: form fields that no input breaks."""
 
     formfield_overrides = {models.DateTimeField: {"form_class": MomentField, "widget": widgets.AdminSplitDateTime}}
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        suggesting: Any = self
-        if db_field.name in suggesting.get_autocomplete_fields(request):
-            options.setdefault("widget", Suggesting(db_field, suggesting.admin_site, using=options.get("using")))
-        return super().formfield_for_foreignkey(db_field, request, **options)  # type: ignore[misc]
+        if db_field.name in self.get_autocomplete_fields(request):
+            options.setdefault("widget", Suggesting(db_field, self.admin_site, using=options.get("using")))
+        return super().formfield_for_foreignkey(db_field, request, **options)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        found = super().formfield_for_dbfield(db_field, request, **options)  # type: ignore[misc]
+        found = super().formfield_for_dbfield(db_field, request, **options)
         if found and isinstance(found.widget, widgets.RelatedFieldWidgetWrapper):
             # Deleting belongs on a record's own page, where it says what it means.
             found.widget.can_delete_related = False
@@ -157,9 +155,9 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     sortable_by = ()
-    ordering = ("-id",)
+    ordering: ClassVar[Any] = ("-id",)
     action_form = ActionForm
-    search_help_text: str | Promise | None = "An id, or the beginning of a name"
+    search_help_text: ClassVar[Any] = "An id, or the beginning of a name"
     # In which order the list is read; an index must have it.
     order: ClassVar[paging.Order] = NEWEST
     # Columns that the list does without.
@@ -222,7 +220,7 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
 
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponseBase:
+    ) -> Any:
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except IntegrityError:
@@ -240,11 +238,9 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
 
     def record_actions(self, request: HttpRequest, record: Any) -> list[tuple[str, str]]:
         """(name, words) of the actions that a record's own page offers."""
-        return [
-            (name, words)
-            for name, (_, _, words) in self.get_actions(request).items()
-            if name != "delete_selected" and self.offers(name, record)
-        ]
+        actions = cast(dict[str, Any], self.get_actions(request))
+        offered = [name for name in actions if name != "delete_selected" and self.offers(name, record)]
+        return [(name, actions[name][2]) for name in offered]
 
     def offers(self, action: str, record: Any) -> bool:
         """Whether an action makes sense for a record."""
@@ -327,7 +323,7 @@ class Retiring(OperatorAdmin):
         for record in queryset:
             self.delete_model(request, record)
 
-    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> Any:
         for record in queryset:
             self.log_change(request, record, f"{self.retired_word.capitalize()}.")
 

@@ -64,6 +64,8 @@ class BoundedList(ChangeList):
     # Whether only so many of the newest records were looked at.
     is_window = False
     looked_through = LOOKED_THROUGH
+    # An OperatorAdmin.
+    model_admin: Any
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         """What the filters leave. The cursor is none of them; other filters lead back to the first page."""
@@ -71,7 +73,7 @@ class BoundedList(ChangeList):
             parameters.pop(CURSOR, None)
         return super().get_queryset(request, exclude_parameters)
 
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         """The list's one order; `?o=` is not listened to."""
         return [name if way == "asc" else f"-{name}" for name, way in self.model_admin.get_order(request)]
 
@@ -114,7 +116,7 @@ class BoundedList(ChangeList):
 class RelatedFilter(RelatedFieldListFilter):
     """The records that a foreign key leads to: the first ones by their own order, and the one that is chosen."""
 
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[int, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[Any]:
         others = field.remote_field.model._default_manager.all()
         choices = [(other.pk, str(other)) for other in others[:CHOICES_AT_MOST]]
         chosen = self.chosen()

@@ -29,8 +29,9 @@ ROOT = Path(__file__).resolve().parent.parent
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
 HOST = "127.0.0.1"
 _LONG_LIFE = 30.0  # seconds; a death after that is a new story, not one more of the same
-_DEATHS_BEFORE_READY = 5
+_DEATHS_BEFORE_OPENING = 5
 _PATIENCE = 10.0  # seconds that a child has for stopping by itself
+_PATIENCE_FOR_READINESS = 60.0  # seconds
 
 
 def main(arguments: list[str]) -> int:
@@ -233,7 +234,7 @@ class House:
         self.demo = Child("the demo", [*MANAGE, "demo"])
         self.with_demo = with_demo
         self.kept: list[Kept] = []
-        self.is_ready = False
+        self.is_open = False
 
     def run(self) -> None:
         """Start everything and keep it running. Ends only by an exception: KeyboardInterrupt or CannotStart."""
@@ -244,16 +245,18 @@ class House:
         if self.prepare.run():
             raise CannotStart("preparing failed; what it said is above")
         self.web.release()
-        self.worker.start()
-        self.kept = [Kept(part) for part in (self.cluster, self.web, self.worker) if part]
-        while True:
+        self.kept = [Kept(part) for part in (self.cluster, self.web) if part]
+        deadline = time.monotonic() + _PATIENCE_FOR_READINESS
+        while not self._answers():
+            if time.monotonic() > deadline:
+                say(f"not ready yet; http://{HOST}:{self.port}/readyz says why")
+                break
+            time.sleep(0.03)
             self._revive_the_dead()
-            if self.is_ready:
-                self._wait_for_a_death()
-            elif self._answers():
-                self._open()
-            else:
-                time.sleep(0.03)
+        self._open()
+        while True:
+            self._wait_for_a_death()
+            self._revive_the_dead()
 
     def stop(self) -> None:
         """Stop everything: first those who use the database, then the database. Deaf to further signals."""
@@ -270,7 +273,7 @@ class House:
     def _revive_the_dead(self) -> None:
         for kept in self.kept:
             if kept.is_dead:
-                if kept.deaths == _DEATHS_BEFORE_READY and not self.is_ready:
+                if kept.deaths == _DEATHS_BEFORE_OPENING and not self.is_open:
                     raise CannotStart(f"{kept.part.name} keeps stopping; what it said is above")
                 try:
                     kept.revive()
@@ -303,12 +306,14 @@ class House:
             connection.close()
 
     def _open(self) -> None:
-        """Tell where we are and how to get in; then let the demo load."""
-        self.is_ready = True
+        """Tell where we are and how to get in; then start what has no hurry."""
+        self.is_open = True
         print(f"watchkeeper: ready on http://{HOST}:{self.port}", flush=True)
         with contextlib.suppress(FileNotFoundError):
             login = json.loads((self.data / "staff-login.json").read_text())
             print(f"watchkeeper: staff login: {login['email']}, password {login['password']}", flush=True)
+        self.worker.start()
+        self.kept.append(Kept(self.worker))
         if self.with_demo:
             say("a demo team loads in the background (--no-demo does without)")
             self.demo.start()

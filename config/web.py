@@ -9,8 +9,8 @@ import os
 import sys
 from importlib import import_module
 
-import django
 from django.conf import settings
+from django.core.wsgi import get_wsgi_application
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 def serve(port: int) -> None:
     """Serve from the end of our standard input (by then the database is prepared) until SIGTERM."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    django.setup()
+    get_wsgi_application()
     import_module(settings.ROOT_URLCONF)
     sys.stdin.read()
     Granian(

@@ -137,3 +137,16 @@ def act(incident: Incident, event: str, *, by: User | None, at: datetime, **fiel
     with transaction.atomic():
         lifecycle.locked(incident)
         return lifecycle.recorded(incident, event, f"{event} by us", by=by, at=at, fields=fields)
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    """Olga, who may do everything in Django admin and is in no team."""
+    return make_user("operator@example.com", name="Olga Operator", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def staff(client: Client, operator: User) -> Client:
+    """A client in which Olga is logged in."""
+    client.force_login(operator)
+    return client

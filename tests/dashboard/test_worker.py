@@ -58,7 +58,7 @@ def a_worker(*loops):
     return worker
 
 
-# --- a step ------------------------------------------------------------------------------------------------------------------
+# --- a step ---------------------------------------------------------------------------------------------------
 
 
 def test_the_steps_are_those_that_workz_waits_for():
@@ -113,7 +113,7 @@ def test_the_lag_of_applying_is_the_age_of_the_oldest_that_waits(integration):
         assert oldest_unapplied() == 0
 
 
-# --- the worker ----------------------------------------------------------------------------------------------------------------
+# --- the worker -----------------------------------------------------------------------------------------------
 
 
 def test_the_worker_s_own_steps_apply_what_was_received_and_recognize_what_is_known(integration):
@@ -189,7 +189,7 @@ def test_a_worker_told_to_stop_finishes_the_work_at_hand_and_ends(db, no_waiting
     assert no_waiting == []
 
 
-# --- /workz --------------------------------------------------------------------------------------------------------------------
+# --- /workz ---------------------------------------------------------------------------------------------------
 
 
 def workz(at):
@@ -222,7 +222,7 @@ def test_workz_is_well_while_all_loops_turn_and_names_the_one_that_stopped(db, n
     assert "recognize" not in said["error"]["message"]
 
 
-# --- the process ---------------------------------------------------------------------------------------------------------------
+# --- the process ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,0 +1,94 @@
+import os
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from config import database
+from config.console import CannotStart
+from config.embedded import try_lock
+
+
+def complaint(url: str) -> str:
+    with pytest.raises(CannotStart) as caught:
+        database.check(url)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def elsewhere(name: str) -> str:
+    """The URL of another database on the tests' server."""
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+
+
+def test_a_database_that_works_is_taken() -> None:
+    database.check(os.environ["DATABASE_URL"])
+    assert database.is_given()
+
+
+@pytest.mark.parametrize("url", ["mysql://u:p@h/d", "sqlite:///x.db", "host=localhost", "h:5432/d"])
+def test_what_is_not_a_postgresql_url_is_told_apart(url: str) -> None:
+    assert "is not a PostgreSQL URL; it has to look like postgresql://" in complaint(url)
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:secret@[bad/d", "postgresql://u:secret@h/d?nonsense=1"])
+def test_a_url_that_cannot_be_read_is_not_repeated_as_it_may_hold_a_password(url: str) -> None:
+    text = complaint(url)
+    assert "can't be read" in text
+    assert "secret" not in text
+
+
+def test_a_server_that_does_not_answer_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    text = complaint(f"postgresql://u:secret@127.0.0.1:{port}/d")
+    assert f"port {port} failed: Connection refused. Correct it" in text
+    assert "unset it to use the embedded PostgreSQL" in text
+    assert "secret" not in text
+
+
+def test_a_missing_database_is_named() -> None:
+    assert 'database "nowhere" does not exist' in complaint(elsewhere("nowhere"))
+
+
+def test_a_wrong_user_is_named() -> None:
+    url = os.environ["DATABASE_URL"]
+    stranger = url.replace("://postgres@", "://stranger@")
+    if stranger == url:
+        pytest.skip("needs the embedded PostgreSQL")
+    assert 'role "stranger" does not exist' in complaint(stranger)
+
+
+def test_a_database_of_another_encoding_is_refused() -> None:
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS latin")
+        connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'C'")
+        try:
+            assert "with encoding iso8859-1; it has to be PostgreSQL 15 or newer, and UTF8" in complaint(
+                elsewhere("latin")
+            )
+        finally:
+            connection.execute("DROP DATABASE latin")
+
+
+def test_a_command_learns_whether_the_embedded_database_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with database.at_hand(tmp_path) as is_new:
+        assert not is_new
+    monkeypatch.setenv("DATABASE_URL", "")
+    with database.at_hand(tmp_path) as is_new:
+        assert is_new
+    assert (tmp_path / "postgres").is_dir()
+
+
+def test_tests_that_run_side_by_side_have_a_cluster_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "")
+    monkeypatch.setenv("WATCHKEEPER_DATA", str(tmp_path))
+    (tmp_path / "test" / "1").mkdir(parents=True)
+    with (tmp_path / "test" / "1" / "postgres.lock").open("w") as others:
+        assert try_lock(others)
+        with database.for_tests(tmp_path):
+            assert os.environ["WATCHKEEPER_DATA"] == str(tmp_path / "test" / "2")
+            database.check(os.environ["DATABASE_URL"])

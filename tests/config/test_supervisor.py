@@ -1,0 +1,174 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+LAUNCHER = [sys.executable, str(Path(__file__).parents[2] / "watchkeeper")]
+
+
+def a_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def processes_of(data: Path) -> dict[int, str]:
+    """The command lines, by process id, of all that works for a data folder."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if bytes(data) in (folder / "environ").read_bytes() and int(folder.name) != os.getpid():
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+    return {pid: command for pid, command in found.items() if command}
+
+
+def eventually(question: Callable[[], object]) -> bool:
+    deadline = time.monotonic() + 60
+    while not question() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return bool(question())
+
+
+def environment(data: Path, **more: str) -> dict[str, str]:
+    """Ours, but for the database, which is to be the data folder's own."""
+    clean = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    return clean | {"WATCHKEEPER_DATA": str(data), "WATCHKEEPER_DEBUG": "1"} | more
+
+
+class Up:
+    """`./watchkeeper up --no-demo` on a data folder and a port."""
+
+    def __init__(self, data: Path, port: int, *options: str, **more: str) -> None:
+        self.data, self.port = data, port
+        self.log = data.parent / f"{port}.log"
+        command = [*LAUNCHER, "up", "--no-demo", *options]
+        env = environment(data, **{"PORT": str(port)} | more)
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=log, text=True)
+
+    def lines(self, number: int) -> list[str]:
+        assert self.process.stdout
+        return [self.process.stdout.readline() for _ in range(number)]
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def find(self, words: str) -> list[int]:
+        return [pid for pid, command in processes_of(self.data).items() if words in command]
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def end(self, how: signal.Signals) -> int:
+        with self.process:  # which closes its pipe and waits
+            self.process.send_signal(how)
+        return self.process.returncode
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    launched: list[Up] = []
+
+    def launch(*options: str, **environment: str) -> Up:
+        launched.append(Up(tmp_path / "data", a_port(), *options, **environment))
+        return launched[-1]
+
+    yield launch
+    for up in launched:
+        up.end(signal.SIGKILL)
+
+
+def complaint(up: Up) -> str:
+    """The one line of an `up` that can't."""
+    out, _ = up.process.communicate()
+    assert (out, up.process.returncode) == ("", 1)
+    (line,) = up.said().splitlines()
+    return line
+
+
+def test_it_serves_survives_kills_of_its_parts_and_leaves_nothing_behind(
+    launch: Callable[..., Up], tmp_path: Path
+) -> None:
+    first = subprocess.run(
+        [*LAUNCHER, "showmigrations", "--plan"],
+        env=environment(tmp_path / "data"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "watchkeeper: making the tables" in first.stderr
+    assert {line[:4] for line in first.stdout.splitlines()} == {"[X] "}
+
+    up = launch()
+    ready, login = up.lines(2)
+    assert ready == f"watchkeeper: ready on http://127.0.0.1:{up.port}\n"
+    assert login.startswith("watchkeeper: staff login: admin@example.com, password ")
+
+    for part in ("config.web", "manage.py worker", "bin/postgres"):
+        victim = min(up.find(part))
+        os.kill(victim, signal.SIGKILL)
+        assert eventually(lambda part=part, victim=victim: set(up.find(part)) - {victim} and up.answers())
+    assert up.said().count("was killed by SIGKILL; starting it again") == 3
+
+    assert up.end(signal.SIGTERM) == 0
+    assert not processes_of(up.data)
+
+    again = launch()
+    assert again.lines(2)[1] == login
+    again.end(signal.SIGKILL)
+    assert eventually(lambda: not processes_of(again.data))
+
+    after_a_kill = launch()
+    assert after_a_kill.lines(1)
+    assert after_a_kill.end(signal.SIGINT) == 0
+    assert not processes_of(up.data)
+
+
+def test_a_taken_port_is_one_line(launch: Callable[..., Up]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = complaint(launch(PORT=port))
+    assert line == (
+        f"watchkeeper: can't listen on port {port}: another program has it; choose another: PORT=8001 ./watchkeeper up"
+    )
+
+
+def test_a_port_that_is_none_is_one_line(launch: Callable[..., Up]) -> None:
+    assert "PORT has to be a number from 1 to 65535, not 'http'" in complaint(launch(PORT="http"))
+
+
+def test_an_unknown_option_is_one_line(launch: Callable[..., Up]) -> None:
+    assert "up doesn't know --fast; it knows --no-demo" in complaint(launch("--fast"))
+
+
+def test_a_wrong_database_url_is_one_line(launch: Callable[..., Up]) -> None:
+    assert "DATABASE_URL is not a PostgreSQL URL" in complaint(launch(DATABASE_URL="mysql://here"))
+
+
+def test_a_data_folder_that_cannot_be_written_is_one_line(launch: Callable[..., Up], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    line = complaint(launch(WATCHKEEPER_DATA=str(tmp_path / "file" / "var")))
+    assert line.endswith("(Not a directory); make it writable, or set WATCHKEEPER_DATA to another folder")
+
+
+def test_a_second_up_on_the_same_data_is_one_line(launch: Callable[..., Up], tmp_path: Path) -> None:
+    first = launch()
+    assert eventually(lambda: (tmp_path / "data" / "up.lock").exists() and first.find("postgres"))
+    second = Up(tmp_path / "data", a_port())
+    second.process.communicate()
+    assert f"is already up with {tmp_path / 'data'} (process {first.process.pid}); stop it first" in second.said()
+    assert second.process.returncode == 1
+    assert first.end(signal.SIGTERM) == 0  # in the middle of its start
+    assert not processes_of(first.data)

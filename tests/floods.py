@@ -1,0 +1,40 @@
+"""
+Many events at once: how tests tell an integration a long history without a request for each event.
+"""
+
+import json
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from integrations import applying, inbox
+from integrations.models import Integration
+from tests.conftest import NOON
+
+RECEIVED = NOON + timedelta(hours=1)
+
+
+def tell_together(
+    integration: Integration, events: Sequence[dict[str, Any]], at: datetime = RECEIVED
+) -> list[inbox.Answer]:
+    """Let a vendor send events in one array, and the worker apply them in as few batches as it does."""
+    answers = inbox.receive(integration, json.dumps(list(events)).encode(), {}, at)
+    apply_all(at)
+    assert isinstance(answers, list)
+    return answers
+
+
+def tell_in_batches(integration: Integration, events: Sequence[dict[str, Any]], chance: random.Random) -> None:
+    """Let a vendor send events in arrays of any size, each applied before the next."""
+    left = list(events)
+    while left:
+        size = chance.choice((1, 7, 60, 200))
+        tell_together(integration, left[:size])
+        left = left[size:]
+
+
+def apply_all(at: datetime = RECEIVED) -> None:
+    """What the worker does until nothing is due."""
+    while applying.apply_due(at):
+        pass

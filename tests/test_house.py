@@ -1,0 +1,278 @@
+"""
+The house's rules that no other tool looks at: how large its rooms may grow, who may write what, who may ask for the
+time or go out to the network. A rule is relaxed here, with its reason, or not at all.
+"""
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+STOREYS = ("config", "teams", "timeline", "monitors", "incidents", "integrations", "dashboard")
+
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 60
+
+# Files that may be longer, and up to which length.
+LONGER_FILES = {
+    "dashboard/demo/story.py": 500,  # a month of history, told in data
+    "integrations/admin.py": 550,  # change pages and lists of three records, one of them with a replay
+    "teams/admin.py": 450,  # the same of five
+}
+
+# Imports inside functions: (file, function).
+LAZY = {
+    ("config/supervisor.py", "test"): "pytest is there in development only",
+}
+
+# Modules that speak to a network, and who may: (file, module).
+NETWORK = {
+    "aiohttp",
+    "asyncio",
+    "dns",
+    "ftplib",
+    "granian",
+    "http",
+    "httpx",
+    "imaplib",
+    "nntplib",
+    "poplib",
+    "requests",
+    "select",
+    "selectors",
+    "smtplib",
+    "socket",
+    "socketserver",
+    "ssl",
+    "telnetlib",
+    "urllib.request",
+    "urllib3",
+    "websockets",
+    "xmlrpc",
+    "django.core.mail",
+}
+ON_THE_NETWORK = {
+    ("config/supervisor.py", "http.client"): "asks our own server whether it is ready",
+    ("config/supervisor.py", "socket"): "looks whether the port is free, and whether the server still lives",
+    ("config/web.py", "granian"): "the web server",
+    ("config/web.py", "granian.constants"): "the web server",
+    ("config/web.py", "granian.log"): "the web server",
+}
+
+# `something.status = …`: a status that is no incident's, monitor's or heartbeat's.
+STATUS_WRITTEN = {
+    ("config/errors.py", "self.status"): "an HTTP status",
+    ("integrations/inbox.py", "arrival.status"): "a delivery's verdict",
+    ("integrations/applying.py", "delivery.status"): "a delivery's verdict",
+}
+
+# Who writes rows of what is folded: (file, what is called).
+FOLD_WRITTEN = {
+    ("incidents/keeper.py", "rows.update(Incident)"),
+    ("monitors/keeper.py", "rows.update(model)"),
+    ("dashboard/rebuilding.py", "rows.update(model)"),
+    ("timeline/record.py", "rows.insert(TimelineEvent)"),
+    ("timeline/kept.py", "rows.update(TimelineEvent)"),
+    ("integrations/inbox.py", "rows.insert(InboundDelivery)"),
+    ("integrations/applying.py", "rows.update(InboundDelivery)"),
+}
+
+# Rooms below the doors, which are told the time.
+TIMELESS = ("fold", "keeper", "lifecycle", "inbox", "applying", "replay", "incident_log", "rebuilding", "models")
+
+
+def modules() -> list[Path]:
+    """Every module of ours but migrations and tests."""
+    found = (path for storey in STOREYS for path in (ROOT / storey).rglob("*.py"))
+    return sorted(path for path in found if "migrations" not in path.parts)
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def nodes(*kinds: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
+    """(file, node) of every node of some kinds."""
+    for path in modules():
+        for node in ast.walk(tree(path)):
+            if isinstance(node, kinds):
+                yield name_of(path), node
+
+
+def imported(node: ast.AST) -> list[str]:
+    """The modules that an import names."""
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return [alias.name for alias in node.names]
+
+
+def test_there_is_a_house():
+    assert len(modules()) > 50
+    assert {name_of(path).split("/")[0] for path in modules()} == set(STOREYS)
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_a_file_is_short_enough_to_be_read_and_says_what_it_is_for(path):
+    lines = path.read_text().splitlines()
+    assert len(lines) <= LONGER_FILES.get(name_of(path), LONGEST_FILE)
+    assert not lines or ast.get_docstring(tree(path))
+
+
+def test_a_function_is_short_enough_to_be_read_at_once():
+    functions = nodes(ast.FunctionDef, ast.AsyncFunctionDef)
+    assert [(file, f.name) for file, f in functions if f.end_lineno - f.lineno >= LONGEST_FUNCTION] == []
+
+
+def test_what_a_module_needs_stands_at_its_head():
+    lazy = {
+        (file, function.name)
+        for file, function in nodes(ast.FunctionDef, ast.AsyncFunctionDef)
+        if any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(function))
+    }
+    assert lazy - LAZY.keys() == set()
+
+
+def test_nothing_happens_behind_anybody_s_back():
+    """No signal receivers, and no save or delete that does more than it says."""
+    signals = [
+        file
+        for file, node in nodes(ast.Import, ast.ImportFrom)
+        for name in imported(node)
+        if "signals" in name.split(".")
+    ]
+    receivers = [
+        file
+        for file, node in nodes(ast.Import, ast.ImportFrom)
+        for name in imported(node)
+        if name.startswith("django.dispatch")
+    ]
+    assert signals + receivers == []
+    models = [path for path in modules() if path.name == "models.py"]
+    overridden = [
+        (name_of(path), node.name)
+        for path in models
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef) and node.name in ("save", "delete", "full_clean", "__init__", "from_db")
+    ]
+    assert overridden == []
+
+
+def test_only_those_listed_go_out_to_a_network():
+    going = {
+        (file, name)
+        for file, node in nodes(ast.Import, ast.ImportFrom)
+        for name in imported(node)[:1]
+        if name in NETWORK or name.split(".")[0] in NETWORK
+    }
+    assert going - ON_THE_NETWORK.keys() == set()
+
+
+# --- who writes what ------------------------------------------------------------------------------------------
+
+
+def test_a_status_is_written_by_the_folds_keepers_alone():
+    stored = {
+        (file, ast.unparse(node))
+        for file, node in nodes(ast.Attribute)
+        if node.attr == "status" and isinstance(node.ctx, ast.Store | ast.Del)
+    }
+    assert stored - STATUS_WRITTEN.keys() == set()
+
+
+def test_no_row_of_what_is_folded_is_written_by_hand():
+    """`update`, `create` and the like of incidents, monitors, heartbeats and facts name none of the fold's columns."""
+    folded = fold_columns()
+    written = [
+        (file, ast.unparse(call)[:120])
+        for file, call in nodes(ast.Call)
+        if writes_rows(call) and folded & {word.arg for word in call.keywords if word.arg} and not of_deliveries(call)
+    ]
+    assert [(file, call) for file, call in written if file not in ("timeline/kept.py", "dashboard/rebuilding.py")] == []
+
+
+def fold_columns() -> set[str]:
+    """The columns that only a keeper writes."""
+    from dataclasses import fields
+
+    from incidents.fold import IncidentState
+    from monitors.fold import ResourceState
+
+    states = {field.name for state in (IncidentState, ResourceState) for field in fields(state)}
+    derived = {"effect", "why", "entries", "hold", "presses", "resource_kind", "is_live", "facts"}
+    return (states | derived) - {"name", "type", "url", "assignee_id"}
+
+
+def writes_rows(call: ast.Call) -> bool:
+    """Whether a call makes or changes rows, or makes a record of what is folded."""
+    called = ast.unparse(call.func)
+    verbs = ("update", "create", "bulk_create", "bulk_update", "get_or_create", "update_or_create", "save")
+    return called.split(".")[-1] in verbs or called in ("Incident", "Monitor", "Heartbeat", "TimelineEvent")
+
+
+def of_deliveries(call: ast.Call) -> bool:
+    """Whether a call changes deliveries, whose status is their verdict."""
+    return ast.unparse(call.func).startswith(("InboundDelivery.", "quarantine(team)."))
+
+
+def test_many_rows_at_once_are_written_by_those_listed():
+    written = {
+        (file, f"{ast.unparse(call.func)}({ast.unparse(call.args[0])})")
+        for file, call in nodes(ast.Call)
+        if ast.unparse(call.func) in ("rows.insert", "rows.update")
+    }
+    assert written - FOLD_WRITTEN == set()
+
+
+def test_no_sql_goes_around_the_keepers():
+    words = (
+        "UPDATE incidents_",
+        "UPDATE monitors_",
+        "UPDATE timeline_",
+        "INTO incidents_",
+        "INTO monitors_",
+        "INTO timeline_",
+    )
+    assert [
+        name_of(path) for path in modules() if any(word in path.read_text().replace('"', "") for word in words)
+    ] == []
+
+
+# --- what time it is ------------------------------------------------------------------------------------------
+
+
+def test_time_enters_at_the_doors_and_in_the_worker():
+    asked = {
+        (file, ast.unparse(call.func))
+        for file, call in nodes(ast.Call)
+        if ast.unparse(call.func)
+        in ("clock.now", "timezone.now", "datetime.now", "datetime.utcnow", "date.today", "time.time")
+    }
+    assert {file for file, call in asked if call != "clock.now"} <= {"config/clock.py"}
+    assert [file for file, _ in asked if Path(file).stem in TIMELESS or file.startswith("timeline/")] == []
+
+
+# --- what must not be told ------------------------------------------------------------------------------------
+
+
+def test_nothing_mentions_what_is_not_part_of_the_project():
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    files = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    if not files:  # not a checkout, but an archive of one
+        files = [*modules(), *(ROOT / "tests").rglob("*.py"), ROOT / "README.md"]
+    words = ("../" + "shared", "/work/" + "shared", "/work/" + "notes")
+    texts = [path for path in files if path.is_file() and path.suffix not in (".png", ".ico", ".woff2")]
+    assert [path.name for path in texts if any(word in path.read_text(errors="replace") for word in words)] == []
