@@ -16,7 +16,7 @@ PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\r\
 
 @dataclass(frozen=True)
 class RawText:
-    """Bytes as they can be shown: `text`, how many bytes there are, whether all are shown and whether they are UTF-8."""
+    """Bytes as they can be shown: `text`, how many bytes there are, whether all are shown, whether they are UTF-8."""
 
     text: str
     size: int

@@ -29,7 +29,8 @@ def insert(
     columns = list(rows[0])
     names = ", ".join(f'"{column}"' for column in columns)
     returned = f" RETURNING {', '.join(returning)}" if returning else ""
-    sql = f"INSERT INTO {table(model)} ({names}) SELECT {names} FROM {records(model, tuple(columns))} {on_conflict}{returned}"  # noqa: S608 - names of our own
+    source = f"SELECT {names} FROM {records(model, tuple(columns))}"  # noqa: S608 - names of our own
+    sql = f"INSERT INTO {table(model)} ({names}) {source} {on_conflict}{returned}"
     with connection.cursor() as cursor:
         cursor.execute(sql, [as_json(rows)])
         return cursor.fetchall() if returning else []

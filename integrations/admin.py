@@ -178,7 +178,10 @@ class IntegrationAdmin(Retiring):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Integration]:
-        latest = InboundDelivery.objects.filter(integration=OuterRef("pk")).order_by("-id")
+        # The id is found first, because that takes an index alone; asked for the time at once, PostgreSQL may walk
+        # through everybody's deliveries.
+        here = InboundDelivery.objects.filter(integration=OuterRef(OuterRef("pk"))).order_by("-id")
+        latest = InboundDelivery.objects.filter(pk=Subquery(here.values("pk")[:1]))
         return super().get_queryset(request).annotate(heard_at=Subquery(latest.values("received_at")[:1]))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -108,7 +108,8 @@ class TimelineEventAdmin(ViewOnly):
     ]
 
     def get_order(self, request: HttpRequest) -> Order:
-        return CHRONOLOGY if {"about", "in"} & set(request.GET) else self.order
+        of_one = {"about", "in"} & set(request.GET) or subject(request.GET.get("q", ""), " ")
+        return CHRONOLOGY if of_one else self.order
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -13,7 +13,7 @@ from incidents.models import Incident
 from integrations import applying
 from integrations.models import InboundDelivery
 from monitors.models import Heartbeat, Monitor
-from tests.conftest import NOON, an_event
+from tests.conftest import NOON, an_event, make_integration
 from timeline.events import VENDOR_EVENTS
 from timeline.models import TimelineEvent
 
@@ -23,11 +23,15 @@ RECEIVED = NOON.replace(hour=13)
 def everything(integration):
     """All that is shown of what an integration told, without ids and arrival."""
     incidents = Incident.objects.filter(integration_id=integration.pk).order_by("source_id")
-    columns = [f.name for f in Incident._meta.concrete_fields if f.name not in ("id", "uuid", "created_at", "resource_id")]
+    ours = ("id", "uuid", "created_at", "resource_id")
+    columns = [f.name for f in Incident._meta.concrete_fields if f.name not in ours]
     facts = TimelineEvent.objects.filter(integration_id=integration.pk).order_by("occurred_at", "rank", "identity")
     resources = [
-        *Monitor.objects.filter(integration_id=integration.pk).order_by("source_id").values("name", "status", "live_incidents"),
-        *Heartbeat.objects.filter(integration_id=integration.pk).order_by("source_id").values("name", "status"),
+        row
+        for model in (Monitor, Heartbeat)
+        for row in model.objects.filter(integration_id=integration.pk)
+        .order_by("source_id")
+        .values("name", "status", "status_inferred", "live_incidents")
     ]
     return (
         list(incidents.values(*columns)),
@@ -58,8 +62,6 @@ def test_all_19_events_are_accepted_applied_and_shown(client: Client, integratio
 
 @pytest.mark.parametrize("seed", range(5))
 def test_any_order_with_repeats_in_any_batches_shows_the_same(client: Client, team, seed):
-    from tests.conftest import make_integration
-
     chance = random.Random(seed)
     events = [an_event(name, NOON.replace(minute=chance.randrange(10))) for name in VENDOR_EVENTS]
     shown = []
@@ -86,7 +88,10 @@ def test_a_key_bound_to_the_integration_opens_the_same_door(client: Client, inte
     event = an_event("incident.started", incident_cause="Connection refused")
     with clock.at(RECEIVED):
         answer = client.post(
-            "/api/webhooks/incident-log", json.dumps(event), content_type="text/plain", headers={"x-api-key": ingest_key}
+            "/api/webhooks/incident-log",
+            json.dumps(event),
+            content_type="text/plain",
+            headers={"x-api-key": ingest_key},
         )
         again = post(client, f"/api/webhooks/incident-log/{integration.token}", event)
     assert answer.status_code == 202

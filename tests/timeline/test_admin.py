@@ -67,7 +67,7 @@ def test_facts_are_found_by_what_they_are_about(staff, history):
     ]
     assert shown(staff, f"about=incident-{history.pk}") == by_occurrence
     assert sorted(shown(staff, f"in=monitor-{monitor.pk}")) == sorted(ids(resource_kind="monitor"))
-    assert shown(staff, f"q=Incident+{history.pk}") == about
+    assert shown(staff, f"q=Incident+{history.pk}") == by_occurrence
     assert shown(staff, f"q={about[0]}") == about[:1]
     assert shown(staff, "q=nonsense") == []
     assert shown(staff, "event=monitor.created") == ids(event="monitor.created")
