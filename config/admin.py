@@ -172,6 +172,10 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
         """In which order the list is read for this request."""
         return self.order
 
+    def is_wide(self, names: set[str]) -> bool:
+        """Whether a query string with these names asks for what no index serves."""
+        return bool(names & set(self.wide_filters))
+
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[BoundedList]:
         return BoundedList
 

@@ -108,7 +108,7 @@ class BoundedList(ChangeList):
 
     def floor(self, queryset: QuerySet[Any], order: paging.Order, cursor: str | None) -> int | None:
         """Under which id a list is not looked through, if it is narrowed by what no index serves."""
-        if order != NEWEST or not set(self.model_admin.wide_filters) & set(self.filter_params):
+        if order != NEWEST or not self.model_admin.is_wide(set(self.filter_params)):
             return None
         return beyond_window(self.model, paging.position(queryset, order, cursor)[0] if cursor else None)
 

@@ -1,9 +1,8 @@
 """
-What `./watchkeeper` runs once its environment stands: `up`, `test`, or a management command.
+What `./watchkeeper up` runs: web server, worker and embedded PostgreSQL, as children of this process.
 
-For `up` it is the parent of web server, worker and embedded PostgreSQL: it starts them, starts again whichever
-dies, and stops them together. How PostgreSQL is run is config.embedded's knowledge; what web server and worker do
-is theirs.
+It starts them, starts again whichever dies, and stops them together. How PostgreSQL is run is config.embedded's
+knowledge; what web server and worker do is theirs.
 """
 
 import contextlib
@@ -11,7 +10,6 @@ import errno
 import http.client
 import json
 import os
-import runpy
 import signal
 import socket
 import subprocess
@@ -21,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config import database, keepsakes, lifeline
+from config import database, lifeline
 from config.console import CannotStart, say
 from config.embedded import Cluster, try_lock
 
@@ -34,73 +32,15 @@ _PATIENCE = 10.0  # seconds that a child has for stopping by itself
 _PATIENCE_FOR_READINESS = 60.0  # seconds
 
 
-def main(arguments: list[str]) -> int:
-    """Do what the command line asks for. Returns the exit code; what a person has to see to is one line."""
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, signal.default_int_handler)
-    try:
-        data = data_folder()
-        if arguments[0] == "up":
-            return up(data, arguments[1:])
-        if arguments[0] == "test":
-            return test(data, arguments[1:])
-        return command(data, arguments)
-    except CannotStart as error:
-        say(str(error))
-        return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-
-
-def data_folder() -> Path:
-    """The absolute path of the folder for all that is kept; it and its secrets also go into the environment."""
-    data = Path(os.environ.get("WATCHKEEPER_DATA") or ROOT / "var").absolute()
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        (data / "up.lock").open("a").close()
-        keepsakes.set_secrets(data, os.environ)
-    except OSError as error:
-        raise CannotStart(
-            f"can't write to {data} ({error.strerror}); make it writable, or set WATCHKEEPER_DATA to another folder"
-        ) from None
-    os.environ["WATCHKEEPER_DATA"] = str(data)
-    return data
-
-
-def command(data: Path, arguments: list[str]) -> int:
-    """Run a management command in this very process, on the database at hand."""
-    with database.at_hand(data) as is_new:
-        if is_new and arguments[0] not in {"migrate", "makemigrations"}:
-            say("making the tables")
-            if Child("migrate", [*MANAGE, "migrate", "--no-input", "--verbosity=0"]).run():
-                raise CannotStart("making the tables failed; what it said is above")
-        sys.argv[1:] = arguments
-        runpy.run_path(MANAGE[1], run_name="__main__")
-    return 0
-
-
-def test(data: Path, arguments: list[str]) -> int:
-    """Run pytest in this very process, on a database of its own: an `up` or another `test` may run beside it."""
-    import pytest  # noqa: PLC0415  absent from the environment that `up` makes
-
-    if "--full" in arguments:
-        os.environ["WATCHKEEPER_TEST_FULL"] = "1"
-    os.chdir(ROOT)
-    with database.for_tests(data):
-        return int(pytest.main([argument for argument in arguments if argument != "--full"]))
-
-
-# up
-
-
 def up(data: Path, options: list[str]) -> int:
     """Serve until told to stop. Returns the exit code."""
     if unknown := set(options) - {"--no-demo"}:
         raise CannotStart(f"up doesn't know {' '.join(sorted(unknown))}; it knows --no-demo")
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # else nohup asked us to outlive the terminal
-        signal.signal(signal.SIGHUP, signal.default_int_handler)
     with only_one(data):
         house = House(data, free_port(), with_demo="--no-demo" not in options)
+        for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(ending) is not signal.SIG_IGN:  # nohup asks us to outlive the terminal
+                signal.signal(ending, house.ask_to_stop)
         try:
             house.run()
         except KeyboardInterrupt:
@@ -194,24 +134,25 @@ class Child:
 
 @dataclass
 class Kept:
-    """A part of the house that has to run, and how it fared lately."""
+    """A part of the house that has to run, and how it fared lately. Moments are those of time.monotonic()."""
 
     part: Child | Cluster
     begun: float = field(default_factory=time.monotonic)
     deaths: int = 0
+    due: float | None = None
 
-    @property
-    def is_dead(self) -> bool:
-        """Whether it has to be started again."""
-        return self.part.process is None or self.part.process.poll() is not None
-
-    def revive(self) -> None:
-        """Start it again, after a pause that grows with its recent deaths. Raises CannotStart."""
-        self.deaths = 1 if time.monotonic() - self.begun > _LONG_LIFE else self.deaths + 1
-        say(f"{self.part.name} {_how_it_ended(self.part)}; starting it again")
-        time.sleep(min(0.1 * 2**self.deaths, 5))
-        self.begun = time.monotonic()
-        self.part.start()
+    def look_after(self) -> None:
+        """Start it again if it died, after a pause that grows with its recent deaths. Raises CannotStart."""
+        now = time.monotonic()
+        if self.part.process and self.part.process.poll() is None:
+            return
+        if self.due is None:
+            self.deaths = 1 if now - self.begun > _LONG_LIFE else self.deaths + 1
+            self.due = now + min(0.1 * 2**self.deaths, 5)
+            say(f"{self.part.name} {_how_it_ended(self.part)}; starting it again")
+        elif now >= self.due:
+            self.begun, self.due = now, None
+            self.part.start()
 
 
 def _how_it_ended(part: Child | Cluster) -> str:
@@ -235,28 +176,53 @@ class House:
         self.with_demo = with_demo
         self.kept: list[Kept] = []
         self.is_open = False
+        self.stopping = False
+
+    def ask_to_stop(self, *_: object) -> None:
+        """
+        Leave `run` when it next rests; if asked again, at once.
+
+        Not at once the first time, as an exception out of nowhere may get lost, or catch us in the middle of a fork.
+        """
+        if self.stopping:
+            raise KeyboardInterrupt
+        self.stopping = True
 
     def run(self) -> None:
-        """Start everything and keep it running. Ends only by an exception: KeyboardInterrupt or CannotStart."""
+        """Start everything and keep it running. Raises KeyboardInterrupt, CannotStart."""
         if self.cluster:
             self.cluster.start()
             os.environ["DATABASE_URL"] = self.cluster.url
         self.web.start(stdin=subprocess.PIPE)  # loads the application, and waits
-        if self.prepare.run():
-            raise CannotStart("preparing failed; what it said is above")
+        self._prepare()
         self.web.release()
         self.kept = [Kept(part) for part in (self.cluster, self.web) if part]
+        self._wait_until_ready()
+        self._open()
+        while True:
+            self._rest(0.1)
+            self._look_after_all()
+
+    def _rest(self, seconds: float) -> None:
+        if self.stopping:
+            raise KeyboardInterrupt
+        time.sleep(seconds)
+
+    def _prepare(self) -> None:
+        self.prepare.start()
+        while self.prepare.process and self.prepare.process.poll() is None:
+            self._rest(0.03)
+        if self.prepare.process and self.prepare.process.returncode:
+            raise CannotStart("preparing failed; what it said is above")
+
+    def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _PATIENCE_FOR_READINESS
         while not self._answers():
             if time.monotonic() > deadline:
                 say(f"not ready yet; http://{HOST}:{self.port}/readyz says why")
-                break
-            time.sleep(0.03)
-            self._revive_the_dead()
-        self._open()
-        while True:
-            self._wait_for_a_death()
-            self._revive_the_dead()
+                return
+            self._rest(0.03)
+            self._look_after_all()
 
     def stop(self) -> None:
         """Stop everything: first those who use the database, then the database. Deaf to further signals."""
@@ -270,29 +236,25 @@ class House:
         if self.cluster:
             self.cluster.stop()
 
-    def _revive_the_dead(self) -> None:
+    def _look_after_all(self) -> None:
         for kept in self.kept:
-            if kept.is_dead:
-                if kept.deaths == _DEATHS_BEFORE_OPENING and not self.is_open:
-                    raise CannotStart(f"{kept.part.name} keeps stopping; what it said is above")
-                try:
-                    kept.revive()
-                except CannotStart as error:  # it is tried again: somebody may see to it meanwhile
-                    say(str(error))
+            try:
+                kept.look_after()
+            except CannotStart as error:  # it is tried again: somebody may see to it meanwhile
+                say(str(error))
+            if kept.deaths == _DEATHS_BEFORE_OPENING and not self.is_open:
+                raise CannotStart(f"{kept.part.name} keeps stopping; what it said is above")
+        if self.demo.process and self.demo.process.returncode is None and self.demo.process.poll():
+            say(f"the demo {_how_it_ended(self.demo)}; ./watchkeeper demo tries again")
+        self._bury_strangers()
 
-    def _wait_for_a_death(self) -> None:
-        """Sleep until a child has ended. As process 1 of a container we also inherit, and bury, strangers."""
-        try:
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-        except ChildProcessError:
-            return
-        assert ended
-        processes = [part.process for part in (self.cluster, self.web, self.worker, self.demo) if part]
-        if self.demo.process and self.demo.process.pid == ended.si_pid:
-            if self.demo.process.wait():
-                say(f"the demo {_how_it_ended(self.demo)}; ./watchkeeper demo tries again")
-        elif ended.si_pid not in [process.pid for process in processes if process]:
-            os.waitpid(ended.si_pid, 0)
+    def _bury_strangers(self) -> None:
+        """As process 1 of a container we inherit orphans."""
+        with contextlib.suppress(ChildProcessError):
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            parts = (self.cluster, self.web, self.worker, self.demo)
+            if ended and ended.si_pid not in [part.process.pid for part in parts if part and part.process]:
+                os.waitpid(ended.si_pid, 0)
 
     def _answers(self) -> bool:
         """Whether the web server says that it is ready."""

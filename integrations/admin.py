@@ -9,10 +9,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AdminSplitDateTime
-from django.core.exceptions import ValidationError
 from django.db.models import BigIntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
@@ -20,11 +17,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import MomentField, Panel, Retiring, Suggesting, ViewOnly, when
+from config.admin import Panel, Retiring, ViewOnly, when
 from config.changelist import NumberFilter, RelatedFilter, SinceFilter, whole_number
 from config.paging import Order
 from config.shown import clipped, link, listing, moment, pretty, raw, state, whole
 from config.vault import CannotOpen
+from integrations.forms import GIVEN, NEW, NONE, IntegrationForm, NewIngestKeyForm
 from integrations.lifecycle import (
     bind_key,
     new_signing_secret,
@@ -33,91 +31,19 @@ from integrations.lifecycle import (
     rotate_token,
     set_signing_secret,
     shut_integration,
-    sound_signing_secret,
     webhook_path,
 )
 from integrations.models import DoorCount, InboundDelivery, IngestKey, Integration, IntegrationType
 from integrations.replay import REPLAYABLE, Change, dry_run, replay
-from teams.admin import BELONGINGS, shown_once, standing_of, still_to_come
+from teams.admin import BELONGINGS, shown_once, standing_of
 from teams.authentication import make_key
 from teams.lifecycle import revoke_key
-from teams.models import APIKey, Scope, User
+from teams.models import APIKey, Scope
 
 SHOWN_BESIDE = 20
-LONGEST_NAME = 200
-COUNTED_AT_MOST = 100
 
 
 # --- integrations ----------------------------------------------------------------------------------------------------
-
-
-class NamesField(forms.CharField):
-    """Names, one to a line: a list of them, each once."""
-
-    widget = forms.Textarea(attrs={"rows": 4, "cols": 60})
-
-    def prepare_value(self, value: Any) -> Any:
-        return "\n".join(value) if isinstance(value, list) else value
-
-    def clean(self, value: Any) -> list[str]:
-        names = list(dict.fromkeys(filter(None, (line.strip() for line in super().clean(value).splitlines()))))
-        if len(names) > COUNTED_AT_MOST:
-            raise ValidationError(f"At most {COUNTED_AT_MOST} names.")
-        if any(len(name) > LONGEST_NAME for name in names):
-            raise ValidationError(f"A name has at most {LONGEST_NAME} characters.")
-        return names
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return super().has_changed(self.prepare_value(initial), data)
-
-
-KEEP, NEW, GIVEN, NONE = "keep", "new", "given", "none"
-SIGNING = [
-    (KEEP, "Leave it as it is"),
-    (NEW, "Ask for signatures, with a new secret (shown once, after saving)"),
-    (GIVEN, "Ask for signatures, with the secret that the sender gave"),
-    (NONE, "Ask for no signatures"),
-]
-
-
-class IntegrationForm(forms.ModelForm):
-    """An integration. Its token is made with it; its signing secret is set here and never shown again."""
-
-    count_only = NamesField(
-        required=False, help_text="Names of unknown events to count and not to keep, one to a line."
-    )
-    signing = forms.ChoiceField(choices=SIGNING, initial=KEEP, widget=forms.RadioSelect, label="From now on")
-    signing_secret = forms.CharField(
-        required=False,
-        max_length=200,
-        label="The sender's secret",
-        help_text="Begins with whsec_; only where the sender gave one.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "size": 70, "spellcheck": "false"}),
-    )
-
-    class Meta:
-        model = Integration
-        fields = ["team", "name", "type", "count_only"]
-
-    def clean_name(self) -> str:
-        """A name that the team has not given yet; on the page of a known one its team is no field of the form."""
-        name: str = self.cleaned_data["name"]
-        team = self.instance.team if self.instance.pk else self.cleaned_data.get("team")
-        if team and team.integrations.filter(name=name).exclude(pk=self.instance.pk).exists():
-            raise ValidationError("The team has an integration of this name already.")
-        return name
-
-    def clean(self) -> dict[str, Any]:
-        said = super().clean() or self.cleaned_data
-        secret = said.get("signing_secret") or ""
-        if said.get("signing") == GIVEN:
-            try:
-                sound_signing_secret(secret)
-            except ValueError as error:
-                self.add_error("signing_secret", str(error))
-        elif secret:
-            self.add_error("signing", "A secret was given: choose that signatures are made with it.")
-        return said
 
 
 class DoorIsShut(SinceFilter):
@@ -204,8 +130,8 @@ class IntegrationAdmin(Retiring):
             Integration.objects.filter(pk=made.pk).update(count_only=obj.count_only)
             obj.pk = made.pk
             obj.refresh_from_db()
-            words = "Its address has a secret token, and can be seen again on its page: {}"
-            self.message_user(request, format_html(words, address_of(obj)), messages.INFO)
+            page = link("integrations.integration", obj.pk, "its page")
+            self.message_user(request, format_html("The address that it sends to stands on {}.", page), messages.INFO)
         else:
             obj.save(update_fields=["name", "type", "count_only"])
         self.sign(request, obj, form.cleaned_data["signing"], form.cleaned_data["signing_secret"])
@@ -241,8 +167,10 @@ class IntegrationAdmin(Retiring):
         for integration in integrations:
             rotate_token(integration)
             self.log_change(request, integration, "Token rotated.")
-            words = "“{}” has a new address: {}"
-            self.message_user(request, format_html(words, integration, address_of(integration)), messages.SUCCESS)
+            page = link("integrations.integration", integration.pk, integration)
+            self.message_user(
+                request, format_html("{} has a new address, which its page shows.", page), messages.SUCCESS
+            )
         return None
 
     @admin.action(permissions=["change"], description="Reopen")
@@ -278,38 +206,6 @@ def address_of(integration: Integration) -> SafeString:
 
 
 # --- ingest keys -----------------------------------------------------------------------------------------------------
-
-
-class NewIngestKeyForm(forms.ModelForm):
-    """A new API key that sends events to an integration, and may do more."""
-
-    user = forms.ModelChoiceField(
-        queryset=User.objects.all(),
-        widget=Suggesting(APIKey._meta.get_field("user"), admin.site),
-        help_text="For whom the key acts: a member of the integration's team.",
-    )
-    name = forms.CharField(max_length=LONGEST_NAME)
-    further = forms.MultipleChoiceField(
-        choices=[(Scope.READ, Scope.READ.label), (Scope.WRITE, Scope.WRITE.label)],
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        label="Further scopes",
-    )
-    expires_at = MomentField(required=False, widget=AdminSplitDateTime)
-
-    class Meta:
-        model = IngestKey
-        fields = ["integration"]
-
-    def clean_expires_at(self) -> datetime | None:
-        return still_to_come(self.cleaned_data["expires_at"])
-
-    def clean(self) -> dict[str, Any]:
-        said = super().clean() or self.cleaned_data
-        user, integration = said.get("user"), said.get("integration")
-        if user and integration and not integration.team.memberships.filter(user=user).exists():
-            self.add_error("user", "A key acts for a member of its team, and this user is none.")
-        return said
 
 
 @admin.register(IngestKey)
@@ -431,6 +327,10 @@ class InboundDeliveryAdmin(ViewOnly):
         number = whole_number(text)
         return [] if number is None else [number]
 
+    def is_wide(self, names: set[str]) -> bool:
+        """A team's deliveries of one verdict have an index of their own."""
+        return "team__id__exact" not in names and super().is_wide(names)
+
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """Whether somebody may replay, which changes verdicts and adds facts."""
         return bool(request.user.has_perm("integrations.change_inbounddelivery"))
@@ -449,7 +349,7 @@ class InboundDeliveryAdmin(ViewOnly):
                 request,
                 deliveries,
                 "replay",
-                title=f"Replay {len(deliveries)}?",
+                title=f"Replay {len(deliveries)} {'delivery' if len(deliveries) == 1 else 'deliveries'}?",
                 means="A dry run: nothing has been changed yet. This is what a replay would do.",
                 button="Replay",
                 panel=Panel("", ["Delivery", "Event", "Then", "What changes"], [dry_row(each) for each in changes]),

@@ -5,17 +5,13 @@ Nothing here is deleted that history names: teams and people are deactivated, ke
 when it is made. Not here: keys that send events in (integrations.admin).
 """
 
-import zoneinfo
 from datetime import datetime
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -26,8 +22,9 @@ from config.admin import OperatorAdmin, Panel, Retiring, StrictForms, when
 from config.changelist import RelatedFilter, SinceFilter
 from config.shown import link, listing, state
 from teams.authentication import make_key
+from teams.forms import KeyForm, NewKeyForm, NewMembershipForm, NewUserForm, UserForm
 from teams.lifecycle import deactivate_team, deactivate_user, reactivate_team, revoke_key
-from teams.models import APIKey, Membership, Organization, Scope, Team, User
+from teams.models import APIKey, Membership, Organization, Team, User
 
 TEAMS_AT_MOST = 20
 
@@ -111,18 +108,6 @@ class Members(StrictForms, admin.TabularInline):
         return link("teams.team", membership.team_id, membership.team)
 
     since = when("created_at", "since")
-
-
-class NewMembershipForm(forms.ModelForm):
-    """A membership that there is not yet. (Inlines do not ask the constraint that would say so.)"""
-
-    def clean(self) -> dict[str, Any]:
-        said = super().clean() or self.cleaned_data
-        team, user = said.get("team"), said.get("user")
-        # A team or user that is only just being added has no memberships.
-        if team and user and team.pk and user.pk and team.memberships.filter(user=user).exists():
-            raise ValidationError("There is this membership already.")
-        return said
 
 
 class NewMembers(StrictForms, admin.TabularInline):
@@ -213,40 +198,6 @@ class TeamAdmin(Retiring):
 # --- people ----------------------------------------------------------------------------------------------------------
 
 
-class UserFields(forms.ModelForm):
-    """What the forms of new and known users share: an address that nobody else has, a time zone that there is."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if "time_zone" in self.fields:
-            zones = sorted(zoneinfo.available_timezones() | {self.instance.time_zone})
-            self.fields["time_zone"] = forms.ChoiceField(
-                choices=[(zone, zone) for zone in zones], initial="UTC", help_text=self.fields["time_zone"].help_text
-            )
-
-    def clean_email(self) -> str:
-        email = User.objects.normalize_email(self.cleaned_data["email"]).strip()
-        if User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
-            raise ValidationError("There is a user with this e-mail address already.")
-        return email
-
-
-class NewUserForm(UserFields, AdminUserCreationForm):
-    """A new user, with a password or without one."""
-
-    class Meta:
-        model = User
-        fields = ["email", "name", "time_zone"]
-
-
-class UserForm(UserFields, UserChangeForm):
-    """A known user; the password has a page of its own."""
-
-    class Meta:
-        model = User
-        fields = ["email", "name", "time_zone", "password", "is_active", "is_staff", "is_superuser", "groups"]
-
-
 @admin.register(User)
 class UserAdmin(Retiring, DjangoUserAdmin):
     """People. Operators are made and changed by superusers only, and nobody shuts themselves out."""
@@ -319,49 +270,6 @@ class GroupAdmin(OperatorAdmin, DjangoGroupAdmin):
 
 
 # --- API keys --------------------------------------------------------------------------------------------------------
-
-
-class NewKeyForm(forms.ModelForm):
-    """A new API key: it acts for a member of its team."""
-
-    scopes = forms.MultipleChoiceField(
-        choices=[(Scope.READ, Scope.READ.label), (Scope.WRITE, Scope.WRITE.label)],
-        initial=[Scope.READ],
-        widget=forms.CheckboxSelectMultiple,
-        help_text="Keys that send events in are made under Integrations › Ingest keys.",
-    )
-
-    class Meta:
-        model = APIKey
-        fields = ["team", "user", "name", "scopes", "expires_at"]
-
-    def clean_expires_at(self) -> datetime | None:
-        return still_to_come(self.cleaned_data["expires_at"])
-
-    def clean(self) -> dict[str, Any]:
-        said = super().clean() or self.cleaned_data
-        if "team" in said and "user" in said and not said["team"].memberships.filter(user=said["user"]).exists():
-            self.add_error("user", "A key acts for a member of its team, and this user is none.")
-        return said
-
-
-class KeyForm(forms.ModelForm):
-    """What can be changed of a key: what it is called, and when it ends."""
-
-    class Meta:
-        model = APIKey
-        fields = ["name", "expires_at"]
-
-    def clean_expires_at(self) -> datetime | None:
-        expires_at: datetime | None = self.cleaned_data["expires_at"]
-        return still_to_come(expires_at) if "expires_at" in self.changed_data else expires_at
-
-
-def still_to_come(moment: datetime | None) -> datetime | None:
-    """A moment that people typed for something to end. Raises ValidationError for one that has passed."""
-    if moment is not None and moment <= clock.now():
-        raise ValidationError("This moment has passed.")
-    return moment
 
 
 def standing_of(key: APIKey) -> SafeString:

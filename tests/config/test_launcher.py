@@ -22,12 +22,12 @@ def run(*command: str | Path, **environment: str) -> "subprocess.CompletedProces
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout that needs no packages, and whose supervisor only says what it was asked for."""
+    """A checkout that needs no packages, and whose command line only says what it was asked for."""
     shutil.copy(LAUNCHER, tmp_path)
     (tmp_path / "requirements.lock").touch()
     (tmp_path / "requirements-dev.lock").write_text("# for the tests\n")
     (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "supervisor.py").write_text(
+    (tmp_path / "config" / "commandline.py").write_text(
         "import sys\ndef main(arguments):\n    print(sys.prefix, *arguments)\n    return 7\n"
     )
     return tmp_path

@@ -73,6 +73,13 @@ def test_a_second_team_of_the_same_name_is_refused_in_the_form(staff, team):
     assert answer.status_code == 200 and "already exists" in answer.content.decode()
 
 
+def test_who_comes_second_in_a_race_is_told_so(staff, team, monkeypatch):
+    monkeypatch.setattr(Team, "validate_constraints", lambda *args, **options: None)
+    form = {"organization": team.organization_id, "name": team.name, **NO_INLINES}
+    answer = staff.post("/admin/teams/team/add/", form)
+    assert answer.status_code == 302 and "nothing was saved" in said(answer)
+
+
 def test_deleting_a_team_deactivates_it_and_the_page_says_so(staff, team, user, integration):
     address = f"/admin/teams/team/{team.pk}/delete/"
     asked = staff.get(address).content.decode()

@@ -1,0 +1,72 @@
+"""
+What `./watchkeeper` does once its environment stands: `up`, `test`, or a management command.
+
+Here is seen to what each of them needs: data folder, secrets, a database. The rest is config.supervisor's, pytest's or
+Django's.
+"""
+
+import os
+import runpy
+import signal
+import sys
+from pathlib import Path
+
+from config import database, keepsakes
+from config.console import CannotStart, say
+from config.supervisor import MANAGE, ROOT, Child, up
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line asks for. Returns the exit code; what a person has to see to is one line."""
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
+    try:
+        data = data_folder()
+        if arguments[0] == "up":
+            return up(data, arguments[1:])
+        if arguments[0] == "test":
+            return test(data, arguments[1:])
+        return command(data, arguments)
+    except CannotStart as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def data_folder() -> Path:
+    """The absolute path of the folder for all that is kept; it and its secrets also go into the environment."""
+    data = Path(os.environ.get("WATCHKEEPER_DATA") or ROOT / "var").absolute()
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        (data / "up.lock").open("a").close()
+        keepsakes.set_secrets(data, os.environ)
+    except OSError as error:
+        raise CannotStart(
+            f"can't write to {data} ({error.strerror}); make it writable, or set WATCHKEEPER_DATA to another folder"
+        ) from None
+    os.environ["WATCHKEEPER_DATA"] = str(data)
+    return data
+
+
+def command(data: Path, arguments: list[str]) -> int:
+    """Run a management command in this very process, on the database at hand."""
+    with database.at_hand(data) as is_new:
+        if is_new and arguments[0] not in {"migrate", "makemigrations"}:
+            say("making the tables")
+            if Child("migrate", [*MANAGE, "migrate", "--no-input", "--verbosity=0"]).run():
+                raise CannotStart("making the tables failed; what it said is above")
+        sys.argv[1:] = arguments
+        runpy.run_path(MANAGE[1], run_name="__main__")
+    return 0
+
+
+def test(data: Path, arguments: list[str]) -> int:
+    """Run pytest in this very process, on a database of its own: an `up` or another `test` may run beside it."""
+    import pytest  # noqa: PLC0415  absent from the environment that `up` makes
+
+    if "--full" in arguments:
+        os.environ["WATCHKEEPER_TEST_FULL"] = "1"
+    os.chdir(ROOT)
+    with database.for_tests(data):
+        return int(pytest.main([argument for argument in arguments if argument != "--full"]))

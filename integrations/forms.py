@@ -1,0 +1,123 @@
+"""
+What operators type about integrations and the keys that send to them, and what of it can't be.
+
+Not here: the pages that these forms stand on (admin), or what senders send (inbox).
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.widgets import AdminSplitDateTime
+from django.core.exceptions import ValidationError
+
+from config.admin import MomentField, Suggesting
+from integrations.lifecycle import sound_signing_secret
+from integrations.models import IngestKey, Integration
+from teams.forms import still_to_come
+from teams.models import APIKey, Scope, User
+
+LONGEST_NAME = 200
+COUNTED_AT_MOST = 100
+
+
+class NamesField(forms.CharField):
+    """Names, one to a line: a list of them, each once."""
+
+    widget = forms.Textarea(attrs={"rows": 4, "cols": 60})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> list[str]:
+        names = list(dict.fromkeys(filter(None, (line.strip() for line in super().clean(value).splitlines()))))
+        if len(names) > COUNTED_AT_MOST:
+            raise ValidationError(f"At most {COUNTED_AT_MOST} names.")
+        if any(len(name) > LONGEST_NAME for name in names):
+            raise ValidationError(f"A name has at most {LONGEST_NAME} characters.")
+        return names
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
+
+KEEP, NEW, GIVEN, NONE = "keep", "new", "given", "none"
+SIGNING = [
+    (KEEP, "Leave it as it is"),
+    (NEW, "Ask for signatures, with a new secret (shown once, after saving)"),
+    (GIVEN, "Ask for signatures, with the secret that the sender gave"),
+    (NONE, "Ask for no signatures"),
+]
+
+
+class IntegrationForm(forms.ModelForm):
+    """An integration. Its token is made with it; its signing secret is set here and never shown again."""
+
+    count_only = NamesField(
+        required=False, help_text="Names of unknown events to count and not to keep, one to a line."
+    )
+    signing = forms.ChoiceField(choices=SIGNING, initial=KEEP, widget=forms.RadioSelect, label="From now on")
+    signing_secret = forms.CharField(
+        required=False,
+        max_length=200,
+        label="The sender's secret",
+        help_text="Begins with whsec_; only where the sender gave one.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "size": 70, "spellcheck": "false"}),
+    )
+
+    class Meta:
+        model = Integration
+        fields = ["team", "name", "type", "count_only"]
+
+    def clean_name(self) -> str:
+        """A name that the team has not given yet; on the page of a known one its team is no field of the form."""
+        name: str = self.cleaned_data["name"]
+        team = self.instance.team if self.instance.pk else self.cleaned_data.get("team")
+        if team and team.integrations.filter(name=name).exclude(pk=self.instance.pk).exists():
+            raise ValidationError("The team has an integration of this name already.")
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        secret = said.get("signing_secret") or ""
+        if said.get("signing") == GIVEN:
+            try:
+                sound_signing_secret(secret)
+            except ValueError as error:
+                self.add_error("signing_secret", str(error))
+        elif secret:
+            self.add_error("signing", "A secret was given: choose that signatures are made with it.")
+        return said
+
+
+class NewIngestKeyForm(forms.ModelForm):
+    """A new API key that sends events to an integration, and may do more."""
+
+    user = forms.ModelChoiceField(
+        queryset=User.objects.all(),
+        widget=Suggesting(APIKey._meta.get_field("user"), admin.site),
+        help_text="For whom the key acts: a member of the integration's team.",
+    )
+    name = forms.CharField(max_length=LONGEST_NAME)
+    further = forms.MultipleChoiceField(
+        choices=[(Scope.READ, Scope.READ.label), (Scope.WRITE, Scope.WRITE.label)],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label="Further scopes",
+    )
+    expires_at = MomentField(required=False, widget=AdminSplitDateTime)
+
+    class Meta:
+        model = IngestKey
+        fields = ["integration"]
+
+    def clean_expires_at(self) -> datetime | None:
+        return still_to_come(self.cleaned_data["expires_at"])
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        user, integration = said.get("user"), said.get("integration")
+        if user and integration and not integration.team.memberships.filter(user=user).exists():
+            self.add_error("user", "A key acts for a member of its team, and this user is none.")
+        return said
