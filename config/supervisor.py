@@ -270,10 +270,12 @@ class House:
     def _open(self) -> None:
         """Tell where we are and how to get in; then start what has no hurry."""
         self.is_open = True
-        print(f"watchkeeper: ready on http://{HOST}:{self.port}", flush=True)
+        greeting = [f"watchkeeper: ready on http://{HOST}:{self.port}"]
         with contextlib.suppress(FileNotFoundError):
             login = json.loads((self.data / "staff-login.json").read_text())
-            print(f"watchkeeper: staff login: {login['email']}, password {login['password']}", flush=True)
+            greeting.append(f"watchkeeper: staff login: {login['email']}, password {login['password']}")
+        with contextlib.suppress(BrokenPipeError):  # whoever read us may have gone; we serve all the same
+            print(*greeting, sep="\n", flush=True)
         self.worker.start()
         self.kept.append(Kept(self.worker))
         if self.with_demo:

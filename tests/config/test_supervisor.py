@@ -131,7 +131,7 @@ def test_it_serves_survives_kills_of_its_parts_and_leaves_nothing_behind(
     assert eventually(lambda: not processes_of(again.data))
 
     after_a_kill = launch()
-    assert after_a_kill.lines(1)
+    assert after_a_kill.lines(2)[1] == login
     assert after_a_kill.end(signal.SIGINT) == 0
     assert not processes_of(up.data)
 
