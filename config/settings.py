@@ -147,6 +147,8 @@ LOGOUT_REDIRECT_URL = "login"
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_I18N = False
+# What Django admin writes by itself, such as a record's history.
+DATE_FORMAT, DATETIME_FORMAT = "Y-m-d", "Y-m-d H:i:s"
 USE_TZ = True
 
 STATIC_URL = "static/"

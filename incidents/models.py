@@ -80,10 +80,10 @@ class IncidentQuerySet(models.QuerySet["Incident", "Incident"]):
         return self.filter(is_live=True)
 
     def search(self, text: str) -> "IncidentQuerySet":
-        """Those with words beginning like every word of the text; all, if the text has no letter or digit."""
+        """Those with words beginning like every word of the text; all for an empty text, none for one without words."""
         terms = " & ".join(f"'{word[:LONGEST_WORD]}':*" for word in WORD.findall(text))
         if not terms:
-            return self
+            return self.none() if text.strip() else self
         return self.filter(search=SearchQuery(terms, config="simple", search_type="raw"))
 
 
