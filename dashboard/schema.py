@@ -81,7 +81,7 @@ KEYS: dict[str, Schema] = {
 
 
 class Operation(AutoSchema):
-    """An operation as its view describes it, in the manners that all have (contract §2)."""
+    """An operation as its view describes it, in the manners that all have."""
 
     def get_operation_id(self) -> str:
         """The inbound door has two paths to one view."""

@@ -1,7 +1,7 @@
 """
-The API of incidents: the list, one of them, its updates as the seed document has them, its notes and its timeline.
+The API of incidents: the list, one of them, its updates (as UptimeIO documents them), its notes and its timeline.
 
-Contract §4. Not here: what the answers look like (incidents.serializers, incidents.updates), what a note does
+Not here: what the answers look like (incidents.serializers, incidents.updates), what a note does
 (incidents.lifecycle).
 """
 

@@ -1,5 +1,5 @@
 """
-How incidents, their updates, notes and timelines look in the API, and what a note's body may say. Contract §4.
+How incidents, their updates, notes and timelines look in the API, and what a note's body may say.
 
 `IncidentSerializer` and `NoteBody` do their work; the other classes only describe, for the schema, what
 incidents.updates writes.

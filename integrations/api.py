@@ -1,5 +1,5 @@
 """
-The API of inbound deliveries: what was received, and what became of it. Contract §4.
+The API of inbound deliveries: what was received, and what became of it.
 
 Not here: the door through which they come (integrations.door).
 """

@@ -1,7 +1,7 @@
 """
 How deliveries look in the API, and what the inbound door and the deliveries endpoint say of themselves in the schema.
 
-What an event may look like is not said here but in timeline.events: the one source. Contract §3 and §4.
+What an event may look like is not said here but in timeline.events: the one source.
 """
 
 from base64 import b64encode

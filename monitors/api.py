@@ -1,5 +1,5 @@
 """
-The API of monitors and heartbeats: their lists, and one of them. Contract §4.
+The API of monitors and heartbeats: their lists, and one of them.
 """
 
 from typing import Any

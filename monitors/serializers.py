@@ -1,5 +1,5 @@
 """
-How monitors and heartbeats look in the API, and by what their lists are filtered. Contract §4.
+How monitors and heartbeats look in the API, and by what their lists are filtered.
 """
 
 from typing import Any

@@ -25,7 +25,7 @@ from timeline.models import TimelineEvent
 hypothesis_settings.register_profile("watchkeeper", deadline=None)
 hypothesis_settings.load_profile("watchkeeper")
 
-# The moment around which the seed's examples happen.
+# The moment around which the vendor's documented examples happen.
 NOON = datetime(2026, 5, 13, 12, 0, tzinfo=UTC)
 
 COMMON = {"organization_id": "org_123", "team_id": "team_456"}

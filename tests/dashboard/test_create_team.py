@@ -1,4 +1,4 @@
-"""`create_team`: what contract §6 promises of it."""
+"""`create_team`: what it promises."""
 
 import io
 import json

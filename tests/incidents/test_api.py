@@ -63,7 +63,7 @@ def five(tell, user):
 # --- one incident -----------------------------------------------------------------------------------------------------
 
 
-def test_an_incident_has_every_field_of_the_contract(api, tell, integration):
+def test_an_incident_has_every_field_that_is_promised(api, tell, integration):
     tell(started(201, incident_cause="Connection refused", regions=["us-east", "eu-west"], escalation_policy_id=111))
     incident = Incident.objects.get()
     assert api.get(f"/api/incidents/{incident.uuid}").json() == {

@@ -1,4 +1,4 @@
-"""An incident's updates (to the letter of the seed document), its notes, its timeline, and all as of a moment."""
+"""An incident's updates (to the letter of UptimeIO's document), its notes, its timeline, and all as of a moment."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from teams.models import Scope, User
 from tests.conftest import NOON, act, an_event, make_integration, make_user, tell_it
 from timeline.models import TimelineEvent
 
-# As the seed document's example: same keys, types and lifecycle. Ids stand for "any": see `shaped`.
+# As the updates document's example: same keys, types and lifecycle. Ids stand for "any": see `shaped`.
 EXAMPLE = json.loads("""
 {
   "success": true,
@@ -122,7 +122,7 @@ def timeline(api, **asked):
     return answer.json()["data"]["events"]
 
 
-# --- the seed document ------------------------------------------------------------------------------------------------
+# --- the updates document ---------------------------------------------------------------------------------------------
 
 
 def test_the_seeds_example_field_by_field(api, team, user):

@@ -55,7 +55,7 @@ def every_kind(integration):
     receive(integration, json.dumps(an_event("heartbeat.up")).encode())
 
 
-def test_a_delivery_has_every_field_of_the_contract(api, integration):
+def test_a_delivery_has_every_field_that_is_promised(api, integration):
     body = json.dumps(an_event("incident.started", message="Ünïcode")).encode()
     receive(integration, body, webhook_id="msg_1", content_type="application/json")
     applying.apply_due(RECEIVED.replace(minute=1))
