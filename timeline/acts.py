@@ -7,13 +7,14 @@ the actor, the moment. Not here: what may be done when (the lifecycles), and wha
 
 from datetime import datetime, timedelta
 
+from config.clock import milliseconds
 from config.times import rfc3339
 from teams.models import Team, User
 from timeline.chronology import Fact, Link
 from timeline.events import EVENTS, Payload
 from timeline.identity import event_identity
 from timeline.models import TimelineEvent
-from timeline.record import Recording, moment, record
+from timeline.record import Recording, record
 
 APART = timedelta(milliseconds=1)
 
@@ -34,7 +35,7 @@ def act(
 
     `fields` are the event's own; `by` is None where the system itself acted.
     """
-    occurred_at = after_last(subject, moment(at))
+    occurred_at = after_last(subject, milliseconds(at))
     payload = {
         "dt": rfc3339(occurred_at),
         "event": event,
@@ -46,7 +47,7 @@ def act(
     fact = Fact(
         event=event,
         occurred_at=occurred_at,
-        recorded_at=moment(at),
+        recorded_at=milliseconds(at),
         rank=EVENTS[event].rank,
         identity=event_identity(payload),
         payload=payload,

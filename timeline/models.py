@@ -12,9 +12,9 @@ from django.db import models
 from django.db.models import Q
 
 from teams.models import Team, User
+from timeline.events import EARLIEST
 
 # Fixed bounds, never now(): a row that was good when it was written stays good.
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 # Recorded more than this many seconds after it occurred: late.

@@ -5,14 +5,11 @@ monitors.keeper), so that no fact stands without its fold.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from config import rows
 from timeline.chronology import Fact
 from timeline.events import INCIDENT
 from timeline.models import TimelineEvent
-
-TO_MILLISECONDS = 1000
 
 
 @dataclass(slots=True)
@@ -74,9 +71,3 @@ def row(recording: Recording) -> rows.Row:
         "hold": 0,
         "presses": "",
     }
-
-
-def moment(at: datetime) -> datetime:
-    """A moment cut to the millisecond, in UTC: how facts are timed."""
-    at = at.astimezone(UTC)
-    return at.replace(microsecond=at.microsecond // TO_MILLISECONDS * TO_MILLISECONDS)

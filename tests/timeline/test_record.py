@@ -2,10 +2,11 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from config.clock import milliseconds
 from tests.conftest import NOON, an_event, make_integration, make_team, make_user
 from tests.histories import fact
 from timeline.models import TimelineEvent
-from timeline.record import Recording, moment, record
+from timeline.record import Recording, record
 
 LATER = NOON + timedelta(minutes=7)
 
@@ -102,8 +103,8 @@ def test_a_fact_of_ours_is_once_in_a_team_and_may_be_in_another(team):
     ],
 )
 def test_a_moment_is_utc_and_cut_to_milliseconds(at, cut):
-    assert moment(at) == cut
-    assert moment(at).tzinfo is UTC
+    assert milliseconds(at) == cut
+    assert milliseconds(at).tzinfo is UTC
 
 
 def test_any_json_comes_back_as_it_was_told(team, integration):
