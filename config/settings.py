@@ -30,6 +30,19 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
+# How a connection is made unless DATABASE_URL says otherwise. A server that fell silent is given up after some seconds.
+CONNECTION: dict[str, object] = {
+    "application_name": "watchkeeper",
+    "connect_timeout": 2,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
+    # For config.statements alone: what the ORM sends is never prepared.
+    "prepare_threshold": 5,
+}
+
+
 def database(url: str) -> dict[str, object]:
     """Django's DATABASES entry for a libpq URL. Raises ImproperlyConfigured when it can't be read."""
     try:
@@ -39,8 +52,8 @@ def database(url: str) -> dict[str, object]:
     named = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
     settings: dict[str, object] = {ours: str(parts.pop(theirs, "")) for theirs, ours in named.items()}
     return settings | {
-        "ENGINE": "django.db.backends.postgresql",
-        "OPTIONS": {"connect_timeout": 2, "application_name": "watchkeeper"} | parts,
+        "ENGINE": "config.postgresql",
+        "OPTIONS": CONNECTION | parts,
         # One connection per thread, kept: a new one for each request would cost more than the request.
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
