@@ -5,11 +5,11 @@ or a query string may have are in `config.fields`; the shape of answers in `conf
 `config.errors`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
-from django.http.request import UnreadablePostError
 from django.utils.http import parse_header_parameters
 from rest_framework import views
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -18,14 +18,9 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
 from config import strictjson
+from config.bodies import LARGEST_BODY, MIB, PROBLEM, PROBLEMS, TOO_LARGE
 from config.envelope import success
 from config.errors import ApiError, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
-
-MIB = 1024 * 1024
-# The most that a request may carry, and how much of a larger one is read off to let its sender see why not.
-LARGEST_BODY = 4 * MIB
-LARGEST_READ_OFF = 16 * MIB
-_PIECE = 64 * 1024
 
 ok = success
 
@@ -34,84 +29,26 @@ ok = success
 
 
 def read_body(request: Request | HttpRequest, limit: int = LARGEST_BODY) -> bytes:
-    """The bytes of the body, exactly as sent.
+    """The bytes of the body, exactly as sent, which the front has read before (`config.bodies`).
 
-    Works with a Content-Length and with chunks. Raises PayloadTooLarge for more than `limit` bytes, after at
-    most 16 MiB were read off (never more than `limit` are held), and MALFORMED_JSON when the body ends too
-    early.
+    Raises PayloadTooLarge for more than `limit` bytes, and MALFORMED_JSON when the body ended too early or did
+    not end in time.
     """
-    http = _http(request)
-    if _is_begun(http):
-        return _within(limit, http.body)
-    announced = _announced(http)
-    if announced > LARGEST_READ_OFF:
-        raise _too_large(limit)
-    kept: list[bytes] = []
-    total = 0
-    for piece in _pieces(http):
-        total += len(piece)
-        if total <= limit:
-            kept.append(piece)
-    if total > limit:
-        raise _too_large(limit)
-    if total < announced:
-        raise ApiError("The body broke off before its announced length.", code="MALFORMED_JSON")
-    return b"".join(kept)
-
-
-def _read_off(request: Request | HttpRequest) -> None:
-    """Read and forget a body that nobody asked for, so that a client still sending it sees its refusal."""
-    http = _http(request)
-    # Who expects a 100 has not sent the body yet, and won't.
-    if _is_begun(http) or _announced(http) > LARGEST_READ_OFF or "HTTP_EXPECT" in http.META:
-        return
+    http = request._request if isinstance(request, Request) else request
+    problem = http.META.get(PROBLEM)
     try:
-        for _ in _pieces(http):
-            pass
-    except ApiError:
-        return
-
-
-def _pieces(http: HttpRequest) -> Iterator[bytes]:
-    """The body piece by piece, to its end or to just above LARGEST_READ_OFF."""
-    total = 0
-    stream = _stream(http)
-    try:
-        while total <= LARGEST_READ_OFF and (piece := stream.read(_PIECE)):
-            total += len(piece)
-            yield piece
-    except (UnreadablePostError, OSError):
-        raise ApiError("The body broke off before its end.", code="MALFORMED_JSON") from None
-
-
-def _stream(http: HttpRequest) -> HttpRequest | BinaryIO:
-    """Where the body comes from. Django bounds it by its Content-Length; in chunks it ends by itself."""
-    if http.META.get("wsgi.input_terminated") and not http.META.get("CONTENT_LENGTH"):
-        http._read_started = True  # type: ignore[attr-defined]
-        return http.META["wsgi.input"]
-    return http
-
-
-def _announced(http: HttpRequest) -> int:
-    length = http.META.get("CONTENT_LENGTH") or "0"
-    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
-
-
-def _is_begun(http: HttpRequest) -> bool:
-    return getattr(http, "_read_started", False)
-
-
-def _http(request: Request | HttpRequest) -> HttpRequest:
-    return request._request if isinstance(request, Request) else request
-
-
-def _within(limit: int, body: bytes) -> bytes:
-    if len(body) > limit:
-        raise _too_large(limit)
+        body = http.body
+    except RequestDataTooBig:
+        problem = TOO_LARGE
+    if problem == TOO_LARGE or len(body) > limit:
+        raise too_large(limit)
+    if problem:
+        raise ApiError(PROBLEMS[problem], code="MALFORMED_JSON")
     return body
 
 
-def _too_large(limit: int) -> PayloadTooLarge:
+def too_large(limit: int = LARGEST_BODY) -> PayloadTooLarge:
+    """The refusal of a body of more than `limit` bytes."""
     size = f"{limit // MIB} MiB" if limit >= MIB else f"{limit // 1024} KiB"
     return PayloadTooLarge(f"A request body has at most {size}.")
 
@@ -153,7 +90,10 @@ class _OnlyJSON(DefaultContentNegotiation):
     def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser:  # type: ignore[override]
         if parsers[0].media_type == "*/*":
             return parsers[0]
-        parser = super().select_parser(request, parsers)
+        try:
+            parser = super().select_parser(request, parsers)
+        except ValueError:  # a Content-Type that can't be read
+            parser = None
         if parser is None:
             raise UnsupportedMediaType("Send JSON, with the header Content-Type: application/json.")
         return parser
@@ -204,10 +144,6 @@ class APIView(views.APIView):
     def default_response_headers(self) -> dict[str, str]:
         """None: `Allow` belongs to 405, where `config.errors` sets it."""
         return {}
-
-    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
-        _read_off(self.request)
-        return super().handle_exception(exc)
 
 
 def listing(name: str, rows: Sequence[Any], limit: int, next_cursor: str | None) -> HttpResponse:

@@ -22,7 +22,7 @@ from django.core.exceptions import (
     RequestDataTooBig,
     SuspiciousOperation,
 )
-from django.db import DataError, InterfaceError, OperationalError
+from django.db import DataError, InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.template import loader
@@ -201,6 +201,14 @@ def _(error: Exception) -> ApiError:
 
 
 @translated.register
+def _(error: InternalError) -> ApiError | None:
+    if not isinstance(error.__cause__, psycopg.errors.ReadOnlySqlTransaction):
+        return None
+    log.warning("the database is read-only", error=str(error).strip())
+    return Unavailable("The database is read-only.")
+
+
+@translated.register
 def _(error: DataError) -> ApiError:
     # A door should have refused this. It is the sender's value all the same, and trying again will not help.
     log.error("the database refused a value that came from outside", exc_info=error)
@@ -314,6 +322,15 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
 def is_api(request: HttpRequest) -> bool:
     """Whether whoever sent `request` expects JSON."""
     return request.path_info == "/api" or request.path_info.startswith("/api/")
+
+
+# What is a page, though it stands under /api.
+_PAGES = {"/api/docs"}
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether `request` is for JSON, and so knows nothing of sessions, scripts and all else that belongs to pages."""
+    return is_api(request) and request.path_info not in _PAGES
 
 
 def answer(request: HttpRequest, error: ApiError) -> HttpResponse:

@@ -15,7 +15,8 @@ import structlog
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from config.errors import ValidationFailed, answer, is_api, translated
+from config.bodies import PROBLEM, PROBLEMS, TOO_LARGE
+from config.errors import PayloadTooLarge, ValidationFailed, answer, is_api, translated, wants_json
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +69,21 @@ class ErrorAnswers:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         known = translated(error)
         return None if known is None else answer(request, known)
+
+
+class WholeBodies:
+    """Refuses pages' forms that the front could not read whole. Under /api, that has its turn in `config.api`."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        problem = request.META.get(PROBLEM)
+        if problem is None or is_api(request):
+            return self.get_response(request)
+        if problem == TOO_LARGE:
+            return answer(request, PayloadTooLarge(PROBLEMS[problem]))
+        return answer(request, ValidationFailed(message=PROBLEMS[problem]))
 
 
 class CleanText:
@@ -129,10 +145,15 @@ class SecurityHeaders:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
+    # For answers that are no pages: nothing in them is to be run, loaded or framed.
+    policy = "default-src 'none'; frame-ancestors 'none'"
+
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         for name, value in self.headers.items():
             response.headers.setdefault(name, value)
+        if wants_json(request):
+            response.headers.setdefault("Content-Security-Policy", self.policy)
         return response
 
 

@@ -2,20 +2,28 @@
 The web server, as `./watchkeeper up` runs it: granian, with the application's modules loaded before it forks.
 
 The processes then share them, and a killed one is replaced in a moment. Who starts us, says when, and starts us again
-is config.supervisor; what is served, config.wsgi.
+is config.supervisor; what is served, config.asgi.
 """
 
 import os
+import resource
 import sys
+import time
 from importlib import import_module
+from typing import Any
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
 HOST = "127.0.0.1"
+PROCESSES = 3
+# Connections that stay open; further ones wait to be accepted. Slow senders need hardly more than their descriptors.
+MOST_CONNECTIONS = 6000
+# How long a process that dies as soon as it starts leaves the machine to others, in seconds.
+_BETWEEN_DEATHS = 0.1
 
 
 def serve(port: int) -> None:
@@ -24,20 +32,41 @@ def serve(port: int) -> None:
     get_wsgi_application()
     import_module(settings.ROOT_URLCONF)
     sys.stdin.read()
-    Granian(
-        "config.wsgi:application",  # loaded by each process for itself: it holds on to us there
+    allow_many_connections()
+    Server(
+        "config.asgi:application",  # loaded by each process for itself: it holds on to us there
         address=HOST,
         port=port,
-        interface=Interfaces.WSGI,
-        # Three processes of one thread, each with a connection of its own, measured better than few with many threads.
-        workers=3,
-        blocking_threads=1,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        workers=PROCESSES,
         backlog=1024,
+        backpressure=MOST_CONNECTIONS // PROCESSES,
         websockets=False,
         respawn_failed_workers=True,
         workers_kill_timeout=3,
         log_level=LogLevels.error,
     ).serve()
+
+
+class Server(Granian):
+    """Granian, which gives up when one of its processes dies twice within seconds; ours is replaced each time."""
+
+    def _respawn_workers(self, *arguments: Any, **options: Any) -> None:
+        super()._respawn_workers(*arguments, **options)
+        self.respawned_wrks.clear()
+        time.sleep(_BETWEEN_DEATHS)
+        # It may overlook one that dies while it takes up another's death.
+        dead = [number for number, process in enumerate(self.wrks) if not process.is_alive()]
+        if dead:
+            self.interrupt_children[:] = dead
+            self.main_loop_interrupt.set()
+
+
+def allow_many_connections() -> None:
+    """Let this process and its children have as many descriptors as the system allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

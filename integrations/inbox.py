@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
-from config import rows, strictjson
+from config import faults, rows, strictjson
 from config.vault import plain_digest
 from integrations.models import InboundDelivery, Integration, Verdict
 from timeline.events import Judged, validate
@@ -24,6 +24,16 @@ MOST_EVENTS = 1000
 # Of bytes that are no event, an integration keeps at most so many rows and bytes; what exceeds them is only counted.
 MOST_RUBBISH_ROWS = 1000
 MOST_RUBBISH_BYTES = 64 * 1024 * 1024
+
+
+JUDGED = faults.point("inbox: judged, before the insert")
+INSERTED = faults.point("inbox: inserted")
+KNOWN = faults.point("inbox: known ones found")
+SEEN = faults.point("inbox: webhook-id looked up, before the insert")
+COMMITTED = faults.point("inbox: committed under a webhook-id")
+KEPT_MANY = faults.point("inbox: an array kept, before counting")
+COUNTED_SOME = faults.point("inbox: counted")
+KEPT_RUBBISH = faults.point("inbox: rubbish kept or not, before counting")
 
 
 class WrongLength(ValueError):
@@ -83,7 +93,7 @@ def receive(integration: Integration, body: bytes, headers: dict[str, str], at: 
 
 def receive_one(integration: Integration, body: bytes, value: Any, headers: dict[str, str], at: datetime) -> Answer:
     """Keep a single event; its `webhook-id` header is an identity too."""
-    arrival = judge(integration, body, value, at)
+    arrival = judge(body, value, at, integration.count_only)
     webhook_id = headers.get("webhook-id")
     if arrival.status in UNKEPT:
         count_all(integration, [arrival], at)
@@ -92,11 +102,13 @@ def receive_one(integration: Integration, body: bytes, value: Any, headers: dict
         return keep(integration, [arrival], headers, None, at)[0]
     try:
         with transaction.atomic():
-            return keep_one(integration, arrival, headers, webhook_id, at)
+            answer = keep_one(integration, arrival, headers, webhook_id, at)
     except IntegrityError:
         # Another request with the same webhook-id was committed meanwhile; now it can be seen.
         with transaction.atomic():
-            return keep_one(integration, arrival, headers, webhook_id, at)
+            answer = keep_one(integration, arrival, headers, webhook_id, at)
+    COMMITTED()
+    return answer
 
 
 def keep_one(
@@ -107,6 +119,7 @@ def keep_one(
         known = seen(integration, webhook_id)
         if known is not None and known != arrival.identity:
             arrival.status = Verdict.CONFLICT
+    SEEN()
     [answer] = keep(integration, [arrival], headers, webhook_id, at)
     return answer
 
@@ -126,13 +139,14 @@ def receive_many(
     integration: Integration, events: Sequence[tuple[bytes, Any]], headers: dict[str, str], at: datetime
 ) -> list[Answer]:
     """Keep the events of an array, in one insert, each judged by itself."""
-    arrivals = [judge(integration, body, value, at) for body, value in events]
+    arrivals = [judge(body, value, at, integration.count_only) for body, value in events]
     firsts: dict[bytes, Arrival] = {}
     for arrival in arrivals:
         if arrival.status not in UNKEPT and firsts.setdefault(arrival.identity, arrival).status == Verdict.QUARANTINED:
             # Of the same event, ill written and well (an id of 1.0, then of 1), the well written one is kept.
             firsts[arrival.identity] = arrival
     kept = dict(zip(firsts, keep(integration, list(firsts.values()), headers, None, at), strict=True))
+    KEPT_MANY()
     count_all(integration, arrivals, at)
     return [answer_in_array(arrival, firsts, kept) for arrival in arrivals]
 
@@ -154,8 +168,8 @@ COUNTED = "counted"
 UNKEPT = (REJECTED, COUNTED)
 
 
-def judge(integration: Integration, body: bytes, value: Any, at: datetime) -> Arrival:
-    """Judge one event that was received at a moment."""
+def judge(body: bytes, value: Any, at: datetime, count_only: Sequence[str] = ()) -> Arrival:
+    """Judge one event that was received at a moment; unknown ones named in `count_only` are not kept."""
     judged = validate(value, at)
     identity = event_identity(value) if isinstance(value, dict) else bytes_identity(body)
     if len(body) > LARGEST_EVENT:
@@ -164,7 +178,7 @@ def judge(integration: Integration, body: bytes, value: Any, at: datetime) -> Ar
     if judged.fields:
         return Arrival(body, judged, identity, Verdict.QUARANTINED, wrong_fields(judged))
     if judged.type is None:
-        counted = judged.event in integration.count_only
+        counted = judged.event in count_only
         return Arrival(body, judged, identity, COUNTED if counted else Verdict.UNRECOGNIZED)
     return Arrival(body, judged, identity, Verdict.RECEIVED)
 
@@ -202,18 +216,21 @@ def keep(
     """Write arrivals of different identities in one statement, and answer each."""
     # In the same order in every request, so that two with the same events wait for each other and never in a circle.
     in_one_order = sorted(arrivals, key=lambda each: each.identity)
+    JUDGED()
     new = rows.insert(
         InboundDelivery,
         [row(integration, arrival, headers, webhook_id, at) for arrival in in_one_order],
         on_conflict=PROMOTE,
         returning=("integrations_inbounddelivery.identity", "integrations_inbounddelivery.id"),
     )
+    INSERTED()
     ids = {bytes(identity): delivery for identity, delivery in new}
     known = [arrival.identity for arrival in arrivals if arrival.identity not in ids]
     old = {}
     if known:
         found = integration.deliveries.filter(identity__in=known)
         old = {bytes(identity): delivery for identity, delivery in found.values_list("identity", "id")}
+        KNOWN()
     return [answer_to(arrival, ids.get(arrival.identity), old.get(arrival.identity)) for arrival in arrivals]
 
 
@@ -281,6 +298,7 @@ def keep_rubbish(
     }
     with connection.cursor() as cursor:
         cursor.execute(KEEP_RUBBISH, values)
+        KEPT_RUBBISH()
         if cursor.fetchone() is None and not integration.deliveries.filter(identity=identity).exists():
             count(integration, "not_kept", at)
 
@@ -302,3 +320,4 @@ def count(integration: Integration | None, reason: str, at: datetime, number: in
     """Count something that the door did not keep; without an integration where it is nobody's."""
     with connection.cursor() as cursor:
         cursor.execute(COUNT, [at.date(), integration.pk if integration else None, reason, number])
+    COUNTED_SOME()

@@ -56,8 +56,13 @@ NETWORK = {
     "django.core.mail",
 }
 ON_THE_NETWORK = {
+    ("config/faults.py", "socket"): "breaks our own line to the database, where a test asks for it",
     ("config/supervisor.py", "http.client"): "asks our own server whether it is ready",
     ("config/supervisor.py", "socket"): "looks whether the port is free, and whether the server still lives",
+    ("config/bodies.py", "asyncio"): "reads what the web server hands in",
+    ("config/front.py", "asyncio"): "the web server's application",
+    ("config/lanes.py", "asyncio"): "the same",
+    ("config/postgresql/base.py", "select"): "looks whether the database's connection lives",
     ("config/web.py", "granian"): "the web server",
     ("config/web.py", "granian.constants"): "the web server",
     ("config/web.py", "granian.log"): "the web server",

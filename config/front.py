@@ -1,0 +1,182 @@
+"""
+The front of the web server: an ASGI application that takes each request in whole and hands it to Django in a thread.
+
+The event loop does all the waiting for slow senders and readers; Django, plain and synchronous, does the work, in lanes
+of one thread each, so that a slow page stops no webhook. Whatever happens, an answer comes: 503 with Retry-After where
+there are more requests than can be worked off. Bodies are read in config.bodies, threads kept in config.lanes; what is
+served is config.wsgi's affair. Answers are whole, too: a view that streams needs a way of its own.
+"""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from functools import cache
+from io import BytesIO
+from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from django.core.handlers.wsgi import WSGIRequest
+
+from config import errors
+from config.bodies import PROBLEM, TOO_SLOW, Bodies, Body, NoRoom
+from config.lanes import Busy, Lane
+
+log = structlog.get_logger(__name__)
+
+Environ = dict[str, Any]
+Scope = dict[str, Any]
+Headers = list[tuple[bytes, bytes]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+DOOR, HEALTH, PAGES = "door", "health", "pages"
+# How many may wait in a process for each lane's thread, and for how many seconds.
+LINES = {DOOR: (400, 2.0), HEALTH: (50, 1.0), PAGES: (100, 5.0)}
+# How many seconds a request may be worked on before its sender is told to come again; and one more for so many bytes.
+WORKING = {DOOR: 3.0, HEALTH: 2.0, PAGES: 30.0}
+BYTES_A_SECOND = 256 * 1024
+# How often is looked after those that wait.
+TICK = 0.25
+RETRY_AFTER = 2
+
+
+class Answer(NamedTuple):
+    """An HTTP answer, whole."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Front:
+    """The ASGI application around a WSGI application."""
+
+    def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
+        self.application = application
+        self.bodies = Bodies()
+        self.lanes: dict[str, Lane[Environ, Answer]] = {}
+        self.refused: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        if not self.lanes:
+            self.open()
+        try:
+            answer = await self.answer(scope, receive)
+        except (Busy, NoRoom) as busy:
+            self.refused[str(busy) or "no room for its body"] += 1
+            answer = refusal(scope["path"].startswith("/api/"))
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    def open(self) -> None:
+        """Start the lanes, in the event loop that asks."""
+        self.lanes = {name: Lane(name, self.work, *line) for name, line in LINES.items()}
+        self.ticking = asyncio.get_running_loop().create_task(self.tick())
+
+    async def tick(self) -> None:
+        """Look after those that wait, for as long as the process lives."""
+        while True:
+            await asyncio.sleep(TICK)
+            self.bodies.give_up_the_late()
+            for lane in self.lanes.values():
+                lane.give_up_the_late()
+            if self.refused:
+                log.warning("busy: answered 503", **{why.replace(" ", "_"): many for why, many in self.refused.items()})
+                self.refused.clear()
+
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """Read a request's body, and have it worked on. Raises Busy, NoRoom."""
+        headers = headers_of(scope)
+        body = await self.bodies.read(receive, announced(headers))
+        try:
+            environ = environ_of(scope, headers, body)
+            name = lane_for(environ["PATH_INFO"])
+            return await self.lanes[name].run(environ, WORKING[name] + len(body.data) / BYTES_A_SECOND)
+        finally:
+            self.bodies.release(body)
+
+    def work(self, environ: Environ) -> Answer:
+        """Let the WSGI application answer; runs in a lane's thread."""
+        begun: list[tuple[str, list[tuple[str, str]]]] = []
+        parts = self.application(environ, lambda status, headers, *_: begun.append((status, headers)))
+        try:
+            body = b"".join(parts)
+        finally:
+            getattr(parts, "close", lambda: None)()
+        [(status, headers)] = begun
+        encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        if environ.get(PROBLEM) == TOO_SLOW:  # its end may still come, in the way of the next request
+            encoded.append((b"connection", b"close"))
+        return Answer(int(status[:3]), encoded, body)
+
+
+def lane_for(path: str) -> str:
+    """Which lane a path belongs to."""
+    if path.startswith("/api/webhooks/"):
+        return DOOR
+    return HEALTH if path in ("/healthz", "/readyz", "/workz") else PAGES
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """A request's headers under their WSGI names; what comes twice is joined, as HTTP says."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if "_" in name:  # could pass for another header, in the WSGI name
+            continue
+        key = "HTTP_" + name.upper().replace("-", "_")
+        found[key] = f"{found[key]}{'; ' if key == 'HTTP_COOKIE' else ','}{value}" if key in found else value
+    return found
+
+
+def announced(headers: dict[str, str]) -> int | None:
+    """How long the body will be; None if it comes in chunks. Has been looked at by the server: it is a number."""
+    if "HTTP_TRANSFER_ENCODING" in headers:
+        return None
+    return int(headers.get("HTTP_CONTENT_LENGTH") or 0)
+
+
+def environ_of(scope: Scope, headers: dict[str, str], body: Body) -> Environ:
+    """The WSGI environment (PEP 3333) of a request that was read."""
+    host, port = scope.get("server") or ("", "")
+    headers.pop("HTTP_CONTENT_LENGTH", None)
+    headers.pop("HTTP_TRANSFER_ENCODING", None)
+    environ: Environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(scope["raw_path"]).decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "CONTENT_TYPE": headers.pop("HTTP_CONTENT_TYPE", ""),
+        "CONTENT_LENGTH": str(len(body.data)),
+        "REMOTE_ADDR": (scope.get("client") or ("",))[0],
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.input": BytesIO(body.data),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        **headers,
+    }
+    if body.problem:
+        environ[PROBLEM] = body.problem
+    return environ
+
+
+@cache
+def refusal(is_api: bool) -> Answer:
+    """What everybody hears who can't be served now, made once."""
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/api/" if is_api else "/", "wsgi.input": BytesIO()}
+    busy = errors.Unavailable("Too busy to answer now. Try again in a moment.", retry_after=RETRY_AFTER)
+    response = errors.answer(WSGIRequest(environ), busy)
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
+    headers += [(b"content-length", str(len(response.content)).encode()), (b"cache-control", b"no-store")]
+    return Answer(response.status_code, headers, response.content)

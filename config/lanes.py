@@ -1,0 +1,109 @@
+"""
+Lanes: threads that work off requests one after another, each with a line of bounded length before it.
+
+Who waits too long, or finds the line full, hears that we are `Busy`; so does who is worked on for too long, as when the
+database fell silent, and from then on everybody at once until the thread is back: nobody hangs, whatever the thread
+does. Used by config.front alone, from its event loop; what a job is, and what work means, is told by it.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+Work = TypeVar("Work")
+Outcome = TypeVar("Outcome")
+
+
+class Busy(Exception):
+    """No thread had time for it; the text says why, in a word or two for the log."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job(Generic[Work, Outcome]):
+    work: Work
+    outcome: "asyncio.Future[Outcome]"
+    working: float
+    queued: float
+    started: float | None = None
+
+
+@dataclass(eq=False)
+class Lane(Generic[Work, Outcome]):
+    """
+    One thread and its line of at most `longest` jobs, each waiting at most `waiting` seconds.
+
+    To be made and used in the event loop; `work` runs in the thread.
+    """
+
+    name: str
+    work: Callable[[Work], Outcome]
+    longest: int
+    waiting: float
+    _stuck: bool = False
+    _jobs: "set[_Job[Work, Outcome]]" = field(default_factory=set)
+    _line: "SimpleQueue[_Job[Work, Outcome]]" = field(default_factory=SimpleQueue)
+
+    def __post_init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        threading.Thread(target=self._run, name=f"lane {self.name}", daemon=True).start()
+
+    async def run(self, work: Work, working: float) -> Outcome:
+        """Have it done by the thread, in so many seconds. Raises Busy, and whatever the work raises."""
+        if self._stuck:
+            raise Busy("stuck")
+        if len(self._jobs) >= self.longest:
+            raise Busy("the line is full")
+        job = _Job(work, self._loop.create_future(), working, time.monotonic())
+        self._jobs.add(job)
+        self._line.put(job)
+        try:
+            return await job.outcome
+        finally:
+            self._jobs.discard(job)
+
+    def give_up_the_late(self) -> None:
+        """Tell those that took too long; to be called several times a second."""
+        now = time.monotonic()
+        for job in list(self._jobs):
+            if job.outcome.done():
+                continue
+            if job.started is None and now - job.queued > self.waiting:
+                job.outcome.set_exception(Busy("waited too long"))
+            elif job.started is not None and now - job.started > job.working:
+                self._stuck = True
+                job.outcome.set_exception(Busy("took too long"))
+
+    def _run(self) -> None:
+        while True:
+            job = self._line.get()
+            if job.outcome.done():  # nobody waits for it any more
+                continue
+            job.started = time.monotonic()
+            try:
+                self._tell(_settle, job, self.work(job.work), None)
+            except BaseException as error:  # it is its asker's; the thread lives on
+                self._tell(_settle, job, None, error)
+
+    def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
+        """Have the loop do something; if it has ended meanwhile, so does the process."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(what, *arguments)
+            if self._stuck:
+                self._loop.call_soon_threadsafe(self._go_on)
+
+    def _go_on(self) -> None:
+        self._stuck = False
+
+
+def _settle(job: _Job[Any, Any], outcome: Any, error: BaseException | None) -> None:
+    if job.outcome.done():
+        return
+    if error is None:
+        job.outcome.set_result(outcome)
+    else:
+        job.outcome.set_exception(error)

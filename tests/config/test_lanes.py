@@ -1,0 +1,99 @@
+"""Tests of config.lanes: one thread, a bounded line, and nobody who waits forever."""
+
+import asyncio
+import threading
+
+import pytest
+
+from config.lanes import Busy, Lane
+
+
+def lane(work, longest=10, waiting=60.0):
+    return Lane("test", work, longest, waiting)
+
+
+def test_work_is_done_one_after_another_in_one_thread():
+    threads = set()
+
+    def work(number):
+        threads.add(threading.current_thread().name)
+        return number * 2
+
+    async def several():
+        one = lane(work)
+        return await asyncio.gather(*(one.run(number, 60) for number in range(5)))
+
+    assert asyncio.run(several()) == [0, 2, 4, 6, 8]
+    assert threads == {"lane test"}
+
+
+def test_an_error_is_its_askers_and_the_thread_lives_on():
+    async def both():
+        one = lane(lambda number: 1 / number)
+        with pytest.raises(ZeroDivisionError):
+            await one.run(0, 60)
+        return await one.run(1, 60)
+
+    assert asyncio.run(both()) == 1
+
+
+def test_who_finds_the_line_full_hears_it_at_once():
+    go = threading.Event()
+
+    async def crowd():
+        one = lane(lambda _: go.wait(), longest=2)
+        waiting = [asyncio.ensure_future(one.run(None, 60)) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        with pytest.raises(Busy, match="full"):
+            await one.run(None, 60)
+        go.set()
+        assert await asyncio.gather(*waiting) == [True, True]
+        return await one.run(None, 60)
+
+    assert asyncio.run(crowd())
+
+
+def test_who_waits_too_long_hears_so_and_is_not_worked_on_any_more():
+    go, done = threading.Event(), []
+
+    def work(name):
+        go.wait()
+        done.append(name)
+
+    async def crowd():
+        one = lane(work, waiting=0.01)
+        first = asyncio.ensure_future(one.run("first", 60))
+        await asyncio.sleep(0.01)
+        second = asyncio.ensure_future(one.run("second", 60))
+        await asyncio.sleep(0.05)
+        one.give_up_the_late()
+        with pytest.raises(Busy, match="waited"):
+            await second
+        go.set()
+        await first
+        await one.run("third", 60)
+
+    asyncio.run(crowd())
+    assert done == ["first", "third"]
+
+
+def test_a_stuck_thread_is_told_of_at_once_until_it_is_back():
+    go = threading.Event()
+
+    async def crowd():
+        one = lane(lambda _: go.wait())
+        stuck = asyncio.ensure_future(one.run(None, 0.01))
+        await asyncio.sleep(0.05)
+        one.give_up_the_late()
+        with pytest.raises(Busy, match="took too long"):
+            await stuck
+        with pytest.raises(Busy, match="stuck"):
+            await one.run(None, 60)
+        go.set()
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            if not one._stuck:
+                return await one.run(None, 60)
+        return False
+
+    assert asyncio.run(crowd())
