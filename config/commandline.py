@@ -1,5 +1,5 @@
 """
-What `./watchkeeper` does once its environment stands: `up`, `test`, or a management command.
+What `./watchkeeper` does once its environment stands: `up`, `test`, `bench`, or a management command.
 
 Here is seen to what each of them needs: data folder, secrets, a database. The rest is config.supervisor's, pytest's or
 Django's.
@@ -26,6 +26,8 @@ def main(arguments: list[str]) -> int:
             return up(data, arguments[1:])
         if arguments[0] == "test":
             return test(data, arguments[1:])
+        if arguments[0] == "bench":
+            return bench(arguments[1:])
         return command(data, arguments)
     except CannotStart as error:
         say(str(error))
@@ -70,3 +72,14 @@ def test(data: Path, arguments: list[str]) -> int:
     os.chdir(ROOT)
     with database.for_tests(data):
         return int(pytest.main([argument for argument in arguments if argument != "--full"]))
+
+
+def bench(arguments: list[str]) -> int:
+    """Run a bench in this very process; it has a database of its own."""
+    os.chdir(ROOT)
+    sys.argv[1:] = arguments
+    try:
+        runpy.run_module("bench", run_name="__main__")
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0

@@ -6,7 +6,7 @@ than the work itself. All else goes through the ORM. In transactions and in erro
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 from django.db import connection
@@ -14,7 +14,7 @@ from django.db import connection
 Parameters = Mapping[str, Any] | Sequence[Any]
 
 
-def fetch(sql: LiteralString, parameters: Parameters) -> list[tuple[Any, ...]]:
+def fetch(sql: str, parameters: Parameters) -> list[tuple[Any, ...]]:
     """The rows that a statement returns. Raises what Django's cursors raise."""
     connection.close_if_health_check_failed()
     connection.ensure_connection()

@@ -22,7 +22,7 @@ from config.vault import keyed_digests, open_sealed
 from integrations import at_once, inbox
 from integrations.models import IngestKey, Integration
 from integrations.serializers import RECEIVE
-from teams.authentication import KeyAuthentication
+from teams.authentication import KeyAuthentication, presented, usable_key
 from teams.models import APIKey, Scope
 
 # What is kept of the headers: what helps to understand a sender, and never a secret.
@@ -86,8 +86,8 @@ class Door(APIView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer the common case the short way; all others, and all refusals, go the long one."""
-        if request.method == "POST" and "token" in kwargs and not is_problem(request):
-            answer = at_once.receive(kwargs["token"], request.body, kept_headers(request), clock.now())
+        if request.method == "POST" and not is_problem(request):
+            answer = received_at_once(request, **kwargs)
             if answer:
                 return single(answer)
         return super().dispatch(request, *args, **kwargs)
@@ -135,6 +135,16 @@ class Door(APIView):
         except (WebhookVerificationError, ValueError):  # the package lets broken base64 and UTF-8 through as ValueError
             inbox.count(self.integration, "signature", clock.now())
             raise Unauthorized("The signature is missing, wrong or too old.") from None
+
+
+def received_at_once(request: HttpRequest, token: str | None = None) -> inbox.Answer | None:
+    """The answer in the common case, after which the event is kept; None in any other."""
+    event = (request.body, kept_headers(request), clock.now())
+    if token is not None:
+        return at_once.receive_by_token(token, *event)
+    text = presented(request)
+    key = usable_key(text) if text else None
+    return at_once.receive_by_key(key, *event) if key else None
 
 
 def is_problem(request: HttpRequest) -> bool:

@@ -6,10 +6,13 @@ and expired keys are all the same 401.
 """
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.db import connection
+from django.db.models import Model
+from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -18,6 +21,7 @@ from rest_framework.views import APIView
 from config import clock
 from config.errors import Forbidden, Unauthorized
 from config.ratelimit import Throttle, check_failures, count_failure
+from config.statements import fetch
 from config.vault import new_token, plain_digest
 from teams.models import APIKey, Membership, Role, Scope, Team, User
 
@@ -37,7 +41,7 @@ def make_key(team: Team, user: User, name: str, scopes: list[str]) -> tuple[APIK
     return key, text
 
 
-def presented(request: Request) -> str:
+def presented(request: Request | HttpRequest) -> str:
     """The key's text in a request's headers; empty without one."""
     header: str = request.META.get("HTTP_X_API_KEY", "")
     scheme, _, bearer = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
@@ -69,16 +73,49 @@ class KeyAuthentication(BaseAuthentication):
 def usable_key(text: str) -> APIKey | None:
     """The key with that text, if it opens anything now; a key of somebody who left the team does not."""
     at = clock.now()
-    key = APIKey.objects.select_related("team", "team__organization", "user").filter(digest=plain_digest(text)).first()
+    key = known_key(plain_digest(text))
     if key is None or not key.is_usable(at):
         return None
-    membership = Membership.objects.filter(team_id=key.team_id, user_id=key.user_id).first()
-    if membership is None:
-        return None
-    key.membership = membership
     if key.last_used_at is None or at - key.last_used_at > USED_RESOLUTION:
         APIKey.objects.filter(pk=key.pk).update(last_used_at=at)
     return key
+
+
+# What every request of a key needs to know of it, its team, its user, and the user's membership there. It is asked each
+# time, so that a key that was revoked opens nothing from then on; and it is asked in SQL, because to build it from
+# querysets takes several times longer than to run it.
+ASKED: dict[str, tuple[type[Model], set[str]]] = {
+    "k": (APIKey, {"id", "team_id", "user_id", "name", "prefix", "scopes", "expires_at", "revoked_at", "last_used_at"}),
+    "t": (Team, {"id", "organization_id", "public_id", "name", "deactivated_at"}),
+    "u": (User, {"id", "uuid", "email", "name", "time_zone", "is_active"}),
+    "m": (Membership, {"id", "team_id", "user_id", "role"}),
+}
+COLUMNS = {
+    letter: [field.attname for field in model._meta.concrete_fields if field.attname in names]
+    for letter, (model, names) in ASKED.items()
+}
+KNOWN_KEY = f"""
+SELECT {", ".join(f"{letter}.{name}" for letter, names in COLUMNS.items() for name in names)}
+FROM teams_apikey k
+JOIN teams_team t ON t.id = k.team_id
+JOIN teams_user u ON u.id = k.user_id
+JOIN teams_membership m ON m.team_id = k.team_id AND m.user_id = k.user_id
+WHERE k.digest = %s
+"""  # noqa: S608 - names of our own
+
+
+def known_key(digest: bytes) -> APIKey | None:
+    """The key with that digest, with its team, user and membership; what was not asked of them is, on demand."""
+    found = fetch(KNOWN_KEY, [digest])
+    if not found:
+        return None
+    values, made = iter(found[0]), {}
+    for letter, (model, _) in ASKED.items():
+        names = COLUMNS[letter]
+        made[letter] = model.from_db(connection.alias, names, [next(values) for _ in names])
+    key: Any = made["k"]
+    key.team, key.user, key.membership = made["t"], made["u"], made["m"]
+    return cast(APIKey, key)
 
 
 class KeyMay(BasePermission):
