@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
-from config import embedded
+from config import embedded, lifeline
 from config.console import CannotStart
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,9 +95,14 @@ def create_team(url: str, name: str = "Bench") -> dict[str, Any]:
 
 
 def _environ(url: str, **further: str) -> dict[str, str]:
-    home = folder() / "up"
+    return os.environ | UNLIMITED | {"DATABASE_URL": url, "WATCHKEEPER_DATA": str(home_of(url))} | further
+
+
+def home_of(url: str) -> Path:
+    """The data folder of a Watchkeeper on a database: several run at once."""
+    home = folder() / f"up-{conninfo_to_dict(url)['dbname']}"
     home.mkdir(exist_ok=True)
-    return os.environ | UNLIMITED | {"DATABASE_URL": url, "WATCHKEEPER_DATA": str(home)} | further
+    return home
 
 
 # Watchkeeper, running
@@ -113,7 +119,7 @@ class Served:
     @property
     def login(self) -> dict[str, str]:
         """{"email", "password"} of its superuser."""
-        found: dict[str, str] = json.loads((folder() / "up" / "staff-login.json").read_text())
+        found: dict[str, str] = json.loads((home_of(self.url) / "staff-login.json").read_text())
         return found
 
 
@@ -122,17 +128,25 @@ def serving(url: str, **environ: str) -> Iterator[Served]:
     """
     `./watchkeeper up --no-demo` on a database: web server and worker, ready, for as long as the with block runs.
 
-    What they say goes to `up.log` in the benches' folder.
+    What they say goes to `up.log` in its data folder.
     """
     port = free_port()
     environ = _environ(url, PORT=str(port), **environ)
     command = [sys.executable, str(ROOT / "watchkeeper"), "up", "--no-demo"]
-    with (folder() / "up.log").open("w") as log:
-        up = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=log, text=True)
+    parent = os.getpid()
+    with (home_of(url) / "up.log").open("w") as log:
+        up = subprocess.Popen(
+            command,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            preexec_fn=lambda: lifeline.hold(parent, signal.SIGTERM),  # noqa: PLW1509  we have no threads
+        )
     try:
         assert up.stdout
         if "ready on" not in up.stdout.readline():
-            raise CannotStart(f"Watchkeeper did not start; its log is {folder() / 'up.log'}")
+            raise CannotStart(f"Watchkeeper did not start; its log is {log.name}")
         yield Served(port, url, up.pid)
     finally:
         up.send_signal(signal.SIGTERM)

@@ -25,6 +25,8 @@ from django.shortcuts import redirect, resolve_url
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 
 from config import clock, paging
@@ -126,6 +128,16 @@ class StrictForms(BaseModelAdmin):
         return found
 
 
+class StrictInline(StrictForms, admin.TabularInline):
+    """Further records on a record's page: no more than `at_most`, however many a form says that it has."""
+
+    at_most = 50
+    max_num = at_most
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **options: Any) -> Any:
+        return super().get_formset(request, obj, **{"absolute_max": self.at_most} | options)
+
+
 # --- pages -----------------------------------------------------------------------------------------------------------
 
 
@@ -202,6 +214,13 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
             named = named.filter(pk__gt=floor)
         ids = list(named.values_list("pk", flat=True)[:FOUND_AT_MOST])
         return ids if number is None else [*ids, number]
+
+    @admin.display(description=mark_safe('<input type="checkbox" id="action-toggle">'))
+    def action_checkbox(self, record: Any) -> SafeString:
+        """The box that chooses a record for an action, as Django's own; drawn without a template for each row."""
+        box = '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">'
+        words = f"Select this record for an action - {record}"
+        return format_html(box, helpers.ACTION_CHECKBOX_NAME, record.pk, words)
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponseBase | None:  # type: ignore[override]
         """Run an action on what was ticked; what can't have been is refused."""

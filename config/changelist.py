@@ -18,6 +18,7 @@ from django.utils.functional import cached_property
 from config import paging
 from config.errors import ValidationFailed
 from config.fields import LARGEST_ID
+from config.shown import page_of
 
 CURSOR = "cursor"
 NEWEST: paging.Order = [("id", "desc")]
@@ -105,6 +106,10 @@ class BoundedList(ChangeList):
             self.is_window = True
             after = paging.cursor_after({"id": floor + 1}, order)
         self.older = self.get_query_string({CURSOR: after}) if after else ""
+
+    def url_for_result(self, result: Model) -> str:
+        """The address of a record's page."""
+        return page_of(self.opts.label_lower, result.pk)
 
     def floor(self, queryset: QuerySet[Any], order: paging.Order, cursor: str | None) -> int | None:
         """Under which id a list is not looked through, if it is narrowed by what no index serves."""

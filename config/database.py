@@ -8,7 +8,7 @@ Django's settings is config.settings' knowledge.
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -18,6 +18,13 @@ from config.console import CannotStart
 from config.embedded import Cluster, InUse, for_the_duration
 
 OLDEST_POSTGRESQL = 15
+# What a database has to be asked before it may be relied on; `unfit` reads the answers, in this order.
+TELLING = ("server_encoding", "fsync", "full_page_writes", "synchronous_commit")
+_WITHOUT = {
+    "fsync": "loses acknowledged events",
+    "full_page_writes": "can tear pages in a crash",
+    "synchronous_commit": "loses acknowledged events",
+}
 _SHAPE = "postgresql://user:password@host:5432/database"
 
 
@@ -40,6 +47,7 @@ def at_hand(data: Path) -> Iterator[bool]:
         yield False
         return
     with for_the_duration(data) as os.environ["DATABASE_URL"]:
+        check_embedded(os.environ["DATABASE_URL"])
         with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
             row = connection.execute("SELECT to_regclass('django_migrations') IS NULL").fetchone()
         yield row == (True,)
@@ -77,6 +85,7 @@ def check(url: str) -> None:
         patience = conninfo_to_dict(url).get("connect_timeout", 5)
         with psycopg.connect(make_conninfo(url, connect_timeout=patience)) as connection:
             version, encoding = connection.info.server_version // 10_000, connection.info.encoding
+            found = unfit(settings_of(connection))
     except psycopg.ProgrammingError:  # its words may quote the password
         raise CannotStart(
             f"DATABASE_URL can't be read; it has to look like {_SHAPE}, with special characters as %XX"
@@ -90,6 +99,41 @@ def check(url: str) -> None:
         raise CannotStart(
             f"DATABASE_URL leads to a PostgreSQL {version} database with encoding {encoding}; "
             f"it has to be PostgreSQL {OLDEST_POSTGRESQL} or newer, and UTF8"
+        )
+    _refuse(found, "DATABASE_URL can't be relied on")
+
+
+def check_embedded(url: str) -> None:
+    """Raises CannotStart if somebody made the embedded database one that loses what it acknowledged."""
+    with psycopg.connect(url) as connection:
+        found = unfit(settings_of(connection))
+    _refuse(found, "the embedded PostgreSQL can't be relied on")
+
+
+def settings_of(connection: "psycopg.Connection[tuple[object, ...]]") -> tuple[object, ...]:
+    """What a session's settings of TELLING are."""
+    asked = ", ".join(f"current_setting('{name}')" for name in TELLING)
+    answers = connection.execute(f"SELECT {asked}").fetchone()
+    assert answers
+    return answers
+
+
+def unfit(answers: Sequence[object]) -> list[str]:
+    """Why a database with these settings will not do, in sentences; each names its setting."""
+    # From a database of the encoding SQL_ASCII text comes as bytes.
+    encoding, *durability = (answer.decode() if isinstance(answer, bytes) else answer for answer in answers)
+    found = [] if encoding == "UTF8" else [f"the database's encoding is {encoding}, not UTF8"]
+    for name, value in zip(_WITHOUT, durability, strict=True):
+        if value == "off":  # every other value of synchronous_commit waits for a disk
+            found.append(f"PostgreSQL runs with {name}=off, which {_WITHOUT[name]}")
+    return found
+
+
+def _refuse(found: list[str], what: str) -> None:
+    if found:
+        raise CannotStart(
+            f"{what}: {'; '.join(found)}. Set it right where it was set (postgresql.conf, ALTER SYSTEM, or for this "
+            "role or database), then start again"
         )
 
 

@@ -40,6 +40,14 @@ SETTINGS = {
 }
 INITDB = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
 INITDB += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+# How it is asked to stop, one after the other, and how many seconds it has each time.
+ENDINGS: tuple[tuple[signal.Signals, float | None], ...] = (
+    (signal.SIGINT, 20),
+    (signal.SIGQUIT, 5),
+    (signal.SIGKILL, None),
+)
+# What it says to whoever comes too early tells nothing.
+_tells = re.compile(r"(FATAL|PANIC|error):(?!.* (is starting up|not yet accepting connections)$)").search
 _LARGEST_LOG = 10 * 1024 * 1024
 
 
@@ -52,7 +60,7 @@ class Cluster:
     The PostgreSQL cluster of a data folder (an absolute path).
 
     `postgres.lock` in the data folder is locked by the server's processes themselves, which inherit it: whoever
-    gets the lock knows that none of them is left. The file's text is the URL of the server that runs.
+    gets the lock knows that none of them is left. The file's text is the URL of the server that runs, or ran last.
     """
 
     name = "PostgreSQL"
@@ -61,6 +69,7 @@ class Cluster:
         self.data = data
         self.url = ""
         self.process: subprocess.Popen[str] | None = None
+        self._files: Path | None = None
         self._lock_file = data / "postgres.lock"
         self._log_file = data / "postgres.log"
 
@@ -70,6 +79,7 @@ class Cluster:
 
         `patience` (seconds) is how long another server of this data folder may take to go. Raises CannotStart.
         """
+        self._end_orphans()
         with self._lock(patience) as lock, self._log() as log:
             position = log.seek(0, os.SEEK_END)
             account = find_account()
@@ -85,11 +95,14 @@ class Cluster:
             settings = SETTINGS | {"unix_socket_directories": str(socket)}
             options = ["-D", str(home / "data"), *(f"--{name}={value}" for name, value in settings.items())]
             self.url = f"postgresql://postgres@/{DATABASE}?host={quote(str(socket), safe='')}&port={PORT}"
+            self._files = home / "data"
             self.process = account.spawn(
                 binaries / "postgres", *options, stdout=log, stderr=log, pass_fds=[lock.fileno()]
             )
             self._wait_until_it_answers(log, position)
-            lock.write(self.url)
+            if self._lock_file.read_text() != self.url:  # where the disk is full there may be no room to write it anew
+                lock.truncate(0)
+                lock.write(self.url)
 
     def join(self, patience: float = 60) -> None:
         """Use the server of another process if there is one, else start our own. Raises CannotStart."""
@@ -107,12 +120,23 @@ class Cluster:
 
     def stop(self) -> None:
         """Stop our server: politely, then less so. Returns when it is gone."""
-        for how, patience in ((signal.SIGINT, 20), (signal.SIGQUIT, 5), (signal.SIGKILL, None)):
+        for how, patience in ENDINGS:
             if self.process and self.process.poll() is None:
                 self.process.send_signal(how)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.process.wait(patience)
+        self._end_orphans()
         self.process = None
+
+    def _end_orphans(self) -> None:
+        """
+        End what a killed server of ours left: its processes hold the lock until they notice, and one that computes or
+        is stopped does not.
+        """
+        if self.process and self.process.poll() is not None and self._files:
+            for pid in _processes_in(self._files):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     @contextlib.contextmanager
     def _lock(self, patience: float) -> Iterator[IO[str]]:
@@ -122,7 +146,6 @@ class Cluster:
                 if time.monotonic() > deadline:
                     raise InUse(f"the database in {self.data} is in use by another ./watchkeeper; stop that first")
                 time.sleep(0.05)
-            lock.truncate(0)
             yield lock
 
     def _log(self) -> IO[str]:
@@ -247,6 +270,15 @@ def _forget_dead_server(pid_file: Path) -> None:
             pid_file.unlink()
 
 
+def _processes_in(folder: Path) -> Iterator[int]:
+    """PostgreSQL's processes of a cluster; they all work in its folder."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # gone meanwhile, or somebody else's
+            program = os.readlink(process / "exe").rpartition("/")[2]
+            if program.startswith("postgres") and os.readlink(process / "cwd") == str(folder):
+                yield int(process.name)
+
+
 def _answers(url: str) -> bool:
     try:
         psycopg.connect(url, connect_timeout=5).close()
@@ -258,5 +290,5 @@ def _answers(url: str) -> bool:
 def _gist(words: str) -> str:
     """The one line of what a PostgreSQL program said that tells what went wrong."""
     lines = [line.strip() for line in words.splitlines() if line.strip()] or ["it said nothing"]
-    telling = [line for line in lines if re.search(r"(FATAL|PANIC|error):(?!.* is starting up)", line)]
+    telling = [line for line in lines if _tells(line)]
     return re.sub(r"^.*?(FATAL|PANIC|error): +", "", (telling or lines)[-1])

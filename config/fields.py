@@ -7,6 +7,7 @@ validation has one source of its own, above this storey.
 
 import re
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -161,10 +162,20 @@ def query(request: Request | HttpRequest, serializer_class: type[serializers.Ser
     parameter that has a bad value or is given more than once.
     """
     given = request.GET
+    if not given:
+        return dict(_defaults(serializer_class))
     serializer = serializer_class(data=given.dict())
     serializer.is_valid()
     repeated = [name for name in map(str, serializer.fields) if len(given.getlist(name)) > 1]
     wrong = fields_of(serializer.errors) | {name: ["Given more than once."] for name in repeated}
     if wrong:
         raise ValidationFailed(wrong)
+    return serializer.validated_data
+
+
+@cache
+def _defaults(serializer_class: type[serializers.Serializer]) -> dict[str, Any]:
+    """What an empty query string means."""
+    serializer = serializer_class(data={})
+    serializer.is_valid(raise_exception=True)
     return serializer.validated_data

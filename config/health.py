@@ -16,10 +16,12 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from config import clock
+from config import clock, database, faults
 from config.api import APIView, ok
 from config.errors import Unavailable
 from config.models import WorkerLoop
+
+REPORTED = faults.point("loops: reported")
 
 _FRESH = {"Cache-Control": "no-store"}
 
@@ -62,31 +64,15 @@ class Workz(_HealthView):
 
 # Readiness
 
-_SETTINGS = "SELECT " + ", ".join(
-    f"current_setting('{name}')"
-    for name in (
-        "server_encoding",
-        "fsync",
-        "full_page_writes",
-        "synchronous_commit",
-        "transaction_read_only",
-    )
-)
+_SETTINGS = "SELECT " + ", ".join(f"current_setting('{name}')" for name in (*database.TELLING, "transaction_read_only"))
 
 
 def _faults_of_the_database() -> Iterator[str]:
     """Why this database will not do, in sentences. Raises OperationalError when it does not answer at all."""
     with connection.cursor() as cursor:
         cursor.execute(_SETTINGS)
-        encoding, fsync, full_page_writes, synchronous_commit, read_only = cursor.fetchone()
-    if encoding != "UTF8":
-        yield f"the database's encoding is {encoding}, not UTF8"
-    if fsync == "off":
-        yield "PostgreSQL runs with fsync=off, which loses acknowledged events"
-    if full_page_writes == "off":
-        yield "PostgreSQL runs with full_page_writes=off, which can tear pages in a crash"
-    if synchronous_commit == "off":
-        yield "PostgreSQL runs with synchronous_commit=off, which loses acknowledged events"
+        *settings, read_only = cursor.fetchone()
+    yield from database.unfit(settings)
     if read_only == "on":
         yield "the database is read-only"
     if not _is_migrated():
@@ -131,6 +117,7 @@ def report_loop(name: str, at: datetime, lag: float = 0.0, detail: str = "") -> 
     """Note that loop `name` finished a round at `at`, `lag` seconds behind. One statement."""
     with connection.cursor() as cursor:
         cursor.execute(_REPORT, [name, at, lag, detail])
+    REPORTED()
 
 
 _REPORT = """

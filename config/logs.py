@@ -6,6 +6,7 @@ Django and others log through `logging` comes out in the same form. Every line o
 `masked`: tokens appear in no log.
 """
 
+import contextlib
 import logging
 import re
 import sys
@@ -63,8 +64,8 @@ def configure(as_json: bool, level: str = "INFO") -> dict[str, Any]:
             "django.server": {"handlers": [], "level": level, "propagate": True},
             # How a request was answered is in its own line; only faults are told, with their traceback.
             "django.request": {"level": "ERROR", "filters": ["faults"]},
-            "django.security": {"level": "ERROR"},
-            "django.security.DisallowedHost": {"level": "CRITICAL"},
+            # Forms of too many fields, hosts that are not ours and the like: strangers' faults, answered and counted above.
+            "django.security": {"level": "CRITICAL"},
         },
     }
 
@@ -77,9 +78,10 @@ def _is_a_fault(record: logging.LogRecord) -> bool:
 
 
 def _write(line: str) -> None:
-    """One line to whatever stderr is at the moment."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    """One line to whatever stderr is at the moment. What can't be written, as to a full disk, is lost."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 class _Logger:

@@ -49,16 +49,22 @@ class Page(NamedTuple):
     next_cursor: str | None
 
 
-def page(queryset: QuerySet[Any], order: Order, limit: int, cursor: str | None = None) -> Page:
+def page(
+    queryset: QuerySet[Any], order: Order, limit: int, cursor: str | None = None, *, turns: Sequence[Any] = ()
+) -> Page:
     """The `limit` rows of `queryset` in `order` that follow `cursor` (None or "" for the first page).
 
-    `queryset` may be one of models or of `.values()` that include the ordering columns. One query. Raises
-    ValidationFailed naming `cursor` if that is not one of this list's.
+    `queryset` may be one of models or of `.values()` that include the ordering columns. One query; or, where the first
+    column has few values and `turns` names them in their order, one for each value that the page has rows of, so that
+    each is read off one stretch of an index, whichever way the others run. Raises ValidationFailed naming `cursor` if
+    that is not one of this list's.
     """
-    fields = _fields(queryset, order)
-    if cursor:
-        queryset = queryset.filter(_beyond(order, fields, _read(order, fields, cursor)))
-    found = list(queryset.order_by(*(_spelled(name, way) for name, way in order))[: limit + 1])
+    ordered = queryset.order_by(*(_spelled(name, way) for name, way in order))
+    found: list[Any] = []
+    for stretch in _stretches(queryset, order, cursor, turns):
+        found += ordered.filter(stretch)[: limit + 1 - len(found)]
+        if len(found) > limit:
+            break
     rows = found[:limit]
     return Page(rows, cursor_after(rows[-1], order) if len(found) > limit else None)
 
@@ -97,8 +103,12 @@ def _read(order: Order, fields: Sequence[Field[Any, Any]], cursor: str) -> list[
         if _write(order, read) != cursor:
             raise ValueError
     except (ValueError, TypeError):
-        raise ValidationFailed({"cursor": ["This is not a cursor of this list."]}) from None
+        raise _not_ours() from None
     return read
+
+
+def _not_ours() -> ValidationFailed:
+    return ValidationFailed({"cursor": ["This is not a cursor of this list."]})
 
 
 def _unpacked(order: Order, cursor: str) -> list[Any]:
@@ -177,6 +187,21 @@ def _beyond(order: Order, fields: Sequence[Field[Any, Any]], values: Sequence[An
     first, value = names[0], values[0]
     rest = _beyond(order[1:], fields[1:], values[1:])
     return Q(**{f"{first}__{sign}e": value}) & (Q(**{f"{first}__{sign}": value}) | Q(**{first: value}) & rest)
+
+
+def _stretches(queryset: QuerySet[Any], order: Order, cursor: str | None, turns: Sequence[Any]) -> list[Q]:
+    """The conditions on the rows behind a cursor, for each stretch of them, nearest first."""
+    fields = _fields(queryset, order)
+    first = order[0][0]
+    if not cursor:
+        return [Q(**{first: turn}) for turn in turns] or [Q()]
+    values = _read(order, fields, cursor)
+    if not turns:
+        return [_beyond(order, fields, values)]
+    if values[0] not in turns:
+        raise _not_ours()
+    nearest = Q(**{first: values[0]}) & _beyond(order[1:], fields[1:], values[1:])
+    return [nearest, *(Q(**{first: turn}) for turn in turns[turns.index(values[0]) + 1 :])]
 
 
 def _compared(left: Sequence[F], sign: str, right: Sequence[Value]) -> Func:

@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 
 from config import clock
 from config.errors import RateLimited
+from config.statements import fetch
 
 # One in so many new windows also sweeps out old ones.
 SWEEP_ONE_IN = 200
@@ -76,11 +77,10 @@ _in_advance: dict[str, tuple[datetime, int]] = {}
 
 def _count(key: str, at: datetime, seconds: int, number: int) -> tuple[int, datetime]:
     """Count so many more; how many they are now, and when the window ends."""
-    with connection.cursor() as cursor:
-        end = _end_of_window(at, seconds)
-        cursor.execute(_COUNT, {"key": _digest(key, seconds), "ends_at": end, "number": number})
-        hits, ends_at = cursor.fetchone()
-        if hits == number and random.randrange(SWEEP_ONE_IN) == 0:  # noqa: S311 - nothing to guess
+    end = _end_of_window(at, seconds)
+    [(hits, ends_at)] = fetch(_COUNT, {"key": _digest(key, seconds), "ends_at": end, "number": number})
+    if hits == number and random.randrange(SWEEP_ONE_IN) == 0:  # noqa: S311 - nothing to guess
+        with connection.cursor() as cursor:
             cursor.execute(_SWEEP, {"before": at - timedelta(hours=1)})
     return hits, ends_at
 

@@ -28,6 +28,8 @@ MANAGE = [sys.executable, str(ROOT / "manage.py")]
 HOST = "127.0.0.1"
 _LONG_LIFE = 30.0  # seconds; a death after that is a new story, not one more of the same
 _DEATHS_BEFORE_OPENING = 5
+# Between two starts, in seconds. No longer: what is killed again and again is to be back in time each time.
+_LONGEST_PAUSE = 1.0
 _PATIENCE = 10.0  # seconds that a child has for stopping by itself
 _PATIENCE_FOR_READINESS = 60.0  # seconds
 
@@ -148,7 +150,7 @@ class Kept:
             return
         if self.due is None:
             self.deaths = 1 if now - self.begun > _LONG_LIFE else self.deaths + 1
-            self.due = now + min(0.1 * 2**self.deaths, 5)
+            self.due = now + min(0.1 * 2**self.deaths, _LONGEST_PAUSE)
             say(f"{self.part.name} {_how_it_ended(self.part)}; starting it again")
         elif now >= self.due:
             self.begun, self.due = now, None
@@ -193,6 +195,7 @@ class House:
         if self.cluster:
             self.cluster.start()
             os.environ["DATABASE_URL"] = self.cluster.url
+            database.check_embedded(self.cluster.url)
         self.web.start(stdin=subprocess.PIPE)  # loads the application, and waits
         self._prepare()
         self.web.release()
@@ -240,8 +243,8 @@ class House:
         for kept in self.kept:
             try:
                 kept.look_after()
-            except CannotStart as error:  # it is tried again: somebody may see to it meanwhile
-                say(str(error))
+            except (CannotStart, OSError, subprocess.SubprocessError) as error:
+                say(str(error))  # it is tried again: somebody may see to it meanwhile
             if kept.deaths == _DEATHS_BEFORE_OPENING and not self.is_open:
                 raise CannotStart(f"{kept.part.name} keeps stopping; what it said is above")
         if self.demo.process and self.demo.process.returncode is None and self.demo.process.poll():

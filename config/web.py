@@ -49,7 +49,7 @@ def serve(port: int) -> None:
     ).serve()
 
 
-class Server(Granian):
+class Server(Granian):  # type: ignore[misc,valid-type]
     """Granian, which gives up when one of its processes dies twice within seconds; ours is replaced each time."""
 
     def _respawn_workers(self, *arguments: Any, **options: Any) -> None:

@@ -4,7 +4,6 @@ What people can type or choose on the pages: logging in, notes, preferences, and
 Not here: what is done with it (views and verbs).
 """
 
-import zoneinfo
 from typing import Any
 
 from django import forms
@@ -14,6 +13,7 @@ from django.http import QueryDict
 from incidents.models import Severity, Status
 from integrations.models import Integration, Verdict
 from monitors.models import Status as ResourceStatus
+from teams.forms import time_zones
 from teams.models import Team, User
 
 NOTE_LENGTH = 1_000
@@ -59,7 +59,7 @@ class PreferencesForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["name"].widget.attrs["autocomplete"] = "name"
-        zones = sorted(zoneinfo.available_timezones() | {self.instance.time_zone})
+        zones = sorted(time_zones() | {self.instance.time_zone})
         self.fields["time_zone"].choices = [(zone, zone.replace("_", " ")) for zone in zones]  # type: ignore[attr-defined]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection, models, transaction
 
-from config import rows
+from config import faults, rows
 from incidents import keeper as incident_keeper
 from incidents.models import Incident
 from integrations.models import InboundDelivery, Verdict
@@ -17,6 +17,13 @@ from timeline import chronology, kept
 from timeline.chronology import Fact, Folded, Link, Outcome
 from timeline.events import INCIDENT
 from timeline.models import Checkpoint, Effect, TimelineEvent
+
+HOME = faults.point("rebuild: own facts brought home")
+REREAD = faults.point("rebuild: outcomes written, before the checkpoints")
+CLEARED = faults.point("rebuild: checkpoints dropped, before the new")
+CHECKED = faults.point("rebuild: checkpoints written, before the row")
+WRITTEN = faults.point("rebuild: row written, before the commit")
+COMMITTED = faults.point("rebuild: one committed, before the next")
 
 SOME = 500
 
@@ -151,12 +158,18 @@ def rebuild_one(subject: Link) -> None:
         else:
             resource_keeper.lock([subject])
             bring_home(subject)
+            HOME()
         folded = folded_again(subject)
         kept.keep_outcomes(own(subject, folded))
+        REREAD()
         Checkpoint.objects.filter(subject_kind=subject[0], subject_id=subject[1]).delete()
-        kept.keep_checkpoints(subject, folded, None)
+        CLEARED()
+        kept.keep_checkpoints(subject[0], {subject[1]: folded})
+        CHECKED()
         model = dict(subjects())[subject[0]]
         rows.update(model, [row_of(subject, folded)])
+        WRITTEN()
+    COMMITTED()
 
 
 def bring_home(resource: Link) -> None:

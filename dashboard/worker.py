@@ -9,18 +9,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
-from django.db import Error, InterfaceError, OperationalError, connection
+from django.db import Error, InterfaceError, InternalError, OperationalError, connection
 
-from config import clock
+from config import clock, faults
 from config.health import report_loop
 from integrations import applying
-from integrations.models import InboundDelivery, Verdict
+from integrations.turns import Turns, oldest_waiting
 
 log = structlog.get_logger(__name__)
 
-# How long a worker without work waits before it looks again. Events show after this and their own applying.
+BEGUN = faults.point("worker: a turn begins")
+DONE = faults.point("worker: a turn's work done, before its report")
+
+# How long a worker without much work waits before it looks again. Events show after this and their own applying.
 IDLE_SECONDS = 0.05
 # How long it waits after trouble with the database.
 TROUBLE_SECONDS = 0.5
@@ -35,20 +39,21 @@ def nothing_waits() -> float:
 
 def oldest_unapplied() -> float:
     """How long the oldest received delivery has been waiting, in seconds."""
-    waiting = InboundDelivery.objects.filter(status=Verdict.RECEIVED).order_by("id")
-    oldest = waiting.values_list("received_at", flat=True).first()
+    oldest = oldest_waiting()
     return max(0.0, (clock.now() - oldest).total_seconds()) if oldest else 0.0
 
 
 @dataclass
 class Step:
     """
-    One loop of the worker. `run(at)` does the next piece of work and answers how much there was; `every` is the pause
-    between runs that found nothing; `lag` tells in seconds how far behind it is.
+    One loop of the worker. `run(at)` does the next piece of work and answers how much there was; `full` is how much means
+    that there may be more at once. `every` is the pause between runs that found nothing; `lag` tells in seconds how far
+    behind it is.
     """
 
     name: str
     run: Callable[[datetime], int]
+    full: int = 1
     every: timedelta = timedelta(0)
     lag: Callable[[], float] = nothing_waits
     due_at: datetime | None = field(default=None, init=False)
@@ -56,9 +61,11 @@ class Step:
 
     def turn(self, at: datetime) -> int:
         """Run if it is due, and tell /workz now and then that it does."""
+        BEGUN()
         work = self.run(at) if self.due_at is None or at >= self.due_at else 0
         if not work and (self.due_at is None or at >= self.due_at):
             self.due_at = at + self.every
+        DONE()
         if self.report_at is None or at >= self.report_at:
             report_loop(self.name, at, self.lag())
             self.report_at = at + REPORT_EVERY
@@ -67,8 +74,9 @@ class Step:
 
 def steps() -> list[Step]:
     """The worker's loops."""
+    apply = partial(applying.apply_due, turns=Turns())
     return [
-        Step("apply", applying.apply_due, lag=oldest_unapplied),
+        Step("apply", apply, full=applying.BATCH, lag=oldest_unapplied),
         # Only a new version makes an event known; looking now and then catches what an old one left while it was
         # replaced.
         Step("recognize", applying.recognize, every=timedelta(minutes=10)),
@@ -87,10 +95,11 @@ class Worker:
         self.stopping = True
 
     def run(self) -> None:
-        """Work until stopped."""
+        """Work until stopped, with a pause wherever no step has more to do at once: few large batches cost least."""
         log.info("worker started", steps=[step.name for step in self.steps])
         while not self.stopping:
-            if not sum(map(self.turn, self.steps)):
+            were_full = [self.turn(step) >= step.full for step in self.steps]
+            if not any(were_full):
                 time.sleep(IDLE_SECONDS)
         log.info("worker stopped")
 
@@ -98,7 +107,7 @@ class Worker:
         """One turn of a step; trouble is logged, and waited out."""
         try:
             return step.turn(clock.now())
-        except (OperationalError, InterfaceError) as error:
+        except (OperationalError, InterfaceError, InternalError) as error:  # the last says read-only, among others
             log.warning("database trouble", step=step.name, error=str(error))
             self.wait_out()
         except Exception:

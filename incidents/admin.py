@@ -10,17 +10,20 @@ from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config.admin import Folded, Panel, when
 from config.changelist import NumberFilter, RelatedFilter, SinceFilter, whole_number
+from config.paging import Order
 from config.shown import NOTHING, clipped, link, listing, moment, state, whole
+from incidents.filters import NEWEST
 from incidents.lifecycle import destroy, resource_of
 from incidents.models import Incident, IncidentQuerySet
 from monitors.admin import PANELS
+from monitors.keeper import MODELS
 from monitors.models import Resource
 from teams.admin import BELONGINGS
 from timeline.admin import AboutFilter, facts_about, subject_link
@@ -44,7 +47,16 @@ class SourceFilter(NumberFilter):
 class OfResourceFilter(AboutFilter):
     title = "resource"
     parameter_name = "of"
-    columns = ("resource_type", "resource_id")
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return about_resource(queryset, *self.subject())
+
+
+def about_resource(incidents: QuerySet[Any], kind: str, identity: int) -> QuerySet[Any]:
+    """Those about a monitor or heartbeat. They are its team's, which says where to look for them."""
+    model = MODELS.get(kind)
+    team = model.objects.filter(pk=identity).values_list("team_id", flat=True).first() if model else None
+    return incidents.filter(team_id=team, resource_id=identity, resource_type=kind)
 
 
 def timeline_of(incident: Incident) -> Panel:
@@ -65,7 +77,7 @@ def row(incident: Incident) -> list[object]:
 
 def latest_incidents(resource: Resource) -> Panel:
     """The latest incidents about a monitor or heartbeat."""
-    about = Incident.objects.filter(resource_type=resource.kind, resource_id=resource.pk).defer("search")
+    about = about_resource(Incident.objects.all(), resource.kind, int(resource.pk)).defer("search")
     return Panel(
         title=f"Incidents: the latest {SHOWN_BESIDE}",
         columns=["Title", "State", "Severity", "Started", "Resolved"],
@@ -117,7 +129,11 @@ class IncidentAdmin(Folded):
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
-        return super().get_queryset(request).defer("search")
+        return super().get_queryset(request).defer("search").annotate(since=F("started_at"))
+
+    def get_order(self, request: HttpRequest) -> Order:
+        """One team's are read in the order of that team's index."""
+        return NEWEST if {"of", "team__id__exact"} & set(request.GET) else self.order
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

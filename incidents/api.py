@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
+from django.db import connection
 from django.http import HttpResponse
 from django.utils.http import parse_etags
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -18,10 +18,12 @@ from rest_framework.request import Request
 
 from config import clock
 from config.api import listing, ok
+from config.errors import NotFound
 from config.fields import ListQuery, QueryInteger, StrictChar, StrictMoment, query
 from config.paging import page
+from config.statements import fetch
 from incidents import lifecycle, updates
-from incidents.filters import IncidentQuery, narrowed, order
+from incidents.filters import IncidentQuery, narrowed, order, turns
 from incidents.models import Incident
 from incidents.serializers import (
     MOST_UPDATES,
@@ -33,7 +35,8 @@ from incidents.serializers import (
     TimelinePage,
     UpdateSerializer,
 )
-from teams.api import TeamView, unique
+from teams.api import TeamView, unique, unique_id
+from teams.models import Team
 
 AS_OF = "As it was known at this moment: only what had been recorded by then."
 
@@ -65,7 +68,7 @@ class Incidents(TeamView):
     def get(self, request: Request) -> HttpResponse:
         chosen = query(request, IncidentQuery)
         found = narrowed(self.team.incidents.select_related("assignee").defer("search"), chosen)
-        rows, more = page(found, order(chosen), chosen["limit"], chosen.get("cursor"))
+        rows, more = page(found, order(chosen), chosen["limit"], chosen.get("cursor"), turns=turns(chosen))
         return listing("incidents", list(IncidentSerializer(rows, many=True).data), chosen["limit"], more)
 
 
@@ -75,18 +78,14 @@ class OfIncident(TeamView):
     incident: Incident
 
     def load(self, request: Request, uuid: str = "", **kwargs: Any) -> None:
-        self.incident = unique(self.incidents(), "Incident", uuid)
-
-    def incidents(self) -> QuerySet[Incident]:
-        """The team's, with as much of them as reading a history needs."""
-        return self.team.incidents.only("uuid", "team")
+        self.incident = incident_of(self.team, uuid)
 
 
 class OneIncident(OfIncident):
     """`/api/incidents/{uuid}`."""
 
-    def incidents(self) -> QuerySet[Incident]:
-        return self.team.incidents.select_related("assignee").defer("search")
+    def load(self, request: Request, uuid: str = "", **kwargs: Any) -> None:
+        self.incident = unique(self.team.incidents.select_related("assignee").defer("search"), "Incident", uuid)
 
     @extend_schema(
         operation_id="get_incident",
@@ -168,6 +167,20 @@ class Timeline(OfIncident):
         chosen = query(request, HistoryQuery)
         rows, more = updates.timeline(self.incident, chosen["limit"], chosen.get("cursor"), chosen.get("as_of"))
         return listing("events", rows, chosen["limit"], more)
+
+
+def incident_of(team: Team, text: str) -> Incident:
+    """
+    The team's incident with the UUID that a path has as `text`, with no more of it than reading a history needs.
+
+    Raises NotFound. In SQL for the same reason as incidents.updates.STANDING.
+    """
+    uuid = unique_id(text)
+    asked = "SELECT id FROM incidents_incident WHERE uuid = %s AND team_id = %s"
+    found = fetch(asked, [uuid, team.pk]) if uuid else []
+    if not found:
+        raise NotFound("Incident not found")
+    return Incident.from_db(connection.alias, ["id", "uuid", "team_id"], [found[0][0], uuid, team.pk])
 
 
 def link(request: Request, cursor: str) -> str:

@@ -18,6 +18,7 @@ from config.fields import (
 )
 from config.paging import Order
 from incidents.models import IncidentQuerySet, Severity, Status
+from teams.models import User
 
 LONGEST_SEARCH = 200
 
@@ -36,6 +37,8 @@ ASCENDING: dict[str, Order] = {
     "severity": [("severity_place", "desc"), *NEWEST],
     "status": [("status_place", "asc"), *NEWEST],
 }
+# The values that a list goes through in turn, for sort_order=asc.
+TURNS = {"severity": list(reversed(range(len(Severity)))), "status": list(range(len(Status)))}
 
 
 class IncidentQuery(ListQuery):
@@ -64,11 +67,7 @@ class IncidentQuery(ListQuery):
 
 # Parameter → the question it asks.
 QUESTIONS = {
-    "status": "status__in",
-    "severity": "severity__in",
-    "resource_type": "resource_type",
     "resource_id": "resource_id",
-    "assignee": "assignee__uuid",
     "started_after": "started_at__gte",
     "started_before": "started_at__lt",
 }
@@ -82,10 +81,25 @@ def narrowed(found: IncidentQuerySet, chosen: dict[str, Any]) -> IncidentQuerySe
             asked &= Q(**{question: chosen[name]})
     if "destroyed" in chosen:
         asked &= Q(destroyed_at__isnull=not chosen["destroyed"])
+    if "assignee" in chosen:
+        # Looked up first: PostgreSQL plans for the one that is asked for, not for anybody.
+        asked &= Q(assignee_id=User.objects.filter(uuid=chosen["assignee"]).values_list("pk", flat=True).first() or 0)
     found = found.filter(asked).annotate(since=F("started_at"), until=F("updated_at"))
+    if "status" in chosen:
+        found = found.of_status(*chosen["status"])
+    if "severity" in chosen:
+        found = found.of_severity(*chosen["severity"])
+    if "resource_type" in chosen:
+        found = found.of_kind(chosen["resource_type"])
     return found.search(chosen["q"]) if "q" in chosen else found
 
 
 def order(chosen: dict[str, Any]) -> Order:
     """The order that a validated query string asks for."""
     return (DESCENDING if chosen["sort_order"] == "desc" else ASCENDING)[chosen["sort_by"]]
+
+
+def turns(chosen: dict[str, Any]) -> list[int]:
+    """The values of the order's first column in turn, where it has few."""
+    ascending = TURNS.get(chosen["sort_by"], [])
+    return ascending[::-1] if chosen["sort_order"] == "desc" else ascending

@@ -5,21 +5,26 @@ What an incident's facts mean for the resource it is about is handed on to monit
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
 from typing import Any
 
 from django.db import transaction
 
-from config import rows
+from config import faults, rows
 from incidents.fold import IncidentState, step
 from incidents.models import Incident
 from monitors import keeper as resource_keeper
 from timeline import kept
-from timeline.chronology import Fact, Folded, Link, Outcome, Standing, take_in
+from timeline.chronology import Fact, Folded, Link, Outcome, Standing
 from timeline.events import INCIDENT
 
+READ = faults.point("incidents: outcomes kept, before the rows")
+WRITTEN = faults.point("incidents: rows written, before their resources")
+
 COLUMNS = [field.name for field in fields(IncidentState)]
+STANDING_COLUMNS = ["id", "facts", "updated_at", "last_rank", "last_identity", *COLUMNS]
+ABOUT = ("resource_type", "resource_id")
 
 # What a resource's fold reads on an incident's fact.
 Bearing = tuple[Link | None, int, str]
@@ -27,14 +32,12 @@ Bearing = tuple[Link | None, int, str]
 
 def lock(incident_ids: Iterable[int], resources: Iterable[Link] = ()) -> None:
     """Lock resources, then incidents, in the order everybody does: those given and those the incidents are about."""
-    ids = sorted(set(incident_ids))
-    links = resources_of(ids) | set(resources)
+    ids = set(incident_ids)
+    links = about(rows.select(Incident, ABOUT, ids)) | set(resources)
     while True:
         before = transaction.savepoint()
         resource_keeper.lock(links)
-        locked = Incident.objects.filter(id__in=ids).order_by("id").select_for_update(no_key=True)
-        list(locked.values_list("id", flat=True))
-        missing = resources_of(ids) - links
+        missing = about(rows.select(Incident, ABOUT, ids, lock=True)) - links
         if not missing:
             transaction.savepoint_commit(before)
             return
@@ -44,19 +47,15 @@ def lock(incident_ids: Iterable[int], resources: Iterable[Link] = ()) -> None:
         links |= missing
 
 
-def resources_of(incident_ids: list[int]) -> set[Link]:
-    """The monitors and heartbeats that incidents are about."""
-    about = Incident.objects.filter(
-        id__in=incident_ids, resource_type__in=resource_keeper.MODELS, resource_id__isnull=False
-    )
-    links = about.values_list("resource_type", "resource_id")
-    return {(kind, identity) for kind, identity in links if kind and identity is not None}
+def about(found: Iterable[tuple[str | None, int | None]]) -> set[Link]:
+    """The monitors and heartbeats among what incidents are about."""
+    return {(kind, identity) for kind, identity in found if kind in resource_keeper.MODELS and identity is not None}
 
 
 def take_in_facts(arrived: Sequence[Fact]) -> None:
     """
-    Fold new facts into their incidents and resources, each once. All of their rows are locked, and the facts recorded
-    in this transaction.
+    Fold new facts into their incidents and resources, each once. All of their rows are locked; the facts are recorded
+    in this transaction, before this or (with what they did) after it.
     """
     changed: dict[Link, list[Fact]] = defaultdict(list)
     by_incident: dict[int, list[Fact]] = defaultdict(list)
@@ -67,21 +66,20 @@ def take_in_facts(arrived: Sequence[Fact]) -> None:
             changed[fact.subject].append(fact)
     for link, fact in take_in_incidents(by_incident):
         changed[link].append(fact)
-    resource_keeper.take_in_facts(changed, {fact.identity for fact in arrived})
+    resource_keeper.take_in_facts(changed)
 
 
 def take_in_incidents(by_incident: dict[int, list[Fact]]) -> list[tuple[Link, Fact]]:
     """Fold facts into their incidents; the answer has each (resource, fact) that a resource must read anew."""
-    written, read, bearings = [], [], []
-    for identity, standing in standings(by_incident).items():
-        subject = (INCIDENT, identity)
-        folded = take_in(kept.KeptChronicle(subject, standing, IncidentState()), by_incident[identity], step)
-        kept.keep_checkpoints(subject, folded, standing.last)
-        bearings += [pair for fact, outcome in folded.read for pair in reread(fact, outcome)]
-        read += folded.read
-        written.append(written_row(identity, folded))
+    if not by_incident:
+        return []
+    folds = kept.take_in_all(INCIDENT, standings(by_incident), by_incident, IncidentState(), step)
+    read = [pair for folded in folds.values() for pair in folded.read]
+    bearings = [pair for fact, outcome in read for pair in reread(fact, outcome)]
     kept.keep_outcomes(read)
-    rows.update(Incident, written)
+    READ()
+    rows.update(Incident, [written_row(identity, folded) for identity, folded in folds.items()])
+    WRITTEN()
     return bearings
 
 
@@ -91,16 +89,15 @@ def reread(fact: Fact, outcome: Outcome) -> list[tuple[Link, Fact]]:
     """
     was: Bearing = (fact.resource, fact.hold, fact.presses)
     now: Bearing = (outcome.resource, outcome.hold, outcome.presses)
-    fact.resource, fact.hold, fact.presses = now
+    fact.read_as(outcome)
     if was == now:
         return []
     return [(link, fact) for link in {was[0], now[0]} if link is not None]
 
 
-def standings(ids: Iterable[int]) -> dict[int, Standing[IncidentState]]:
+def standings(ids: Collection[int]) -> dict[int, Standing[IncidentState]]:
     """Where the folds of incidents stand, by id."""
-    names = ["id", "facts", "updated_at", "last_rank", "last_identity", *COLUMNS]
-    found = Incident.objects.filter(id__in=list(ids)).order_by("id").values(*names)
+    found = (dict(zip(STANDING_COLUMNS, row, strict=True)) for row in rows.select(Incident, STANDING_COLUMNS, ids))
     return {row["id"]: standing_of(row) for row in found}
 
 
@@ -114,8 +111,7 @@ def standing_of(row: dict[str, Any]) -> Standing[IncidentState]:
 
 def fold_again(identity: int) -> Folded[IncidentState]:
     """Fold the whole history of an incident, writing nothing."""
-    subject = (INCIDENT, identity)
-    return kept.fold_all(kept.KeptChronicle(subject, Standing(IncidentState()), IncidentState()), step)
+    return kept.fold_all((INCIDENT, identity), IncidentState(), step)
 
 
 def written_row(identity: int, folded: Folded[IncidentState]) -> rows.Row:
@@ -123,7 +119,7 @@ def written_row(identity: int, folded: Folded[IncidentState]) -> rows.Row:
     at, rank, last = folded.standing.last or (None, None, None)
     return {
         "id": identity,
-        **asdict(folded.standing.state),
+        **vars(folded.standing.state),
         "is_live": folded.standing.state.is_live,
         "facts": folded.standing.facts,
         "updated_at": at,

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from config import faults
 from config.errors import Conflict
 from incidents import keeper
 from incidents.fold import CLOSED, OPEN
@@ -19,6 +20,8 @@ from timeline.acts import act, who
 from timeline.chronology import Link
 from timeline.events import INCIDENT, RESOURCES, Payload
 from timeline.models import TimelineEvent
+
+FOLDED = faults.point("act: folded, before the commit")
 
 NOTE_AT_MOST = 1000
 
@@ -75,6 +78,7 @@ def recorded(
         named=resource_of(incident),
     )
     keeper.take_in_facts([fact])
+    FOLDED()
     incident.refresh_from_db()
     return TimelineEvent.objects.get(pk=fact.id)
 

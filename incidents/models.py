@@ -11,7 +11,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorField
 from django.db import models
-from django.db.models import Case, Func, Q, Value, When
+from django.db.models import Case, F, Func, Q, Value, When
 from django.db.models.functions import Left
 from django.utils import timezone
 
@@ -65,11 +65,18 @@ JOINTS = "./-_:@#?&=%+,;~|*"
 WORD = re.compile(r"[^\W_]+")
 # How much of a word is looked at (PostgreSQL takes 2,046 bytes).
 LONGEST_WORD = 200
+# How much of a kind of resource, which may be a vendor's word of any length, is kept in an index.
+INDEXED_CHARACTERS = 60
 
 
 def words_of(field: str, length: int) -> Func:
     """The first characters of a text column, with its words apart."""
     return Func(Left(field, length), Value(JOINTS), Value(" " * len(JOINTS)), function="translate")
+
+
+def one_of(column: str, values: list[int]) -> Q:
+    """Where a column has one of some values."""
+    return Q(**{column: values[0]}) if len(values) == 1 else Q(**{f"{column}__in": values})
 
 
 class IncidentQuerySet(models.QuerySet["Incident", "Incident"]):
@@ -78,6 +85,22 @@ class IncidentQuerySet(models.QuerySet["Incident", "Incident"]):
     def live(self) -> "IncidentQuerySet":
         """Neither resolved nor closed nor deleted."""
         return self.filter(is_live=True)
+
+    # Lists are read in the order of an index, and indexes have the places of status and severity, by which lists are
+    # sorted, too.
+
+    def of_status(self, *chosen: str) -> "IncidentQuerySet":
+        """Those with one of some statuses."""
+        return self.filter(one_of("status_place", [Status.values.index(each) for each in chosen]))
+
+    def of_severity(self, *chosen: str) -> "IncidentQuerySet":
+        """Those with one of some severities."""
+        return self.filter(one_of("severity_place", [Severity.values.index(each) for each in chosen]))
+
+    def of_kind(self, kind: str) -> "IncidentQuerySet":
+        """Those about a kind of resource: a monitor, a heartbeat, or what else the source calls it."""
+        start = Left("resource_type", INDEXED_CHARACTERS)
+        return self.alias(start=start).filter(start=kind[:INDEXED_CHARACTERS], resource_type=kind)
 
     def search(self, text: str) -> "IncidentQuerySet":
         """Those with words beginning like every word of the text; all for an empty text, none for one without words."""
@@ -91,7 +114,7 @@ class Incident(models.Model):
     """Something went wrong with a resource, or was declared by hand."""
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="incidents")
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="incidents", db_index=False)
     integration_id = models.BigIntegerField(null=True, blank=True, help_text="Whose mirror it is; empty: native.")
     source_organization_id = models.TextField(null=True, blank=True)
     source_team_id = models.TextField(null=True, blank=True)
@@ -109,7 +132,9 @@ class Incident(models.Model):
     affected_regions = ArrayField(models.TextField(), default=list, blank=True)
     escalation_policy_id = models.BigIntegerField(null=True, blank=True)
     incident_group_id = models.BigIntegerField(null=True, blank=True)
-    assignee = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    assignee = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
     assignee_email = models.TextField(null=True, blank=True)
     assignee_name = models.TextField(null=True, blank=True)
     resource_type = models.TextField(null=True, blank=True)
@@ -169,25 +194,37 @@ class Incident(models.Model):
             ),
         ]
         indexes = [
+            # Each new fact of an incident writes to all of these, so there is one for each way of reading a list and
+            # no more.
             models.Index(fields=["team", "-started_at", "-id"], name="incident_newest"),
             models.Index(fields=["team", "-updated_at", "-id"], name="incident_updated"),
-            models.Index(fields=["team", "status", "-started_at", "-id"], name="incident_by_status"),
-            models.Index(fields=["team", "severity", "-started_at", "-id"], name="incident_by_severity"),
+            models.Index(fields=["team", "severity_place", "-started_at", "-id"], name="incident_worst"),
+            models.Index(fields=["team", "status_place", "-started_at", "-id"], name="incident_furthest"),
             models.Index(
-                fields=["team", "resource_type", "-started_at", "-id"],
-                name="incident_by_resource_type",
-                condition=Q(resource_type__in=["monitor", "heartbeat"]),
+                "team",
+                Left("resource_type", INDEXED_CHARACTERS),
+                F("started_at").desc(),
+                F("id").desc(),
+                name="incident_of_kind",
+            ),
+            models.Index(
+                fields=["team", "resource_id", "-started_at", "-id"],
+                condition=Q(resource_id__isnull=False),
+                name="incident_about",
+            ),
+            models.Index(
+                fields=["team", "assignee", "-started_at", "-id"],
+                condition=Q(assignee__isnull=False),
+                name="incident_of_assignee",
             ),
             models.Index(
                 fields=["team", "-started_at", "-id"], condition=Q(destroyed_at__isnull=False), name="incident_gone"
             ),
-            models.Index(fields=["team", "severity_place", "-started_at", "-id"], name="incident_worst"),
-            models.Index(fields=["team", "status_place", "-started_at", "-id"], name="incident_furthest"),
             models.Index(fields=["team", "-started_at", "-id"], condition=Q(is_live=True), name="incident_live_newest"),
             models.Index(
-                fields=["resource_type", "resource_id", "-started_at", "-id"],
-                condition=Q(resource_type__in=["monitor", "heartbeat"]),
-                name="incident_of_resource",
+                fields=["team", "severity_place", "status_place", "-started_at", "-id"],
+                condition=Q(is_live=True),
+                name="incident_live_worst",
             ),
             GinIndex(fields=["search"], name="incident_words"),
         ]

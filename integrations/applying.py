@@ -1,78 +1,113 @@
 """
 Applying: what was received becomes facts, and facts become what is shown. The worker's half of the door.
 
-Deliveries are claimed in batches and applied together, each record folded once. Where a batch fails, its deliveries are
-tried one by one, each behind a savepoint: a bad one is put into quarantine after its tries and never stops the others.
+Deliveries are claimed in batches and applied together, each record folded once. Where a batch fails, ever smaller parts
+of it are tried behind savepoints: a bad delivery is put into quarantine after its tries and never stops the others.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError, models, transaction
-from django.db.models import Q
 
-from config import rows, strictjson
+from config import faults, rows, strictjson
 from incidents import keeper
 from incidents.models import Incident
 from integrations.inbox import wrong_fields
 from integrations.incident_log import Heard, SourceRecord, hear
 from integrations.models import InboundDelivery, Verdict
+from integrations.turns import Turns
 from monitors.models import Heartbeat, Monitor
 from timeline.chronology import Fact
 from timeline.events import HEARTBEAT, INCIDENT, MONITOR, VENDOR_EVENTS, validate
-from timeline.models import TimelineEvent
-from timeline.record import Recording, record
+from timeline.record import Recording, record, unrecorded
 
 log = structlog.get_logger(__name__)
 
-BATCH = 200
+# Larger batches cost less for each event, and make everybody wait longer for their turn.
+BATCH = 500
+# The bodies of a portion together; events of 64 KiB full of small things take up a hundred times as much when read.
+MOST_BYTES = 1024 * 1024
 MOST_TRIES = 5
 FIRST_PAUSE = timedelta(seconds=1)
+
+CLAIMED = faults.point("applying: claimed")
+SOME_MADE = faults.point("applying: records of a kind made")
+LOCKED = faults.point("applying: records locked, before the facts")
+FOLDED = faults.point("applying: folded, before the facts")
+RECORDED = faults.point("applying: facts recorded, before the verdicts")
+JUDGED = faults.point("applying: verdicts written, before the commit")
+COMMITTED = faults.point("applying: committed")
+FAILED = faults.point("applying: a batch failed, before its parts")
+PARTED = faults.point("applying: a part applied, before the next")
+POSTPONED = faults.point("applying: one postponed, before the commit")
+CHOSEN = faults.point("recognize: chosen, not yet handed on")
+RECOGNIZED = faults.point("recognize: handed on")
 
 SOURCES: dict[str, type[models.Model]] = {MONITOR: Monitor, HEARTBEAT: Heartbeat, INCIDENT: Incident}
 
 
-def apply_due(at: datetime, most: int = BATCH) -> int:
+def apply_due(at: datetime, most: int = BATCH, turns: Turns | None = None) -> int:
     """Apply the next batch of deliveries that are due; the answer is how many were taken up."""
     with transaction.atomic():
-        due = InboundDelivery.objects.filter(Q(due_at__isnull=True) | Q(due_at__lte=at), status=Verdict.RECEIVED)
-        claimed = due.order_by("id").select_related("integration").select_for_update(skip_locked=True, of=("self",))
-        batch = list(claimed[:most])
-        if batch:
-            apply(batch, at)
-        return len(batch)
+        fresh, postponed = (turns or Turns()).claim(at, most)
+        for portion in (*portions(fresh), *portions(postponed)):
+            CLAIMED()
+            apply(portion, at)
+    if fresh or postponed:
+        COMMITTED()
+    return len(fresh) + len(postponed)
+
+
+def portions(deliveries: Sequence[InboundDelivery]) -> Iterator[list[InboundDelivery]]:
+    """Deliveries in portions that can be held in memory as what is made of them, nearly always all in one."""
+    portion: list[InboundDelivery] = []
+    size = 0
+    for delivery in deliveries:
+        size += len(delivery.body)
+        if portion and size > MOST_BYTES:
+            yield portion
+            portion, size = [], len(delivery.body)
+        portion.append(delivery)
+    if portion:
+        yield portion
 
 
 def apply(deliveries: Sequence[InboundDelivery], at: datetime) -> None:
     """
-    Apply locked deliveries, together if that works and else one by one. Database trouble is raised, for a later
-    try.
+    Apply locked deliveries, together if that works and else in ever smaller parts, each behind a savepoint, down to
+    those that fail alone. Database trouble is raised, for a later try.
     """
     try:
         with transaction.atomic():
             apply_together(deliveries, at)
     except (OperationalError, InterfaceError):
         raise
-    except Exception:
-        log.warning("batch failed, applying one by one", deliveries=len(deliveries), exc_info=True)
-        for delivery in deliveries:
-            apply_alone(delivery, at)
-
-
-def apply_alone(delivery: InboundDelivery, at: datetime) -> None:
-    """Apply one delivery behind a savepoint; after its last try a failing one is put into quarantine."""
-    try:
-        with transaction.atomic():
-            apply_together([delivery], at)
-    except (OperationalError, InterfaceError):
-        raise
     except Exception as error:
-        log.exception("delivery failed", delivery=delivery.pk)
-        postpone(delivery, error, at)
+        if len(deliveries) == 1:
+            log.exception("delivery failed", delivery=deliveries[0].pk)
+            postpone(deliveries[0], error, at)
+            return
+        log.warning("batch failed, applying it in parts", deliveries=len(deliveries), exc_info=True)
+        FAILED()
+        for part in parts(deliveries):
+            apply(part, at)
+            PARTED()
+
+
+def parts(deliveries: Sequence[InboundDelivery]) -> list[list[InboundDelivery]]:
+    """A batch by integration, so that one's trouble is its own; what is of one integration, in halves."""
+    by_integration: dict[int, list[InboundDelivery]] = defaultdict(list)
+    for delivery in deliveries:
+        by_integration[delivery.integration_id].append(delivery)
+    if len(by_integration) > 1:
+        return list(by_integration.values())
+    half = len(deliveries) // 2
+    return [list(deliveries[:half]), list(deliveries[half:])]
 
 
 def postpone(delivery: InboundDelivery, error: Exception, at: datetime) -> None:
@@ -84,6 +119,7 @@ def postpone(delivery: InboundDelivery, error: Exception, at: datetime) -> None:
     if delivery.attempts >= MOST_TRIES:
         delivery.status, delivery.due_at = Verdict.QUARANTINED, None
     delivery.save(update_fields=["attempts", "due_at", "error", "status"])
+    POSTPONED()
 
 
 @dataclass
@@ -109,6 +145,7 @@ def apply_together(deliveries: Sequence[InboundDelivery], at: datetime) -> None:
     if sound:
         take_in(sound)
     rows.update(InboundDelivery, [verdict_row(reading, at) for reading in readings])
+    JUDGED()
 
 
 def read(delivery: InboundDelivery) -> Reading:
@@ -123,7 +160,7 @@ def read(delivery: InboundDelivery) -> Reading:
         return Reading(delivery, verdict=Verdict.QUARANTINED, error=wrong_fields(judged))
     if judged.type is None:
         return Reading(delivery, verdict=Verdict.UNRECOGNIZED)
-    return Reading(delivery, heard=hear(judged, bytes(delivery.identity), delivery.integration))
+    return Reading(delivery, heard=hear(judged, bytes(delivery.identity), delivery.integration_id))
 
 
 def take_in(readings: Sequence[Reading]) -> None:
@@ -137,24 +174,22 @@ def take_in(readings: Sequence[Reading]) -> None:
         (fact.subject[1] for fact in facts if fact.subject[0] == INCIDENT),
         {link for fact in facts for link in (fact.subject, fact.named) if link and link[0] != INCIDENT},
     )
-    keeper.take_in_facts(record([recording(reading) for reading in readings]))
-    note_known(readings)
+    LOCKED()
+    new = unrecorded([recording(reading) for reading in readings])
+    for reading in readings:
+        if reading.fact and reading.fact.id:
+            reading.verdict = Verdict.DUPLICATE
+    keeper.take_in_facts([each.fact for each in new])
+    FOLDED()
+    if len(record(new)) != len(new):
+        raise RuntimeError("a fact was recorded by somebody else while its subject was locked")
+    RECORDED()
 
 
 def recording(reading: Reading) -> Recording:
     """A reading as what is to be recorded."""
     assert reading.fact
     return Recording(reading.fact, reading.delivery.team_id, reading.delivery.integration_id)
-
-
-def note_known(readings: Iterable[Reading]) -> None:
-    """Say of deliveries whose fact was recorded before (so that it has no id yet) that they are duplicates of it."""
-    for reading in readings:
-        if reading.fact and not reading.fact.id:
-            reading.verdict = Verdict.DUPLICATE
-            reading.fact.id = TimelineEvent.objects.values_list("id", flat=True).get(
-                integration_id=reading.delivery.integration_id, identity=reading.fact.identity
-            )
 
 
 def verdict_row(reading: Reading, at: datetime) -> rows.Row:
@@ -184,35 +219,39 @@ def our_ids(readings: Sequence[Reading]) -> dict[bytes, int]:
     ids: dict[bytes, int] = {}
     # Always in the same order, so that two workers making the same records wait for each other and never in a circle.
     for kind, model in SOURCES.items():
-        keys = sorted(wanted[kind])
-        found = known(model, keys)
-        missing = [new_record(model, *wanted[kind][key]) for key in keys if key not in found]
-        if missing:
-            model._default_manager.bulk_create(missing, ignore_conflicts=True)
-            found = known(model, keys)
-        ids |= found
+        ids |= ids_of(model, wanted[kind])
     return ids
 
 
-def known(model: type[models.Model], keys: Sequence[bytes]) -> dict[bytes, int]:
+def ids_of(model: type[models.Model], wanted: dict[bytes, tuple[SourceRecord, Reading]]) -> dict[bytes, int]:
+    """The ids of the records of one kind, by key."""
+    ids = known(model, wanted.keys())
+    missing = [new_record(model, *wanted[key]) for key in sorted(wanted.keys() - ids.keys())]
+    if missing:
+        made = rows.insert(model, missing, on_conflict="ON CONFLICT DO NOTHING", returning=("source_key", "id"))
+        SOME_MADE()
+        ids |= {bytes(key): identity for key, identity in made}
+        # Another worker made them meanwhile.
+        ids |= known(model, wanted.keys() - ids.keys())
+    return ids
+
+
+def known(model: type[models.Model], keys: Collection[bytes]) -> dict[bytes, int]:
     """The ids of the records there are, by key."""
-    if not keys:
-        return {}
-    found = model._default_manager.filter(source_key__in=keys).values_list("source_key", "id")
-    return {bytes(key): identity for key, identity in found}
+    return {bytes(key): identity for key, identity in rows.select(model, ("source_key", "id"), keys, by="source_key")}
 
 
-def new_record(model: Callable[..., models.Model], source: SourceRecord, reading: Reading) -> models.Model:
-    """A mirrored record before its first fact is folded."""
-    return model(
-        team_id=reading.delivery.team_id,
-        integration_id=source.integration_id,
-        source_organization_id=source.organization_id,
-        source_team_id=source.team_id,
-        source_id=source.id,
-        source_key=source.key,
-        created_at=reading.recorded_at,
-    )
+def new_record(model: type[models.Model], source: SourceRecord, reading: Reading) -> rows.Row:
+    """The row of a mirrored record before its first fact is folded."""
+    return rows.blank(model) | {
+        "team_id": reading.delivery.team_id,
+        "integration_id": source.integration_id,
+        "source_organization_id": source.organization_id,
+        "source_team_id": source.team_id,
+        "source_id": source.id,
+        "source_key": source.key,
+        "created_at": reading.recorded_at,
+    }
 
 
 # --- what a later version knows -------------------------------------------------------------------------------
@@ -222,6 +261,11 @@ def recognize(at: datetime, most: int = BATCH) -> int:
     """Let the next unrecognized deliveries whose events this version knows be applied; how many there were."""
     due = InboundDelivery.objects.filter(status=Verdict.UNRECOGNIZED, event__in=list(VENDOR_EVENTS)).order_by("id")
     ids = list(due.values_list("id", flat=True)[:most])
-    return InboundDelivery.objects.filter(id__in=ids, status=Verdict.UNRECOGNIZED).update(
+    if ids:
+        CHOSEN()
+    handed_on = InboundDelivery.objects.filter(id__in=ids, status=Verdict.UNRECOGNIZED).update(
         status=Verdict.RECEIVED, replayed_at=at, attempts=0, due_at=None
     )
+    if ids:
+        RECOGNIZED()
+    return handed_on

@@ -171,10 +171,10 @@ UNKEPT = (REJECTED, COUNTED)
 def judge(body: bytes, value: Any, at: datetime, count_only: Sequence[str] = ()) -> Arrival:
     """Judge one event that was received at a moment; unknown ones named in `count_only` are not kept."""
     judged = validate(value, at)
-    identity = event_identity(value) if isinstance(value, dict) else bytes_identity(body)
     if len(body) > LARGEST_EVENT:
         problem = {"code": "PAYLOAD_TOO_LARGE", "message": "An event has at most 64 KiB."}
-        return Arrival(body, judged, identity, REJECTED, problem)
+        return Arrival(body, judged, b"", REJECTED, problem)
+    identity = event_identity(value) if isinstance(value, dict) else bytes_identity(body)
     if judged.fields:
         return Arrival(body, judged, identity, Verdict.QUARANTINED, wrong_fields(judged))
     if judged.type is None:
@@ -214,13 +214,12 @@ def keep(
     integration: Integration, arrivals: Sequence[Arrival], headers: dict[str, str], webhook_id: str | None, at: datetime
 ) -> list[Answer]:
     """Write arrivals of different identities in one statement, and answer each."""
-    # In the same order in every request, so that two with the same events wait for each other and never in a circle.
-    in_one_order = sorted(arrivals, key=lambda each: each.identity)
     JUDGED()
     new = rows.insert(
         InboundDelivery,
-        [row(integration, arrival, headers, webhook_id, at) for arrival in in_one_order],
+        [row(integration, arrival, headers, webhook_id, at) for arrival in arrivals],
         on_conflict=PROMOTE,
+        in_order_of="identity",
         returning=("integrations_inbounddelivery.identity", "integrations_inbounddelivery.id"),
     )
     INSERTED()

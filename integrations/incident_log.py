@@ -8,7 +8,6 @@ Pure but for the ids of our records, which the inbox looks up by the keys this r
 from dataclasses import dataclass
 from datetime import datetime
 
-from integrations.models import Integration
 from timeline.chronology import Fact, Link
 from timeline.events import INCIDENT, RESOURCES, Judged, Payload, named_resource, said
 from timeline.identity import source_key
@@ -67,24 +66,24 @@ def link(record: SourceRecord, ids: dict[bytes, int]) -> Link:
     return (record.kind, ids[record.key])
 
 
-def hear(judged: Judged, identity: bytes, integration: Integration) -> Heard:
-    """Read a sound event of a known type."""
+def hear(judged: Judged, identity: bytes, integration_id: int) -> Heard:
+    """Read a sound event of a known type that an integration told."""
     assert judged.type and not judged.fields
     payload, kind = judged.payload, judged.type
-    subject = record_of(integration, payload, kind.subject, payload[kind.subject_field])
-    return Heard(judged, identity, subject, named_record(integration, payload) if kind.subject == INCIDENT else None)
+    subject = record_of(integration_id, payload, kind.subject, payload[kind.subject_field])
+    return Heard(judged, identity, subject, named_record(integration_id, payload) if kind.subject == INCIDENT else None)
 
 
-def named_record(integration: Integration, payload: Payload) -> SourceRecord | None:
+def named_record(integration_id: int, payload: Payload) -> SourceRecord | None:
     """The monitor or heartbeat that an incident's event names; other types of resource have no record here."""
     named = named_resource(payload)
     if named is None or named[0] not in RESOURCES:
         return None
-    return record_of(integration, payload, *named)
+    return record_of(integration_id, payload, *named)
 
 
-def record_of(integration: Integration, payload: Payload, kind: str, identity: int) -> SourceRecord:
+def record_of(integration_id: int, payload: Payload, kind: str, identity: int) -> SourceRecord:
     """A record of the vendor's team that the event originated from."""
     organization, team = said(payload, "organization_id"), said(payload, "team_id")
     assert organization and team
-    return SourceRecord(integration.pk, organization, team, kind, identity)
+    return SourceRecord(integration_id, organization, team, kind, identity)

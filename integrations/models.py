@@ -74,8 +74,9 @@ class InboundDelivery(models.Model):
     One event as it was received: exact bytes, some headers, time. What was received never changes; the verdict does.
     """
 
-    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="deliveries")
-    integration = models.ForeignKey(Integration, on_delete=models.PROTECT, related_name="deliveries")
+    # Every event pays for each index twice. Those below begin with the foreign keys, or leave out those that are null.
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
+    integration = models.ForeignKey(Integration, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
     received_at = models.DateTimeField()
     body = models.BinaryField()
     headers = models.JSONField(default=dict)
@@ -90,9 +91,9 @@ class InboundDelivery(models.Model):
     attempts = models.SmallIntegerField(default=0)
     due_at = models.DateTimeField(null=True, help_text="Not to be applied before.")
     replayed_at = models.DateTimeField(null=True)
-    replayed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    replayed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     applied_at = models.DateTimeField(null=True)
-    fact = models.ForeignKey(TimelineEvent, on_delete=models.PROTECT, null=True, related_name="+")
+    fact = models.ForeignKey(TimelineEvent, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     incident_id = models.BigIntegerField(null=True, help_text="The incident it was about.")
 
     class Meta:
@@ -107,7 +108,8 @@ class InboundDelivery(models.Model):
             models.CheckConstraint(condition=Q(status__in=Verdict.values), name="delivery_status_known"),
         ]
         indexes = [
-            models.Index(fields=["id"], condition=Q(status="received"), name="delivery_due"),
+            # What is taken up next, by integration: see integrations.turns, whose ORDER BY it is.
+            models.Index(fields=["integration", "due_at", "id"], condition=Q(status="received"), name="delivery_turn"),
             models.Index(fields=["id"], condition=Q(status="unrecognized"), name="delivery_unrecognized"),
             models.Index(fields=["team", "-id"], name="delivery_newest"),
             models.Index(fields=["integration", "-id"], name="delivery_by_integration"),
@@ -116,6 +118,8 @@ class InboundDelivery(models.Model):
             models.Index(
                 fields=["incident_id", "-id"], condition=Q(incident_id__isnull=False), name="delivery_by_incident"
             ),
+            models.Index(fields=["fact"], condition=Q(fact__isnull=False), name="delivery_by_fact"),
+            models.Index(fields=["replayed_by"], condition=Q(replayed_by__isnull=False), name="delivery_by_replayer"),
         ]
 
     def __str__(self) -> str:

@@ -11,10 +11,16 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
+from config import faults
 from integrations.applying import SOURCES, apply, read
 from integrations.incident_log import Heard
 from integrations.models import InboundDelivery, Verdict
 from teams.models import Team, User
+
+NOTED = faults.point("replay: noted, before applying")
+APPLIED = faults.point("replay: applied, before the commit")
+COMMITTED = faults.point("replay: committed")
+HANDED_ON = faults.point("replay: the quarantine handed on")
 
 REPLAYABLE = (Verdict.QUARANTINED, Verdict.UNRECOGNIZED, Verdict.CONFLICT)
 
@@ -46,15 +52,19 @@ def replay(delivery: InboundDelivery, *, by: User, at: datetime) -> Change:
     """Judge one delivery anew and apply it at once if it is sound now."""
     with transaction.atomic():
         [change] = replayed([delivery.pk], by, at) or [Change(delivery, delivery.status)]
+        APPLIED()
+    COMMITTED()
     delivery.refresh_from_db()
     return change
 
 
 def replay_all(team: Team, *, by: User, at: datetime) -> int:
     """Hand the whole quarantine to the worker again; how many deliveries that are."""
-    return quarantine(team).update(
+    handed_on = quarantine(team).update(
         status=Verdict.RECEIVED, replayed_at=at, replayed_by=by, attempts=0, due_at=None, error=None
     )
+    HANDED_ON()
+    return handed_on
 
 
 def dry_run(deliveries: Iterable[InboundDelivery], *, by: User, at: datetime) -> list[Change]:
@@ -78,6 +88,7 @@ def replayed(ids: Sequence[int], by: User, at: datetime) -> list[Change]:
             # Its webhook-id is another event's and stays that one's.
             delivery.webhook_digest = None
         delivery.save(update_fields=["replayed_at", "replayed_by", "attempts", "webhook_digest"])
+    NOTED()
     return [applied(delivery, at) for delivery in deliveries]
 
 

@@ -47,12 +47,11 @@ def step(state: ResourceState, fact: Fact) -> tuple[ResourceState, Outcome]:
 def named(state: ResourceState, fact: Fact) -> ResourceState:
     """The latest name, url and type by order."""
     payload = fact.payload
-    return replace(
-        state,
-        name=said(payload, f"{fact.subject[0]}_name") or state.name,
-        url=said(payload, "monitor_url") or state.url,
-        type=said(payload, "monitor_type") or state.type,
-    )
+    name = said(payload, f"{fact.subject[0]}_name") or state.name
+    url, kind = said(payload, "monitor_url") or state.url, said(payload, "monitor_type") or state.type
+    if (name, url, kind) == (state.name, state.url, state.type):
+        return state
+    return replace(state, name=name, url=url, type=kind)
 
 
 def pressed(state: ResourceState, fact: Fact) -> ResourceState:
@@ -60,9 +59,10 @@ def pressed(state: ResourceState, fact: Fact) -> ResourceState:
     What an incident's fact does: hold the resource down, or, when the last live one ends, let it up again. What was
     said to be so already stays said.
     """
-    held = replace(state, live_incidents=state.live_incidents + fact.hold)
-    if fact.named == fact.resource and not (fact.native and state.name):
-        held = replace(held, name=said(fact.payload, "resource_name") or state.name)
+    held = replace(state, live_incidents=state.live_incidents + fact.hold) if fact.hold else state
+    name = said(fact.payload, "resource_name") if fact.named == fact.resource else None
+    if name and name != state.name and not (fact.native and state.name):
+        held = replace(held, name=name)
     if fact.presses == "hold" and state.status != DOWN:
         return unless_paused(held, DOWN, fact)
     if fact.presses == "release" and held.live_incidents == 0 and state.status != UP:

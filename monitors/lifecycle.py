@@ -31,7 +31,7 @@ def destroy(resource: Resource, *, by: User, at: datetime) -> TimelineEvent | No
             message=f'{resource.kind.capitalize()} "{resource}" destroyed',
             fields=about(resource),
         )
-        keeper.take_in_facts({subject: [fact]}, {fact.identity})
+        keeper.take_in_facts({subject: [fact]})
         resource.refresh_from_db()
         return TimelineEvent.objects.get(pk=fact.id)
 

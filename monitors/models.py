@@ -25,6 +25,7 @@ class Status(models.TextChoices):
 class Resource(models.Model):
     """What monitors and heartbeats have in common: whose they are, where they come from, what state they are in."""
 
+    team_id: int  # each has a `team`, under a related name of its own
     integration_id = models.BigIntegerField(null=True, blank=True, help_text="Whose mirror it is; empty: native.")
     source_organization_id = models.TextField(null=True, blank=True)
     source_team_id = models.TextField(null=True, blank=True)

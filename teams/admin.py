@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import OperatorAdmin, Panel, Retiring, StrictForms, when
+from config.admin import OperatorAdmin, Panel, Retiring, StrictInline, when
 from config.changelist import RelatedFilter, SinceFilter
 from config.shown import link, listing, state
 from teams.authentication import make_key
@@ -86,10 +86,12 @@ class OrganizationAdmin(OperatorAdmin):
 # --- teams -----------------------------------------------------------------------------------------------------------
 
 
-class Members(StrictForms, admin.TabularInline):
+class Members(StrictInline):
     """Who is in a team, or in which teams a person is; the role can be changed."""
 
     model = Membership
+    # As many as a form has room for: three fields each (DATA_UPLOAD_MAX_NUMBER_FIELDS).
+    at_most = max_num = 660
     extra = 0
     fields = ["whom", "role", "since"]
     readonly_fields = ["whom", "since"]
@@ -110,7 +112,7 @@ class Members(StrictForms, admin.TabularInline):
     since = when("created_at", "since")
 
 
-class NewMembers(StrictForms, admin.TabularInline):
+class NewMembers(StrictInline):
     """Further memberships. Apart from those there are, so that no field must look up each name."""
 
     model = Membership

@@ -20,7 +20,7 @@ from teams.models import APIKey, Team, User
 Record = TypeVar("Record", bound=Model)
 
 NUMBER = re.compile(r"0|[1-9][0-9]{0,18}").fullmatch
-UNIQUE_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_SHAPE_OF_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 
 
 class TeamView(APIView):
@@ -49,9 +49,12 @@ def numbered(records: QuerySet[Record], called: str, text: str) -> Record:
 
 def unique(records: QuerySet[Record], called: str, text: str) -> Record:
     """The record with the UUID that a path has as `text`. Raises NotFound."""
-    if not UNIQUE_ID(text):
-        raise NotFound(f"{called} not found")
-    return one(records, called, uuid=UUID(text))
+    return one(records, called, uuid=unique_id(text))
+
+
+def unique_id(text: str) -> UUID | None:
+    """The UUID that a path has as `text`; None for what is none."""
+    return UUID(text) if _SHAPE_OF_UUID(text) else None
 
 
 def one(records: QuerySet[Record], called: str, **key: Any) -> Record:

@@ -84,6 +84,7 @@ FOLD_WRITTEN = {
     ("timeline/kept.py", "rows.update(TimelineEvent)"),
     ("integrations/inbox.py", "rows.insert(InboundDelivery)"),
     ("integrations/applying.py", "rows.update(InboundDelivery)"),
+    ("integrations/applying.py", "rows.insert(model)"),  # mirrored records, before their first fact is folded
 }
 
 # Rooms below the doors, which are told the time.

@@ -7,6 +7,9 @@ the actor, the moment. Not here: what may be done when (the lifecycles), and wha
 
 from datetime import datetime, timedelta
 
+from django.db import transaction
+
+from config import faults
 from config.clock import milliseconds
 from config.times import rfc3339
 from teams.models import Team, User
@@ -15,6 +18,9 @@ from timeline.events import EVENTS, Payload
 from timeline.identity import event_identity
 from timeline.models import TimelineEvent
 from timeline.record import Recording, record
+
+RECORDED = faults.point("act: recorded, not folded")
+COMMITTED = faults.point("act: committed, before the answer")
 
 APART = timedelta(milliseconds=1)
 
@@ -58,6 +64,8 @@ def act(
         user_name=by.get_full_name() if by else None,
     )
     [recorded] = record([Recording(fact, team.pk, user_id=by.pk if by else None)])
+    RECORDED()
+    transaction.on_commit(COMMITTED)
     return recorded
 
 

@@ -10,6 +10,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 from timeline.events import Payload
@@ -27,7 +28,7 @@ class Fact:
     One thing that happened, as the folds read it.
 
     `subject` and `named` are (kind, local id); `payload` is the event as it was sent; `native` says it is our own.
-    `id` is the row's, 0 before it has one. The last three are the fold's earlier reading of it, so that a keeper can
+    `id` is the row's, 0 before it has one. The last five are the fold's earlier reading of it, so that a keeper can
     tell what a refold changed.
     """
 
@@ -46,11 +47,28 @@ class Fact:
     resource: Link | None = None
     hold: int = 0
     presses: str = ""
+    why: str = ""
+    entries: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def position(self) -> Position:
         """Its place in every chronology it stands in."""
         return (self.occurred_at, self.rank, self.identity)
+
+    def reads_as(self, outcome: "Outcome") -> bool:
+        """Whether the fold's earlier reading was the same."""
+        return (
+            self.resource == outcome.resource
+            and self.hold == outcome.hold
+            and self.presses == outcome.presses
+            and self.why == outcome.why
+            and self.entries == outcome.entries
+        )
+
+    def read_as(self, outcome: "Outcome") -> None:
+        """Take the fold's new reading for the earlier one from now on."""
+        self.resource, self.hold, self.presses = outcome.resource, outcome.hold, outcome.presses
+        self.why, self.entries = outcome.why, outcome.entries
 
 
 @dataclass(slots=True)
@@ -70,8 +88,12 @@ class Outcome:
     presses: str = ""
 
 
+# What facts are sorted by.
+by_position = attrgetter("position")
+
 State = TypeVar("State")
 Step = Callable[[State, Fact], tuple[State, Outcome]]
+Worth = Callable[[Fact, Outcome], bool]
 
 
 @dataclass
@@ -91,47 +113,72 @@ class Chronicle(Protocol[State]):
     def before(self, position: Position) -> Standing[State]:
         """The nearest checkpoint before a position, or the very beginning."""
 
-    def after(self, position: Position | None) -> Sequence[Fact]:
+    def after(self, position: Position | None) -> Iterable[Fact]:
         """All its facts after a position (None: all), in order, those that just arrived included."""
 
 
 @dataclass
 class Folded(Generic[State]):
-    """What folding brought: where it stands now, each fact read with what it did, and the checkpoints passed."""
+    """
+    What folding brought: where it stands now, the facts read with what they did (all, or those worth it), and the
+    checkpoints passed. It began after `since`, and took so many steps.
+    """
 
     standing: Standing[State]
     read: list[tuple[Fact, Outcome]]
     checkpoints: list[tuple[Position, State]]
     since: Position | None
+    steps: int
+
+    def passed(self) -> list[tuple[Position, Standing[State]]]:
+        """The checkpoints, each with where the fold stood there."""
+        first = (self.standing.facts - self.steps) // CHECKPOINT_EVERY + 1
+        numbered = enumerate(self.checkpoints, start=first)
+        return [(at, Standing(state, at, number * CHECKPOINT_EVERY)) for number, (at, state) in numbered]
 
 
-def fold(start: Standing[State], facts: Iterable[Fact], step: Step[State]) -> Folded[State]:
-    """Fold facts, in order, onto where a fold stands."""
+def everything(fact: Fact, outcome: Outcome) -> bool:
+    """Every fact is worth remembering."""
+    return True
+
+
+def fold(start: Standing[State], facts: Iterable[Fact], step: Step[State], worth: Worth = everything) -> Folded[State]:
+    """Fold facts, in order, onto where a fold stands. Only those worth it are remembered, however many there are."""
     state, last, count = start.state, start.last, start.facts
     read: list[tuple[Fact, Outcome]] = []
     checkpoints: list[tuple[Position, State]] = []
     for fact in facts:
         state, outcome = step(state, fact)
         last, count = fact.position, count + 1
-        read.append((fact, outcome))
+        if worth(fact, outcome):
+            read.append((fact, outcome))
         if count % CHECKPOINT_EVERY == 0:
             checkpoints.append((last, state))
-    return Folded(Standing(state, last, count), read, checkpoints, start.last)
+    return Folded(Standing(state, last, count), read, checkpoints, start.last, count - start.facts)
 
 
-def take_in(chronicle: Chronicle[State], arrived: Sequence[Fact], step: Step[State]) -> Folded[State]:
+def take_in(
+    chronicle: Chronicle[State], arrived: Sequence[Fact], step: Step[State], worth: Worth = everything
+) -> Folded[State]:
     """Fold facts that arrived, in whatever order, into a history: one step each where they sort last, else the tail."""
-    arrived = sorted(arrived, key=lambda fact: fact.position)
-    last = chronicle.standing.last
-    if last is None or arrived[0].position > last:
-        return fold(chronicle.standing, arrived, step)
-    return refold(chronicle, arrived[0].position, step)
+    since = late_since(chronicle.standing, arrived)
+    if since is None:
+        return fold(chronicle.standing, sorted(arrived, key=by_position), step, worth)
+    return refold(chronicle, since, step, worth)
 
 
-def refold(chronicle: Chronicle[State], position: Position, step: Step[State]) -> Folded[State]:
+def late_since(standing: Standing[State], arrived: Iterable[Fact]) -> Position | None:
+    """The position from which a history must be read again for facts that arrived; None where all sort last."""
+    first = min(map(by_position, arrived))
+    return None if standing.last is None or first > standing.last else first
+
+
+def refold(
+    chronicle: Chronicle[State], position: Position, step: Step[State], worth: Worth = everything
+) -> Folded[State]:
     """Fold again whatever stands at a position and behind it."""
     start = chronicle.before(position)
-    return fold(start, chronicle.after(start.last), step)
+    return fold(start, chronicle.after(start.last), step, worth)
 
 
 class Ledger(Generic[State]):
@@ -149,7 +196,7 @@ class Ledger(Generic[State]):
         """Take facts in; one that is there already is nothing new."""
         new = {fact.identity: fact for fact in facts if fact.identity not in self.outcomes}
         for fact in new.values():
-            insort(self.facts, fact, key=lambda each: each.position)
+            insort(self.facts, fact, key=by_position)
         if new:
             self.keep(take_in(self, list(new.values()), self.step))
 
@@ -158,12 +205,7 @@ class Ledger(Generic[State]):
         self.standing = folded.standing
         self.outcomes |= {fact.identity: outcome for fact, outcome in folded.read}
         kept = [(at, s) for at, s in self.checkpoints if folded.since is not None and at <= folded.since]
-        count = folded.standing.facts - len(folded.read)
-        first = count - count % CHECKPOINT_EVERY
-        passed = enumerate(folded.checkpoints, start=1)
-        self.checkpoints = kept + [
-            (at, Standing(state, at, first + number * CHECKPOINT_EVERY)) for number, (at, state) in passed
-        ]
+        self.checkpoints = kept + folded.passed()
 
     def before(self, position: Position) -> Standing[State]:
         """The nearest checkpoint before a position, or the very beginning."""
@@ -174,4 +216,4 @@ class Ledger(Generic[State]):
         """All facts after a position (None: all), in order."""
         if position is None:
             return self.facts
-        return self.facts[bisect_left(self.facts, position, key=lambda each: each.position) + 1 :]
+        return self.facts[bisect_left(self.facts, position, key=by_position) + 1 :]

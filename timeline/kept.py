@@ -1,27 +1,56 @@
 """
 Chronicles kept in the database: where the keepers' histories are read from and their folds' results written to.
 
-Which state, which step and which subject's row is the keepers' affair; this room knows facts and checkpoints.
+Histories are taken in many at once, with as many statements for two hundred as for one. Which state, which step and
+which subject's row is the keepers' affair; this room knows facts and checkpoints.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+import json
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
-from config import rows
-from timeline.chronology import CHECKPOINT_EVERY, Fact, Folded, Link, Outcome, Position, Standing, Step, fold
-from timeline.events import INCIDENT
+from config import faults, rows
+from timeline.chronology import (
+    CHECKPOINT_EVERY,
+    Fact,
+    Folded,
+    Link,
+    Outcome,
+    Position,
+    Standing,
+    Step,
+    by_position,
+    fold,
+    late_since,
+    take_in,
+)
+from timeline.events import EARLIEST, INCIDENT
 from timeline.models import Checkpoint, Effect, TimelineEvent
 
 State = TypeVar("State")
 
+DROPPED = faults.point("checkpoints: old ones dropped, before the new")
+CHECKPOINTS_KEPT = faults.point("checkpoints: kept")
+OUTCOMES_KEPT = faults.point("outcomes: kept")
+
 FACT_COLUMNS = (
     "id", "event", "occurred_at", "rank", "identity", "payload", "subject_kind", "subject_id", "named_kind", "named_id",
     "integration_id", "recorded_at", "user_email", "user_name", "resource_kind", "resource_id", "hold", "presses",
+    "why", "entries",
 )  # fmt: skip
+
+# Before every fact there can be.
+BEGINNING: Position = (EARLIEST, -1, b"")
 
 
 def fact_of(row: dict[str, Any]) -> Fact:
@@ -42,6 +71,8 @@ def fact_of(row: dict[str, Any]) -> Fact:
         resource=link(row["resource_kind"], row["resource_id"]),
         hold=row["hold"],
         presses=row["presses"],
+        why=row["why"],
+        entries=row["entries"],
     )
 
 
@@ -74,35 +105,171 @@ def beyond(position: Position) -> Q:
     return Q(occurred_at__gte=at) & (Q(occurred_at__gt=at) | later)
 
 
-class KeptChronicle(Generic[State]):
-    """One subject's history in the database, from where its row says the fold stands."""
+def fold_all(subject: Link, beginning: State, step: Step[State]) -> Folded[State]:
+    """Fold all of a history from its beginning, whatever its row says."""
+    return fold(Standing(beginning), facts_of(subject), step)
 
-    def __init__(self, subject: Link, standing: Standing[State], beginning: State) -> None:
-        self.subject = subject
-        self.standing = standing
-        self.beginning = beginning
+
+# --- taking in ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Tail(Generic[State]):
+    """
+    The part of one subject's history that taking facts in asks for: all behind `start`. Where they sort last, that is
+    nothing.
+    """
+
+    standing: Standing[State]
+    start: Standing[State]
+    facts: Iterable[Fact] = ()
 
     def before(self, position: Position) -> Standing[State]:
-        """The nearest checkpoint before a position, or the very beginning."""
-        kept = checkpoints_of(self.subject).exclude(beyond(position)).exclude(at(position)).last()
-        if kept is None:
-            return Standing(self.beginning)
-        state = state_from(type(self.beginning), kept.state)
-        return Standing(state, position_of(kept), kept.facts)
+        """The checkpoint for whose sake the tail was read."""
+        return self.start
 
-    def after(self, position: Position | None) -> Sequence[Fact]:
-        """All its facts after a position (None: all), in order."""
-        return facts_of(self.subject, position)
+    def after(self, position: Position | None) -> Iterable[Fact]:
+        """What stands behind it."""
+        return self.facts
 
 
-def fold_all(chronicle: KeptChronicle[State], step: Step[State]) -> Folded[State]:
-    """Fold all of a history from its beginning, whatever its row says."""
-    return fold(Standing(chronicle.beginning), chronicle.after(None), step)
+def take_in_all(
+    kind: str,
+    standings: Mapping[int, Standing[State]],
+    changed: Mapping[int, Sequence[Fact]],
+    beginning: State,
+    step: Step[State],
+) -> dict[int, Folded[State]]:
+    """
+    Fold what is new into the histories of subjects of a kind, each once, and keep their checkpoints.
+
+    `changed`: by id, facts that arrived in the subject's history (stored or not yet), left it, or mean something else
+    now. Remembered (`Folded.read`) are the subject's own facts that did something else than was thought.
+    """
+    worth = is_news if kind == INCIDENT else is_own_news
+    # Closed at once whatever a fold does, for a cursor that is left open closes itself in somebody else's transaction.
+    with closing(histories(kind, standings, changed, beginning)) as opened:
+        folds = {identity: take_in(history, changed[identity], step, worth) for identity, history in opened}
+    keep_checkpoints(
+        kind, folds, [identity for identity, each in folds.items() if is_behind(each, standings[identity])]
+    )
+    return folds
 
 
-def at(position: Position) -> Q:
-    """What stands at a position."""
-    return Q(occurred_at=position[0], rank=position[1], identity=position[2])
+def histories(
+    kind: str, standings: Mapping[int, Standing[State]], changed: Mapping[int, Sequence[Fact]], beginning: State
+) -> Generator[tuple[int, Tail[State]]]:
+    """What folding each subject's changed facts needs; each is to be used before the next is asked for."""
+    late: dict[int, Position] = {}
+    for identity, standing in standings.items():
+        since = late_since(standing, changed[identity])
+        if since is None:
+            yield identity, Tail(standing, standing)
+        else:
+            late[identity] = since
+    starts = {identity: Standing(beginning) for identity in late}
+    starts |= checkpoints_before(kind, {id_: late[id_] for id_ in late if has_checkpoints(standings[id_])}, beginning)
+    with closing(tails(kind, starts)) as read_again:
+        for identity, facts in read_again:
+            waiting = sorted((fact for fact in changed[identity] if not fact.id), key=by_position)
+            yield identity, Tail(standings[identity], starts[identity], merge(facts, waiting, key=by_position))
+
+
+def has_checkpoints(standing: Standing[Any]) -> bool:
+    """Whether a history is long enough to have left some."""
+    return standing.facts >= CHECKPOINT_EVERY
+
+
+def is_behind(folded: Folded[Any], standing: Standing[Any]) -> bool:
+    """Whether a fold began before where its history stood, and passed checkpoints that are there already."""
+    return folded.since != standing.last and has_checkpoints(standing)
+
+
+def is_news(fact: Fact, outcome: Outcome) -> bool:
+    """Whether what a fact did is not what stands with it already; nothing stands of one that is not stored yet."""
+    return not fact.id or not fact.reads_as(outcome)
+
+
+def is_own_news(fact: Fact, outcome: Outcome) -> bool:
+    """The same of a resource's own facts; what an incident's did is said by the incident."""
+    return fact.subject[0] != INCIDENT and is_news(fact, outcome)
+
+
+CHECKPOINTS_BEFORE = """
+SELECT history.id, last.occurred_at, last.rank, last.identity, last.facts, last.state
+FROM jsonb_to_recordset(%(positions)s::jsonb) AS history(id bigint, occurred_at timestamptz, rank int, identity bytea)
+CROSS JOIN LATERAL (
+    SELECT occurred_at, rank, identity, facts, state FROM timeline_checkpoint AS c
+    WHERE c.subject_kind = %(kind)s AND c.subject_id = history.id
+        AND (c.occurred_at, c.rank, c.identity) < (history.occurred_at, history.rank, history.identity)
+    ORDER BY c.occurred_at DESC, c.rank DESC, c.identity DESC LIMIT 1
+) AS last
+"""
+
+
+def checkpoints_before(kind: str, late: Mapping[int, Position], beginning: State) -> dict[int, Standing[State]]:
+    """By id, the nearest checkpoint before a position in each history that has one."""
+    if not late:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(CHECKPOINTS_BEFORE, about(kind, late))
+        return {
+            row[0]: Standing(state_from(type(beginning), json.loads(row[5])), (row[1], row[2], bytes(row[3])), row[4])
+            for row in cursor.fetchall()
+        }
+
+
+TAILS = """
+SELECT history.id, {columns}
+FROM jsonb_to_recordset(%(positions)s::jsonb) AS history(id bigint, occurred_at timestamptz, rank int, identity bytea)
+LEFT JOIN LATERAL (
+    SELECT * FROM timeline_timelineevent AS f
+    WHERE {mine} AND (f.occurred_at, f.rank, f.identity) > (history.occurred_at, history.rank, history.identity)
+    ORDER BY f.occurred_at, f.rank, f.identity
+) AS fact ON true
+"""
+OF_INCIDENTS = "%(kind)s = 'incident' AND f.subject_kind = 'incident' AND f.subject_id = history.id"
+OF_RESOURCES = "f.resource_kind = %(kind)s AND f.resource_id = history.id"
+
+
+def tails(kind: str, starts: Mapping[int, Standing[Any]]) -> Generator[tuple[int, Iterator[Fact]]]:
+    """
+    Each history's facts behind where it is to be read from, in order. They come from the database bit by bit, for a
+    history may be longer than memory; so each is to be read before the next is asked for.
+    """
+    if not starts:
+        return
+    columns = ", ".join(f"fact.{column}" for column in FACT_COLUMNS)
+    sql = TAILS.format(columns=columns, mine=OF_INCIDENTS if kind == INCIDENT else OF_RESOURCES)
+    after = {identity: start.last or BEGINNING for identity, start in starts.items()}
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(sql, about(kind, after))
+        for identity, found in groupby(read(cursor), key=itemgetter(0)):
+            yield identity, (told(row[1:]) for row in found if row[1] is not None)
+
+
+def read(cursor: Any) -> Iterator[tuple[Any, ...]]:
+    """A cursor's rows, some at a time."""
+    while some := cursor.fetchmany(500):
+        yield from some
+
+
+def told(values: Sequence[Any]) -> Fact:
+    """A fact from the plain values of FACT_COLUMNS."""
+    row = dict(zip(FACT_COLUMNS, values, strict=True))
+    return fact_of(row | {"payload": json.loads(row["payload"]), "entries": json.loads(row["entries"])})
+
+
+def about(kind: str, positions: Mapping[int, Position]) -> dict[str, str]:
+    """The parameters of a statement about positions in the histories of a kind, by id."""
+    named = [
+        {"id": identity, "occurred_at": at, "rank": rank, "identity": of_fact}
+        for identity, (at, rank, of_fact) in positions.items()
+    ]
+    return {"kind": kind, "positions": rows.as_json(named)}
+
+
+# --- checkpoints ----------------------------------------------------------------------------------------------
 
 
 def checkpoints_of(subject: Link) -> QuerySet[Checkpoint]:
@@ -118,7 +285,13 @@ def position_of(checkpoint: Checkpoint) -> Position:
 
 def state_from(kind: type[State], values: dict[str, Any]) -> State:
     """A fold's state (a dataclass) from a row's or a checkpoint's values."""
-    return kind(**{field.name: value_from(field.name, values[field.name]) for field in fields(kind)})  # type: ignore[arg-type]
+    return kind(**{name: value_from(name, values[name]) for name in names_of(kind)})  # type: ignore[arg-type]
+
+
+@cache
+def names_of(kind: type[Any]) -> list[str]:
+    """The names of a state's values."""
+    return [field.name for field in fields(kind)]
 
 
 def value_from(name: str, value: Any) -> Any:
@@ -130,34 +303,49 @@ def value_from(name: str, value: Any) -> Any:
     return value
 
 
-def keep_checkpoints(subject: Link, folded: Folded[Any], was: Position | None) -> None:
-    """Write the checkpoints that a fold passed; a refold drops those behind its start first."""
-    if was is not None and (folded.since is None or folded.since < was):
-        behind = beyond(folded.since) if folded.since else Q()
-        checkpoints_of(subject).filter(behind).delete()
-    count = folded.standing.facts - len(folded.read)
-    first = count - count % CHECKPOINT_EVERY
-    Checkpoint.objects.bulk_create(
-        Checkpoint(
-            subject_kind=subject[0],
-            subject_id=subject[1],
-            occurred_at=position[0],
-            rank=position[1],
-            identity=position[2],
-            facts=first + number * CHECKPOINT_EVERY,
-            state=as_json(state),
-        )
-        for number, (position, state) in enumerate(folded.checkpoints, start=1)
-    )
-
-
 def as_json(state: Any) -> dict[str, Any]:
     """A fold's state as plain JSON."""
-    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(state).items()}
+    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in vars(state).items()}
+
+
+DROP_BEHIND = """
+DELETE FROM timeline_checkpoint AS c
+USING jsonb_to_recordset(%(positions)s::jsonb) AS history(id bigint, occurred_at timestamptz, rank int, identity bytea)
+WHERE c.subject_kind = %(kind)s AND c.subject_id = history.id
+    AND (c.occurred_at, c.rank, c.identity) > (history.occurred_at, history.rank, history.identity)
+"""
+
+
+def keep_checkpoints(kind: str, folds: Mapping[int, Folded[Any]], behind: Iterable[int] = ()) -> None:
+    """Write the checkpoints that folds of subjects of a kind passed, after dropping what stands behind some of them."""
+    dropped = {identity: folds[identity].since or BEGINNING for identity in behind}
+    if dropped:
+        with connection.cursor() as cursor:
+            cursor.execute(DROP_BEHIND, about(kind, dropped))
+        DROPPED()
+    passed = [
+        Checkpoint(
+            subject_kind=kind,
+            subject_id=subject_id,
+            occurred_at=occurred_at,
+            rank=rank,
+            identity=identity,
+            facts=standing.facts,
+            state=as_json(standing.state),
+        )
+        for subject_id, folded in folds.items()
+        for (occurred_at, rank, identity), standing in folded.passed()
+    ]
+    if passed:
+        Checkpoint.objects.bulk_create(passed, batch_size=1000)
+        CHECKPOINTS_KEPT()
+
+
+# --- outcomes -------------------------------------------------------------------------------------------------
 
 
 def keep_outcomes(read: Iterable[tuple[Fact, Outcome]]) -> None:
-    """Write what each fact did."""
+    """Write what each stored fact did."""
     rows.update(
         TimelineEvent,
         [
@@ -172,5 +360,7 @@ def keep_outcomes(read: Iterable[tuple[Fact, Outcome]]) -> None:
                 "presses": outcome.presses,
             }
             for fact, outcome in read
+            if fact.id
         ],
     )
+    OUTCOMES_KEPT()

@@ -43,7 +43,7 @@ class TimelineEvent(models.Model):
     A chronology's order is (`occurred_at`, `rank`, `identity`).
     """
 
-    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="timeline_events")
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="timeline_events", db_index=False)
     integration_id = models.BigIntegerField(null=True, help_text="Which integration told us; empty: our own.")
     event = models.TextField(help_text="Its name in the incident log, e.g. incident.started.")
     subject_kind = models.CharField(max_length=20, choices=SubjectKind.choices)
@@ -55,7 +55,7 @@ class TimelineEvent(models.Model):
     rank = models.SmallIntegerField(help_text="Its place among facts of the same millisecond.")
     identity = models.BinaryField(max_length=32, help_text="SHA-256 of the payload's canonical JSON.")
     payload = models.JSONField()
-    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     user_email = models.TextField(null=True)
     user_name = models.TextField(null=True)
 
@@ -92,6 +92,7 @@ class TimelineEvent(models.Model):
             models.CheckConstraint(condition=Q(effect__in=Effect.values), name="fact_effect_known"),
         ]
         indexes = [
+            models.Index(fields=["team", "id"], name="fact_of_team"),
             models.Index(
                 fields=["subject_kind", "subject_id", "occurred_at", "rank", "identity"], name="fact_chronology"
             ),

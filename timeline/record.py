@@ -1,15 +1,18 @@
 """
 The one writer of facts. Whoever records takes the facts in with a keeper in the same transaction (incidents.keeper,
-monitors.keeper), so that no fact stands without its fold.
+monitors.keeper), so that no fact stands without its fold: afterwards, or, where many come at once, before, so that each
+is written with what it did.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db import connection
+
 from config import rows
 from timeline.chronology import Fact
 from timeline.events import INCIDENT
-from timeline.models import TimelineEvent
+from timeline.models import Effect, TimelineEvent
 
 
 @dataclass(slots=True)
@@ -20,6 +23,28 @@ class Recording:
     team_id: int
     integration_id: int | None = None
     user_id: int | None = None
+
+
+RECORDED_BEFORE = """
+SELECT told.integration_id, told.identity, fact.id
+FROM jsonb_to_recordset(%s::jsonb) AS told(integration_id bigint, identity bytea)
+JOIN timeline_timelineevent AS fact ON fact.integration_id = told.integration_id AND fact.identity = told.identity
+"""
+
+
+def unrecorded(recordings: Sequence[Recording]) -> list[Recording]:
+    """
+    Those of integrations' facts that are new; the others get the id that they have.
+
+    The facts' subjects are locked, so that nobody else records the same meanwhile.
+    """
+    told = [{"integration_id": each.integration_id, "identity": each.fact.identity} for each in recordings]
+    with connection.cursor() as cursor:
+        cursor.execute(RECORDED_BEFORE, [rows.as_json(told)])
+        known = {(integration_id, bytes(identity)): fact_id for integration_id, identity, fact_id in cursor.fetchall()}
+    for each in recordings:
+        each.fact.id = known.get((each.integration_id, each.fact.identity), 0)
+    return [each for each in recordings if not each.fact.id]
 
 
 def record(recordings: Sequence[Recording]) -> list[Fact]:
@@ -41,7 +66,10 @@ def record(recordings: Sequence[Recording]) -> list[Fact]:
 
 
 def row(recording: Recording) -> rows.Row:
-    """A recording as a row. A resource's own fact stands in its own chronology from the start."""
+    """
+    A recording as a row, with what the fold read of it if it was taken in before. A resource's own fact stands in its
+    own chronology from the start.
+    """
     fact = recording.fact
     if fact.subject[0] != INCIDENT:
         fact.resource = fact.subject
@@ -65,9 +93,9 @@ def row(recording: Recording) -> rows.Row:
         "user_name": fact.user_name,
         "resource_kind": resource_kind,
         "resource_id": resource_id,
-        "effect": "applied",
-        "why": "",
-        "entries": [],
-        "hold": 0,
-        "presses": "",
+        "effect": Effect.NONE if fact.why else Effect.APPLIED,
+        "why": fact.why,
+        "entries": fact.entries,
+        "hold": fact.hold,
+        "presses": fact.presses,
     }

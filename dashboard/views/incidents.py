@@ -50,11 +50,11 @@ def narrowed(found: IncidentQuerySet, chosen: dict[str, Any]) -> IncidentQuerySe
     if chosen.get("status") == "live":
         found = found.live()
     elif "status" in chosen:
-        found = found.filter(status=chosen["status"])
+        found = found.of_status(chosen["status"])
     if "severity" in chosen:
-        found = found.filter(severity=chosen["severity"])
+        found = found.of_severity(chosen["severity"])
     if "resource_type" in chosen:
-        found = found.filter(resource_type=chosen["resource_type"])
+        found = found.of_kind(chosen["resource_type"])
     if "destroyed" in chosen:
         found = found.filter(destroyed_at__isnull=chosen["destroyed"] == "false")
     return found.search(chosen["q"]) if "q" in chosen else found

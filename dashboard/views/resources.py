@@ -85,5 +85,5 @@ def incidents_of(facts: list[TimelineEvent]) -> dict[int, Incident]:
 
 def recent_incidents(found: Resource) -> list[Incident]:
     """The newest incidents about a resource."""
-    about = Incident.objects.filter(resource_type=found.kind, resource_id=found.pk)
+    about = Incident.objects.filter(team_id=found.team_id, resource_type=found.kind, resource_id=found.pk)
     return list(listed(about).order_by("-started_at", "-id")[:INCIDENTS_SHOWN])

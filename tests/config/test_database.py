@@ -1,5 +1,7 @@
 import os
 import socket
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,7 +10,7 @@ import pytest
 
 from config import database
 from config.console import CannotStart
-from config.embedded import try_lock
+from config.embedded import Cluster, try_lock
 
 
 def complaint(url: str) -> str:
@@ -72,6 +74,93 @@ def test_a_database_of_another_encoding_is_refused() -> None:
             )
         finally:
             connection.execute("DROP DATABASE latin")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A running cluster whose settings may be changed."""
+    cluster = Cluster(tmp_path_factory.mktemp("own"))
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
+def tell(url: str, *statements: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)  # type: ignore[arg-type]
+
+
+def value_at(url: str, setting: str) -> object:
+    with psycopg.connect(url) as connection:
+        [[value]] = connection.execute("SELECT current_setting(%s)", [setting]).fetchall()
+    return value
+
+
+UNSAFE = {
+    "fsync": "loses acknowledged events",
+    "full_page_writes": "can tear pages in a crash",
+    "synchronous_commit": "loses acknowledged events",
+}
+
+
+@pytest.mark.parametrize("setting", UNSAFE)
+def test_a_server_that_does_not_keep_what_it_acknowledged_is_refused_by_name(own: Cluster, setting: str) -> None:
+    tell(own.url, f"ALTER SYSTEM SET {setting} = off", "SELECT pg_reload_conf()")
+    while value_at(own.url, setting) != "off":
+        time.sleep(0.01)
+    try:
+        line = complaint(own.url)
+    finally:
+        tell(own.url, f"ALTER SYSTEM RESET {setting}", "SELECT pg_reload_conf()")
+    assert line.startswith(
+        f"DATABASE_URL can't be relied on: PostgreSQL runs with {setting}=off, which {UNSAFE[setting]}. Set it right"
+    )
+    while value_at(own.url, setting) == "off":
+        time.sleep(0.01)
+    database.check(own.url)
+
+
+def test_a_setting_of_the_database_alone_is_seen_too(own: Cluster) -> None:
+    tell(own.url, "ALTER DATABASE watchkeeper SET synchronous_commit = off")
+    try:
+        assert "synchronous_commit=off" in complaint(own.url)
+        with pytest.raises(CannotStart, match=r"the embedded PostgreSQL can't be relied on: .*synchronous_commit=off"):
+            database.check_embedded(own.url)
+    finally:
+        tell(own.url, "ALTER DATABASE watchkeeper RESET synchronous_commit")
+    database.check_embedded(own.url)
+
+
+@pytest.mark.parametrize("value", ["local", "remote_write", "remote_apply", "on"])
+def test_every_way_to_wait_for_a_disk_will_do(own: Cluster, value: str) -> None:
+    tell(own.url, f"ALTER DATABASE watchkeeper SET synchronous_commit = {value}")
+    try:
+        database.check(own.url)
+    finally:
+        tell(own.url, "ALTER DATABASE watchkeeper RESET synchronous_commit")
+
+
+def test_an_embedded_database_of_another_encoding_is_refused(own: Cluster) -> None:
+    maintenance, other = (own.url.replace("/watchkeeper?", f"/{name}?") for name in ("postgres", "ascii"))
+    ascii_only = "CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'C'"
+    tell(maintenance, ascii_only)
+    with pytest.raises(CannotStart, match="the database's encoding is SQL_ASCII, not UTF8"):
+        database.check_embedded(other)
+
+
+def test_each_setting_that_will_not_do_is_said_in_a_sentence() -> None:
+    assert database.unfit(["UTF8", "on", "on", "remote_apply"]) == []
+    assert database.unfit([b"SQL_ASCII", b"on", b"on", b"off"]) == [
+        "the database's encoding is SQL_ASCII, not UTF8",
+        "PostgreSQL runs with synchronous_commit=off, which loses acknowledged events",
+    ]
+    assert database.unfit(["LATIN1", "off", "off", "off"]) == [
+        "the database's encoding is LATIN1, not UTF8",
+        "PostgreSQL runs with fsync=off, which loses acknowledged events",
+        "PostgreSQL runs with full_page_writes=off, which can tear pages in a crash",
+        "PostgreSQL runs with synchronous_commit=off, which loses acknowledged events",
+    ]
 
 
 def test_a_command_learns_whether_the_embedded_database_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

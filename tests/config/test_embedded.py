@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -103,6 +104,44 @@ def test_it_can_be_started_again_after_its_main_process_was_killed(cluster: Clus
     cluster.process.wait()
     cluster.start()
     assert ask(cluster.url, "SELECT n FROM survivors") == 7
+
+
+def test_what_a_killed_server_left_is_ended_though_it_computes_or_is_stopped(cluster: Cluster) -> None:
+    """Without that, nobody could start it again before these noticed: they hold its lock."""
+    with closing(psycopg.connect(cluster.url)) as busy, closing(psycopg.connect(cluster.url)) as stopped:
+        left = [connection.info.backend_pid for connection in (busy, stopped)]
+        busy.pgconn.send_query(b"SELECT count(*) FROM generate_series(1, 1e9)")
+        busy.pgconn.flush()
+        os.kill(left[1], signal.SIGSTOP)
+        assert cluster.process
+        cluster.process.kill()
+        cluster.process.wait()
+        assert not is_free(cluster.data)
+        cluster.start(patience=5)
+    assert ask(cluster.url, "SELECT 1") == 1
+    assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
+
+
+def test_a_frozen_server_can_be_stopped_and_leaves_nothing_behind(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(made)
+    cluster.start()
+    assert cluster.process
+    with closing(psycopg.connect(cluster.url)) as connection:
+        pids = [pid for (pid,) in connection.execute("SELECT pid FROM pg_stat_activity")]
+        for pid in (*pids, cluster.process.pid):
+            os.kill(pid, signal.SIGSTOP)
+        monkeypatch.setattr("config.embedded.ENDINGS", ((signal.SIGINT, 0.1), (signal.SIGKILL, None)))
+        cluster.stop()
+    assert eventually(lambda: is_free(made))
+
+
+def test_a_server_that_starts_again_needs_no_room_for_its_url(cluster: Cluster) -> None:
+    lock = cluster.data / "postgres.lock"
+    assert lock.read_text() == cluster.url
+    before = lock.stat().st_mtime_ns
+    cluster.stop()
+    cluster.start()
+    assert (lock.read_text(), lock.stat().st_mtime_ns) == (cluster.url, before)
 
 
 def test_a_killed_servers_process_id_may_belong_to_another_program_by_now(made: Path) -> None:

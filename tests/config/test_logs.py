@@ -1,5 +1,7 @@
+import contextlib
 import json
 import logging
+import sys
 
 import pytest
 import structlog
@@ -103,6 +105,16 @@ def test_what_is_below_the_level_is_not_written(lines):
 def test_a_line_that_cannot_be_written_stops_nothing(lines, monkeypatch):
     monkeypatch.setattr(logging, "raiseExceptions", False)
     logging.getLogger("some.library").warning("%d", "not a number")
+
+
+def test_a_log_that_cannot_be_written_stops_nobody(monkeypatch):
+    with open("/dev/full", "w", buffering=1) as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        structlog.get_logger("x").info("ours")
+        logging.getLogger("some.library").warning("theirs")
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
 
 
 def test_values_called_after_a_secret_are_masked_wherever_they_stand(lines):

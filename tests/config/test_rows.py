@@ -51,10 +51,47 @@ def test_rows_are_written_in_one_statement_and_returned(db):
     assert WorkerLoop.objects.count() == 500
 
 
+def test_rows_are_numbered_as_they_stand_and_written_in_one_order(team):
+    facts = [a_fact(team, number) for number in (5, 3, 9, 1, 7)]
+    written = rows.insert(TimelineEvent, facts, returning=("identity", "id"), in_order_of="identity")
+    assert [int.from_bytes(identity, "big") for identity, _ in written] == [1, 3, 5, 7, 9]
+    by_id = TimelineEvent.objects.order_by("id").values_list("identity", flat=True)
+    assert [int.from_bytes(identity, "big") for identity in by_id] == [5, 3, 9, 1, 7]
+
+
+def test_rows_are_found_by_ids_or_keys_in_the_order_of_ids(team):
+    rows.insert(TimelineEvent, [a_fact(team, number) for number in range(5)])
+    found = rows.select(
+        TimelineEvent, ("id", "identity", "occurred_at"), {n.to_bytes(32, "big") for n in (4, 0, 9)}, by="identity"
+    )
+    assert [(int.from_bytes(identity, "big"), at) for _, identity, at in found] == [(0, NOON), (4, NOON)]
+    ids = [row[0] for row in found]
+    assert rows.select(TimelineEvent, ["id"], ids[::-1]) == [(each,) for each in ids]
+
+
+def test_rows_that_are_locked_are_locked_in_the_order_of_ids(team):
+    rows.insert(TimelineEvent, [a_fact(team, 1)])
+    with transaction.atomic(), CaptureQueriesContext(connection) as queries:
+        rows.select(TimelineEvent, ["id"], [1, 2], lock=True)
+    assert queries[0]["sql"].endswith("ORDER BY id FOR NO KEY UPDATE")
+
+
+def test_a_blank_row_has_the_model_s_defaults(team):
+    blank = rows.blank(Incident)
+    rows.insert(Incident, [blank | {"team_id": team.pk}])
+    fresh = Incident(team=team)
+    made = Incident.objects.get()
+    for field in Incident._meta.concrete_fields:
+        if not field.primary_key and not field.generated and field.name not in ("uuid", "created_at"):
+            assert getattr(made, field.attname) == getattr(fresh, field.attname), field
+    assert rows.blank(Incident)["uuid"] != blank["uuid"]
+
+
 def test_nothing_to_write_asks_nothing(db, django_assert_num_queries):
     with django_assert_num_queries(0):
         assert rows.insert(WorkerLoop, [], returning=("name",)) == []
         rows.update(WorkerLoop, [])
+        assert rows.select(WorkerLoop, ["name"], []) == []
 
 
 def test_without_returning_nothing_is_answered(db):

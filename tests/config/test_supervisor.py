@@ -8,7 +8,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+
+from config import database
+from config.console import CannotStart
+from config.embedded import for_the_duration
+from config.supervisor import House, Kept
 
 LAUNCHER = [sys.executable, str(Path(__file__).parents[2] / "watchkeeper")]
 
@@ -134,6 +140,108 @@ def test_it_serves_survives_kills_of_its_parts_and_leaves_nothing_behind(
     assert after_a_kill.lines(2)[1] == login
     assert after_a_kill.end(signal.SIGINT) == 0
     assert not processes_of(up.data)
+
+
+class Dying:
+    """A part of the house that never lives."""
+
+    name = "the part"
+    process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"])
+
+    def __init__(self) -> None:
+        self.starts: list[float] = []
+        self.process.wait()
+
+    def start(self) -> None:
+        self.starts.append(time.monotonic())
+
+
+def test_what_dies_again_and_again_is_started_again_after_a_second_at_most(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("config.supervisor.time.monotonic", lambda: now[0])
+    part = Dying()
+    kept = Kept(part)  # type: ignore[arg-type]
+    while len(part.starts) < 20:
+        kept.look_after()
+        now[0] += 0.1
+    pauses = [after - before for before, after in zip(part.starts, part.starts[1:], strict=False)]
+    assert pauses[0] < 0.7
+    assert 1.0 <= max(pauses) < 1.3
+    assert kept.deaths == 20
+    assert capsys.readouterr().err.count("the part stopped with exit code 7; starting it again") == 20
+
+
+def test_a_death_after_a_long_life_is_a_new_story(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("config.supervisor.time.monotonic", lambda: now[0])
+    kept = Kept(Dying(), begun=1000.0, deaths=4)  # type: ignore[arg-type]
+    now[0] = 1031.0
+    kept.look_after()
+    assert kept.deaths == 1
+
+
+def test_trouble_in_starting_a_part_again_is_said_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    class Unlucky(Dying):
+        def start(self) -> None:
+            super().start()
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setenv("DATABASE_URL", "")
+    house = House(tmp_path, 1, with_demo=False)
+    house.is_open, part = True, Unlucky()
+    house.kept = [Kept(part, due=0.0)]  # type: ignore[arg-type]
+    house._look_after_all()
+    house._look_after_all()
+    assert len(part.starts) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "watchkeeper: [Errno 28] No space left on device",
+        "watchkeeper: the part stopped with exit code 7; starting it again",
+    ]
+
+
+def test_what_keeps_stopping_before_the_opening_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATABASE_URL", "")
+    house = House(tmp_path, 1, with_demo=False)
+    house.kept = [Kept(Dying(), deaths=4)]  # type: ignore[arg-type]
+    with pytest.raises(CannotStart, match="the part keeps stopping"):
+        house._look_after_all()
+
+
+def tell(url: str, *statements: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)  # type: ignore[arg-type]
+
+
+def test_neither_a_given_nor_an_embedded_database_is_served_that_may_lose_what_it_acknowledged(
+    launch: Callable[..., Up], tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    with for_the_duration(tmp_path / "data") as url:
+        tell(url, "ALTER SYSTEM SET fsync = off", "ALTER DATABASE watchkeeper SET synchronous_commit = off")
+        tell(url, "SELECT pg_reload_conf()")
+        assert eventually(lambda: "fsync=off" in str(database.unfit(settings_at(url))))
+        line = complaint(launch(DATABASE_URL=url))
+        assert line == (
+            "watchkeeper: DATABASE_URL can't be relied on: PostgreSQL runs with fsync=off, which loses acknowledged "
+            "events; PostgreSQL runs with synchronous_commit=off, which loses acknowledged events. Set it right where "
+            "it was set (postgresql.conf, ALTER SYSTEM, or for this role or database), then start again"
+        )
+        environ = environment(tmp_path, DATABASE_URL=url)
+        command = subprocess.run([*LAUNCHER, "check"], env=environ, capture_output=True, text=True, check=False)
+        assert (command.returncode, command.stdout, command.stderr) == (1, "", line + "\n")
+    embedded = complaint(launch())
+    assert embedded == line.replace("DATABASE_URL", "the embedded PostgreSQL")
+    assert not processes_of(tmp_path / "data")
+
+
+def settings_at(url: str) -> tuple[object, ...]:
+    with psycopg.connect(url) as connection:
+        return database.settings_of(connection)
 
 
 def test_a_taken_port_is_one_line(launch: Callable[..., Up]) -> None:

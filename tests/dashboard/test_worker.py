@@ -175,6 +175,21 @@ def test_an_idle_worker_pauses_and_a_busy_one_does_not(db, no_waiting, monkeypat
     assert rounds == [(room.IDLE_SECONDS, 3), (room.IDLE_SECONDS, 5)]
 
 
+def test_a_worker_goes_on_at_once_only_where_a_step_had_its_hands_full(db, no_waiting, monkeypatch):
+    run = Counting(10, 9, 1, 10, 12, 0)
+    worker = a_worker(Step("apply", run, full=10))
+    pauses = []
+
+    def sleep(seconds):
+        pauses.append(len(run.at))
+        if len(pauses) == 3:
+            worker.stop()
+
+    monkeypatch.setattr(room.time, "sleep", sleep)
+    worker.run()
+    assert pauses == [2, 3, 6]
+
+
 def test_a_worker_told_to_stop_finishes_the_work_at_hand_and_ends(db, no_waiting):
     worker = a_worker()
 

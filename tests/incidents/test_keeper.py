@@ -1,6 +1,7 @@
 import random
 import threading
 import time
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -61,14 +62,50 @@ def test_a_late_fact_changes_what_later_ones_did(tell):
 
 def test_a_batch_folds_each_incident_once(integration, monkeypatch):
     folds = []
+    real = kept.take_in
     monkeypatch.setattr(
-        keeper, "take_in", lambda chronicle, facts, step: folds.append(len(facts)) or real(chronicle, facts, step)
+        kept,
+        "take_in",
+        lambda history, facts, *args: folds.append((facts[0].subject[0], len(facts))) or real(history, facts, *args),
     )
     tell_together(integration, [told("escalated", n, incident_id=201 + n % 2) for n in range(40)])
-    assert folds == [20, 20]
+    # Both are about one monitor, in whose history they stand too.
+    assert folds == [("incident", 20), ("incident", 20), ("incident", 40)]
 
 
-real = keeper.take_in
+@pytest.fixture
+def work(monkeypatch):
+    """Counts the folds' steps and the facts that are read from histories."""
+    done = Counter()
+    take_in, told_by_row = kept.take_in, kept.told
+
+    def counted(*args):
+        folded = take_in(*args)
+        done["steps"] += folded.steps
+        return folded
+
+    monkeypatch.setattr(kept, "take_in", counted)
+    monkeypatch.setattr(kept, "told", lambda row: done.update(["read"]) or told_by_row(row))
+    return done
+
+
+@pytest.mark.parametrize("length", [10, 1_000])
+def test_a_fact_that_sorts_last_is_a_step_and_reads_nothing_however_long_the_history(integration, work, length):
+    tell_together(integration, [told("escalated", n, more=n) for n in range(length)])
+    work.clear()
+    tell_together(integration, [told("acknowledged", length)])
+    # One of the incident, one of its monitor.
+    assert work == {"steps": 2}
+    assert Incident.objects.get().facts == length + 1
+
+
+@pytest.mark.parametrize(("length", "tail"), [(250, 1), (1_000, 1), (1_000, 300)])
+def test_a_late_fact_reads_its_tail_from_the_checkpoint_before_it(integration, work, length, tail):
+    tell_together(integration, [told("escalated", n, more=n) for n in range(length)])
+    work.clear()
+    tell_together(integration, [told("grouped", length - tail - 0.5)])
+    read = tail + (length - tail) % 100
+    assert work == {"read": 2 * read, "steps": 2 * (read + 1)}
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -94,15 +94,35 @@ def test_so_many_are_taken_up_at_once_oldest_first(integration):
     assert statuses() == ["applied"] * 5
 
 
-def test_a_batch_costs_the_same_number_of_queries_whatever_its_size(integration, team):
+def story(number, begun):
+    """What a vendor tells of one incident, and late that it was escalated."""
+    about = {"resource_id": number % 7, "resource_name": f"Shop {number % 7}"}
+    names = ("started", "acknowledged", "resolved", "escalated")
+    moments = (begun, begun + timedelta(minutes=2), begun + timedelta(minutes=3), begun + timedelta(minutes=1))
+    return [told(number, f"incident.{name}", at, **about) for name, at in zip(names, moments, strict=True)]
+
+
+def cost(integration, events):
+    """How many statements applying them in one batch takes."""
+    inbox.receive(integration, json.dumps(events).encode(), {}, RECEIVED)
+    with CaptureQueriesContext(connection) as queries:
+        assert applying.apply_due(RECEIVED) == len(events)
+    return len(queries)
+
+
+def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(integration):
+    """200 events about 50 incidents of 7 monitors cost what 8 about 2 do; new, in order, and late ones alike."""
     costs = []
-    for size in (5, 60):
-        receive(integration, *(told(at=NOON + timedelta(seconds=size + n)) for n in range(size)))
-        with CaptureQueriesContext(connection) as queries:
-            assert applying.apply_due(RECEIVED) == size
-        costs.append(len(queries))
-    # The first batch makes the records as well.
-    assert costs[1] <= costs[0]
+    for begun, numbers in ((NOON, range(2)), (NOON + timedelta(minutes=10), range(50, 100))):
+        stories = [story(number, begun + timedelta(milliseconds=number)) for number in numbers]
+        in_order = [each[0] for each in stories]
+        later = [event for each in stories for event in each[1:3]]
+        late = [each[3] for each in stories]
+        monitors = [an_event("monitor.down", begun - timedelta(hours=1), monitor_id=n % 7, more=n) for n in numbers]
+        costs.append([cost(integration, events) for events in (in_order, later, late + monitors)])
+    assert costs[1] == costs[0]
+    assert max(costs[1]) <= 30
+    assert differences() == []
 
 
 def test_events_of_several_integrations_and_teams_are_applied_in_one_batch_each_to_its_own(integration, other_team):
@@ -195,6 +215,49 @@ def test_a_failing_delivery_is_tried_again_and_then_put_aside_and_never_stops_th
     assert TimelineEvent.objects.count() == 3
     assert Incident.objects.order_by("id").first().facts == 2
     assert differences() == []
+
+
+def test_one_integration_s_bad_events_do_not_break_up_another_s(integration, other_team, poisoned, monkeypatch):
+    theirs = make_integration(other_team)
+    receive(integration, told(1), *(told(1, "incident.escalated", message=POISON, more=n) for n in range(3)))
+    receive(theirs, *(told(n) for n in range(5)))
+    tried, real = [], applying.apply_together
+    monkeypatch.setattr(
+        applying,
+        "apply_together",
+        lambda deliveries, at: tried.append([each.integration_id for each in deliveries]) or real(deliveries, at),
+    )
+    assert applying.apply_due(RECEIVED) == 9
+    assert [batch for batch in tried if theirs.pk in batch] == [
+        [*[integration.pk] * 4, *[theirs.pk] * 5],
+        [theirs.pk] * 5,
+    ]
+    assert statuses() == ["applied", *["received"] * 3, *["applied"] * 5]
+
+
+def test_one_bad_event_among_many_is_found_by_halves(integration, poisoned, monkeypatch):
+    events = [told(1, "incident.escalated", message=f"good {n}") for n in range(127)]
+    receive(integration, *events[:90], told(1, "incident.escalated", message=POISON), *events[90:])
+    tried, real = [], applying.apply_together
+    monkeypatch.setattr(
+        applying, "apply_together", lambda deliveries, at: tried.append(len(deliveries)) or real(deliveries, at)
+    )
+    applying.apply_due(RECEIVED)
+    assert sorted(tried, reverse=True) == [128, 64, 64, 32, 32, 16, 16, 8, 8, 4, 4, 2, 2, 1, 1]
+    assert statuses().count("applied") == 127
+    assert differences() == []
+
+
+def test_what_fails_again_does_not_break_up_what_is_fresh(integration, poisoned, monkeypatch):
+    receive(integration, told(1, "incident.escalated", message=POISON))
+    applying.apply_due(RECEIVED)
+    receive(integration, *(told(n) for n in range(5)))
+    tried, real = [], applying.apply_together
+    monkeypatch.setattr(
+        applying, "apply_together", lambda deliveries, at: tried.append(len(deliveries)) or real(deliveries, at)
+    )
+    assert applying.apply_due(RECEIVED + timedelta(minutes=1)) == 6
+    assert tried == [5, 1]
 
 
 def test_nothing_of_a_payload_is_told_in_the_error_of_a_failed_delivery(integration, poisoned):

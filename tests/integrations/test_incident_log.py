@@ -10,7 +10,7 @@ IDENTITY = b"\7" * 32
 
 
 def heard(integration, event):
-    return hear(validate(event, NOON), IDENTITY, integration)
+    return hear(validate(event, NOON), IDENTITY, integration.pk)
 
 
 def record(integration, kind, identity, organization="org_123", team="team_456"):
@@ -40,7 +40,7 @@ def test_every_event_is_about_the_record_that_its_name_says(integration, name):
     ],
 )
 def test_a_resource_has_a_record_if_its_type_is_one_that_we_watch(integration, fields, named):
-    found = named_record(integration, an_event("incident.started", **fields))
+    found = named_record(integration.pk, an_event("incident.started", **fields))
     assert found == (record(integration, *named) if named else None)
 
 

@@ -150,7 +150,8 @@ def test_a_list_is_paged_through_everything_once_in_as_many_queries(kind, of, ap
         while cursor is not None:
             with CaptureQueriesContext(connection) as context:
                 data = api.get(f"/api/{kind}s", {"limit": limit, "cursor": cursor}).json()["data"]
-            costs.add(len([each for each in context if "api_key" not in each["sql"] and "apikey" not in each["sql"]]))
+            ours = [each["sql"] for each in context if "apikey" not in each["sql"] and "rate_window" not in each["sql"]]
+            costs.add(len(ours))
             found += [each["source"][f"{kind}_id"] for each in data[f"{kind}s"]]
             cursor = data["pagination"]["next_cursor"]
         assert found == [6, 5, 4, 3, 2, 1, 0]

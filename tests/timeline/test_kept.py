@@ -1,12 +1,14 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from incidents.fold import IncidentState
 from monitors.fold import ResourceState
 from tests.conftest import NOON
 from timeline import kept
-from timeline.chronology import Fact, Outcome, Standing, fold, refold, take_in
+from timeline.chronology import Fact, Outcome, Standing, fold
 from timeline.events import EVENTS
 from timeline.models import Checkpoint, TimelineEvent
 from timeline.record import Recording, record
@@ -35,13 +37,18 @@ def write(team, integration):
     return lambda *facts: record([Recording(fact, team.pk, integration.pk) for fact in facts])
 
 
-def chronicle(standing=None):
-    return kept.KeptChronicle(SUBJECT, standing or Standing(IncidentState()), IncidentState())
-
-
-def keep(folded, was=None):
+def take_in(facts, standing=None):
+    """Fold facts into the subject's history and keep what that brings."""
+    start = standing or Standing(IncidentState())
+    [folded] = kept.take_in_all("incident", {5: start}, {5: facts}, IncidentState(), counting).values()
     kept.keep_outcomes(folded.read)
-    kept.keep_checkpoints(SUBJECT, folded, was)
+    return folded
+
+
+def start_before(standing, position):
+    """Where a history is read from for the sake of a position."""
+    late = {5: position} if standing.facts >= 100 else {}
+    return kept.checkpoints_before("incident", late, IncidentState()).get(5, Standing(IncidentState()))
 
 
 def numbers(facts):
@@ -94,30 +101,22 @@ def test_a_resource_s_chronology_has_the_facts_of_incidents_that_stand_in_it(wri
 
 
 def test_before_a_position_is_the_nearest_checkpoint_strictly_before_it(write):
-    facts = write(*(numbered(n) for n in range(350)))
-    folded = take_in(chronicle(), facts, counting)
-    keep(folded)
+    folded = take_in(write(*(numbered(n) for n in range(350))))
     assert list(kept.checkpoints_of(SUBJECT).values_list("facts", flat=True)) == [100, 200, 300]
-    one = chronicle(folded.standing)
-    assert one.before(numbered(0).position) == Standing(IncidentState())
-    assert one.before(numbered(99).position) == Standing(IncidentState())
-    assert one.before(numbered(100).position).facts == 100
-    assert one.before(numbered(299).position).facts == 200
-    nearest = one.before(numbered(9_999).position)
+    for number, facts in ((0, 0), (99, 0), (100, 100), (299, 200)):
+        assert start_before(folded.standing, numbered(number).position).facts == facts
+    nearest = start_before(folded.standing, numbered(9_999).position)
     assert (nearest.facts, nearest.last) == (300, numbered(299).position)
     assert nearest.state == dict(folded.checkpoints)[nearest.last]
 
 
 def test_a_late_fact_refolds_from_its_checkpoint_and_moves_those_behind_it(write):
     facts = write(*(numbered(n) for n in range(350)))
-    first = take_in(chronicle(), facts, counting)
-    keep(first)
-    late = write(numbered(5_000, at=150, rank=-1))
-    again = take_in(chronicle(first.standing), late, counting)
-    keep(again, was=first.standing.last)
-    assert len(again.read) == 251
+    first = take_in(facts)
+    again = take_in(write(numbered(5_000, at=150, rank=-1)), first.standing)
+    assert again.steps == 251
     assert again.since == facts[99].position
-    whole = kept.fold_all(chronicle(), counting)
+    whole = kept.fold_all(SUBJECT, IncidentState(), counting)
     assert again.standing == whole.standing
     stored = list(kept.checkpoints_of(SUBJECT))
     assert [
@@ -126,27 +125,48 @@ def test_a_late_fact_refolds_from_its_checkpoint_and_moves_those_behind_it(write
     assert [each.facts for each in stored] == [100, 200, 300]
 
 
+def test_a_late_fact_that_is_not_stored_yet_is_read_where_it_belongs(write):
+    first = take_in(write(*(numbered(n) for n in range(250))))
+    late = [numbered(5_000 + n, at=at, rank=-1) for n, at in enumerate((248, 120, 251))]
+    again = take_in(late, first.standing)
+    write(*late)
+    whole = kept.fold_all(SUBJECT, IncidentState(), counting)
+    assert (again.standing, again.steps) == (whole.standing, 153)
+    assert [each.facts for each in kept.checkpoints_of(SUBJECT)] == [100, 200]
+
+
+def test_of_what_is_read_again_only_what_did_something_else_is_remembered(write):
+    first = take_in(write(*(numbered(n) for n in range(150))))
+    for fact, outcome in first.read:
+        fact.read_as(outcome)
+    again = take_in(write(numbered(5_000, at=120, rank=-1)), first.standing)
+    assert (again.steps, numbers(fact for fact, _ in again.read)) == (51, [5_000])
+    assert TimelineEvent.objects.filter(why="even").count() == 76
+
+
 def test_a_refold_from_the_very_beginning_replaces_all_checkpoints(write):
     facts = write(*(numbered(n) for n in range(200)))
-    first = take_in(chronicle(), facts, counting)
-    keep(first)
-    write(numbered(5_000, at=-1))
-    again = refold(chronicle(first.standing), numbered(5_000, at=-1).position, counting)
-    keep(again, was=first.standing.last)
-    assert numbers([fact for fact, _ in again.read])[:2] == [5_000, 0]
+    first = take_in(facts)
+    again = take_in(write(numbered(5_000, at=-1)), first.standing)
+    assert (again.since, again.steps) == (None, 201)
     positions = [kept.position_of(each) for each in kept.checkpoints_of(SUBJECT)]
     assert positions == [facts[98].position, facts[198].position]
 
 
 def test_a_history_that_became_shorter_loses_the_checkpoints_behind_its_end(write):
     facts = write(*(numbered(n) for n in range(101)))
-    first = take_in(chronicle(), facts, counting)
-    keep(first)
+    first = take_in(facts)
     TimelineEvent.objects.filter(payload__n__in=[50, 60]).delete()
-    again = refold(chronicle(first.standing), facts[50].position, counting)
-    keep(again, was=first.standing.last)
+    again = take_in([facts[50]], first.standing)
     assert again.standing.facts == 99
     assert not kept.checkpoints_of(SUBJECT).exists()
+
+
+def test_a_history_that_lost_everything_is_at_its_beginning(write):
+    facts = write(numbered(1), numbered(2))
+    first = take_in(facts)
+    TimelineEvent.objects.all().delete()
+    assert take_in([facts[0]], first.standing).standing == Standing(IncidentState())
 
 
 def test_checkpoints_of_others_are_left_alone(write):
@@ -154,11 +174,45 @@ def test_checkpoints_of_others_are_left_alone(write):
         subject_kind="incident", subject_id=6, occurred_at=NOON, rank=0, identity=b"\1" * 32, facts=100, state={}
     )
     facts = write(*(numbered(n) for n in range(100)))
-    folded = take_in(chronicle(), facts, counting)
-    keep(folded)
-    keep(refold(chronicle(folded.standing), facts[0].position, counting), was=folded.standing.last)
+    take_in([facts[0]], take_in(facts).standing)
     assert Checkpoint.objects.filter(subject_id=6).count() == 1
     assert kept.checkpoints_of(SUBJECT).count() == 1
+
+
+def told_late(write, ids, length=150):
+    """Histories, each with a fact that comes late; what taking those in costs: (statements, steps)."""
+    subjects = [("incident", number) for number in ids]
+    standings, late = {}, {}
+    for subject in subjects:
+        first = write(*(numbered(subject[1] * 10_000 + n, at=n, subject=subject) for n in range(length)))
+        beginning = {subject[1]: Standing(IncidentState())}
+        [folded] = kept.take_in_all("incident", beginning, {subject[1]: first}, IncidentState(), counting).values()
+        standings[subject[1]] = folded.standing
+        late[subject[1]] = [numbered(subject[1] * 10_000 + 9_000, at=140, rank=-1, subject=subject)]
+    with CaptureQueriesContext(connection) as queries:
+        folds = kept.take_in_all("incident", standings, late, IncidentState(), counting)
+    assert {identity: each.standing.facts for identity, each in folds.items()} == dict.fromkeys(standings, length + 1)
+    return len(queries), sum(each.steps for each in folds.values())
+
+
+def test_what_comes_late_in_many_histories_is_read_for_all_of_them_together(write):
+    one, many = told_late(write, [1]), told_late(write, range(2, 10))
+    assert many == (one[0], one[1] * 8)
+    assert one[1] == 51
+
+
+def test_a_fold_that_fails_leaves_nothing_open(write):
+    first = take_in(write(*(numbered(n) for n in range(20))))
+
+    def failing(state, fact):
+        raise ValueError("cannot")
+
+    with pytest.raises(ValueError, match="cannot") as failure:
+        kept.take_in_all("incident", {5: first.standing}, {5: [numbered(99, at=3)]}, IncidentState(), failing)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_cursors")
+        # While all that the failure holds on to is still there.
+        assert (cursor.fetchone(), failure.traceback is None) == ((0,), False)
 
 
 def test_what_each_fact_did_is_written_on_it(write):
@@ -196,6 +250,6 @@ def test_a_resource_s_state_survives_its_way_through_json():
 
 def test_folding_the_kept_history_is_folding_the_facts(write):
     facts = write(*(numbered(n) for n in range(120)))
-    whole, plain = kept.fold_all(chronicle(), counting), fold(Standing(IncidentState()), facts, counting)
+    whole, plain = kept.fold_all(SUBJECT, IncidentState(), counting), fold(Standing(IncidentState()), facts, counting)
     assert (whole.standing, whole.checkpoints) == (plain.standing, plain.checkpoints)
     assert [(fact.id, outcome) for fact, outcome in whole.read] == [(fact.id, outcome) for fact, outcome in plain.read]

@@ -1,0 +1,157 @@
+"""The sweep that looks for broken reads: it reads every page there is, and it sees what is wrong with one."""
+
+import json
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.urls import URLResolver, get_resolver, resolve
+
+from config import clock, health
+from integrations import inbox
+from tests.conftest import NOON, an_event
+from tests.readers import Answer, enter, in_process
+from tests.sweep import BYTES, FRAGMENT, JSON, PAGE, Ground, Read, faults, is_alarming, marks, sweep
+from timeline.events import VENDOR_EVENTS
+
+# Routes that a sweep does not read, each with the reason.
+UNREAD = {
+    "logout": "a POST alone",
+    "team": "a POST alone",
+    "api/webhooks/incident-log": "a POST alone",
+    "api/webhooks/incident-log/<str:token>": "a POST alone",
+    "admin": "leads to admin/",
+    "admin/login/": "leads to /login",
+    "admin/logout/": "a POST alone",
+    "admin/password_change/": "shows no record",
+    "admin/password_change/done/": "shows no record",
+    "admin/teams/user/<id>/password/": "shows no more than the name",
+    "admin/jsi18n/": "Django's own words",
+}
+# Pages of records that nobody changes: there is nothing to add, to delete, or to read in their history.
+OF_RECORDS = ("add/", "<path:object_id>/history/", "<path:object_id>/delete/", "<path:object_id>/")
+# The patterns of admin for an app, and for what is not there.
+CATCHING = ("admin/(?P<app_label>", "admin/(?P<url>")
+
+
+def routes(resolver, before=""):
+    """The routes of all pages."""
+    for each in resolver.url_patterns:
+        here = before + str(each.pattern).lstrip("^")
+        if isinstance(each, URLResolver):
+            yield from routes(each, here)
+        else:
+            yield here
+
+
+def ask(sql, *parameters):
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()
+
+
+@pytest.fixture
+def told(tell, integration, ingest_key):
+    """A bit of everything, with what is not applied among it."""
+    Group.objects.create(name="Night shift")
+    inbox.count(integration, "signature", NOON)
+    acted = {"user_email": "bob@example.com", "user_name": "Bob <b>"}
+    minutes = range(len(VENDOR_EVENTS))
+    tell(*[an_event(name, NOON.replace(minute=at)) for name, at in zip(VENDOR_EVENTS, minutes, strict=True)])
+    tell(
+        *[an_event("incident.started", NOON, incident_id=number, incident_name=f"<i>{number}") for number in (1, 2)],
+        an_event("incident.acknowledged", NOON.replace(minute=1), incident_id=1, **acted),
+        an_event("incident.acknowledged", incident_id=-1),
+        an_event("monitor.checked"),
+    )
+
+
+@pytest.fixture
+def ground(team, told):
+    readers = enter(team)
+    for loop in settings.WORKER_LOOPS:
+        health.report_loop(loop, clock.now())
+    return Ground(in_process(readers), ask, team.pk)
+
+
+def test_a_sweep_reads_every_page_there_is_and_finds_them_sound(ground):
+    read = []
+
+    def noted(path, whom, **headers):
+        read.append(path)
+        return ground.get(path, whom, **headers)
+
+    assert sweep(Ground(noted, ask, ground.team)) == []
+    met = {resolve(path.partition("?")[0]).route.replace("^", "") for path in read}
+    unread = {route for route in routes(get_resolver()) if route.replace("^", "") not in met}
+    meant = {route for route in unread if not route.endswith(OF_RECORDS) and not route.startswith(CATCHING)}
+    assert meant == UNREAD.keys()
+
+
+def test_after_an_oddity_only_what_is_new_is_read(ground, tell):
+    before = marks(ground)
+    read = []
+
+    def noted(path, whom, **headers):
+        read.append(path)
+        return ground.get(path, whom, **headers)
+
+    tell(an_event("incident.started", NOON.replace(hour=13), incident_id=99), at=NOON.replace(hour=14))
+    assert sweep(Ground(noted, ask, ground.team), before) == []
+    [(uuid,)] = ask("SELECT uuid FROM incidents_incident WHERE source_id = 99")
+    assert f"/incidents/{uuid}" in read
+    assert len(read) < 25
+
+
+SOUND = {"content-type": "application/json", "x-content-type-options": "nosniff", "content-security-policy": "x"}
+SOUND_PAGE = "<html><script src='x'></script><p title=\"<b onclick='x'>\">&lt;script&gt;</p></html>"
+
+
+@pytest.mark.parametrize(
+    ("shape", "body"), [(PAGE, SOUND_PAGE), (FRAGMENT, "<li>"), (JSON, '{"success": true, "data": {"a_at": null}}')]
+)
+def test_what_is_sound_has_no_faults(shape, body):
+    assert list(faults(Read("/", "", shape), Answer(200, SOUND, body.encode()))) == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "body", "words"),
+    [
+        (PAGE, "<html><p>", "cut"),
+        (PAGE, "<html><script>alert(1)</script></html>", "active"),
+        (PAGE, '<html><a href="javascript:alert(1)">x</a></html>', "active"),
+        (PAGE, "<html><a href='JavaScript:alert(1)'>x</a></html>", "active"),
+        (FRAGMENT, '<img alt="x" onerror="alert(1)">', "active"),
+        (FRAGMENT, "<svg onload=alert(1)>", "active"),
+        (FRAGMENT, b"\xff", "UTF-8"),
+        (JSON, '{"success": true', "not JSON"),
+        (JSON, '{"success": true, "data": NaN}', "not JSON"),
+        (JSON, '{"success": false}', "no success"),
+        (JSON, '{"success": true, "data": [{"started_at": "2026-05-13T12:00:00+00:00"}]}', "started_at"),
+        (BYTES, "x", "not kept apart"),
+    ],
+)
+def test_what_is_wrong_with_an_answer_is_said(shape, body, words):
+    raw = body if isinstance(body, bytes) else body.encode()
+    [said] = faults(Read("/", "", shape), Answer(200, SOUND, raw))
+    assert words in said
+
+
+def test_a_status_that_is_not_200_is_a_fault_and_so_is_a_missing_header():
+    assert list(faults(Read("/", ""), Answer(500, SOUND, b"")))
+    assert list(faults(Read("/", "", JSON), Answer(200, {"content-type": "application/json"}, b"{}"))) == ["no nosniff"]
+
+
+def test_a_traceback_in_the_log_is_told(ground):
+    lines = [
+        '{"event": "request", "level": "info"}',
+        '{"level": "error", "event": "x"}',
+        "Traceback (most recent…",
+        "?",
+    ]
+    assert [is_alarming(line) for line in lines] == [False, True, True, True]
+    with clock.at(NOON):
+        said = sweep(Ground(ground.get, ask, ground.team, lambda: lines), marks(ground))
+    assert [line.partition(" ")[0] for line in said] == ["log:"] * 3
+    assert json.loads(said[0].removeprefix("log: "))["level"] == "error"

@@ -1,0 +1,121 @@
+"""
+Rubbish for the API, the pages and admin, over sockets to a running Watchkeeper: every answer is the right one, none
+is a 5xx, and afterwards everything can be read.
+
+The cases are data (tests/corpus/rubbish). All are sent, file beside file; in the full run one after another, with a
+sweep behind each that left something.
+"""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests import readers, sweep
+from tests.rubbish import Case, Ground, load
+from tests.running import Running
+from tests.trust.conftest import FULL
+
+# The files that go side by side: none looks at what another changes.
+FILES = (
+    "admin-forms",
+    "admin-queries",
+    "api-histories",
+    "api-lists",
+    "api-notes",
+    "api-paths",
+    "injection",
+    "pages-forms",
+    "pages-queries",
+)
+AT_ONCE = 3
+# Nobody is to be told to come again later: that is another test's.
+UNLIMITED = {"WATCHKEEPER_API_RATE": "1000000", "WATCHKEEPER_LOGIN_RATE": "1000000"}
+FURNISH = "import json; from tests.scenery import furnish; print(json.dumps(furnish({team!r})))"
+
+
+class Log:
+    """The lines that a Watchkeeper has written since it was last asked."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.place = path.stat().st_size
+
+    def __call__(self) -> list[str]:
+        with self.path.open("rb") as file:
+            file.seek(self.place)
+            written = file.read()
+        whole = written[: written.rfind(b"\n") + 1]
+        self.place += len(whole)
+        return whole.decode().splitlines()
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """A running Watchkeeper with records of two teams, and all that the cases call by name."""
+    with Running(tmp_path_factory.mktemp("rubbish-pages"), UNLIMITED) as running:
+        ground = Ground(running)
+        said = running.manage("shell", "--no-imports", "-c", FURNISH.format(team=ground.team["team_id"]))
+        ground.names |= json.loads(said.splitlines()[-1]) | {"csrf": "c" * 32}
+        with ground.database:
+            yield ground
+
+
+@pytest.fixture(scope="module")
+def log(ground: Ground) -> Log:
+    return Log(ground.running.log)
+
+
+@pytest.fixture(scope="module")
+def swept(ground: Ground) -> Iterator[sweep.Ground]:
+    """The same for sweeps."""
+    running = ground.running
+    who = readers.entered(running.manage, ground.team["team_id"])
+    with running.connect() as database, closing(readers.OverHTTP(running.port, who)) as get:
+        yield sweep.Ground(
+            get, lambda sql, *values: database.execute(sql, values).fetchall(), who.team, at_once=AT_ONCE
+        )
+
+
+@pytest.fixture(scope="module")
+def problems(ground: Ground, swept: sweep.Ground, log: Log) -> dict[str, list[str]]:
+    """What went wrong with each case."""
+    files = {name: load(f"{name}.jsonl") for name in FILES}
+    ground.open_doors([case for cases in files.values() for case in cases])
+    if FULL:
+        return ground.run([case for cases in files.values() for case in cases], sweeping(swept))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return {case: wrong for file in pool.map(ground.run, files.values()) for case, wrong in file.items()}
+
+
+def sweeping(swept: sweep.Ground):
+    """What to do after a case: read what it left, if it left anything."""
+    read = sweep.marks(swept)
+
+    def after(case: Case) -> list[str]:
+        nonlocal read
+        before, read = read, sweep.marks(swept)
+        return [] if before == read else sweep.sweep(swept, before)
+
+    return after
+
+
+def test_every_answer_is_the_right_one(problems: dict[str, list[str]]) -> None:
+    assert len(problems) > 900
+    assert {case: wrong for case, wrong in problems.items() if wrong} == {}
+
+
+def test_everything_can_be_read_afterwards(problems: dict[str, list[str]], swept: sweep.Ground) -> None:
+    assert sweep.sweep(swept, None if FULL else sweep.Marks(0, 0)) == []
+
+
+def test_the_log_is_one_object_a_line_and_tells_of_no_fault(problems: dict[str, list[str]], log: Log) -> None:
+    lines = log()
+    assert len(lines) > 900
+    assert [line for line in lines if sweep.is_alarming(line)] == []
+    assert all(isinstance(json.loads(line), dict) for line in lines)
+    # What strangers wrote stands in none of them.
+    assert [line for line in lines if "forged" in line or "<script>" in line or "\x1b" in line] == []
