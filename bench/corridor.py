@@ -64,7 +64,12 @@ class Passage:
     @property
     def rate(self) -> float:
         """Events a second, from the first request until the last was on the timeline."""
-        return self.load.answered / self.until_applied
+        return self.load.statuses[202] / self.until_applied
+
+    @property
+    def accepted(self) -> float:
+        """Events a second that the door took."""
+        return self.load.statuses[202] / self.load.elapsed
 
 
 class Passages(list[Passage]):
@@ -116,16 +121,16 @@ class Corridor:
         rate: float | None = None,
         connections: int = CONNECTIONS,
     ) -> Load:
-        """Send for a while; everything is accepted."""
+        """Send for a while; everything is accepted, or refused as too much."""
         requests = (request("POST", team["webhook_path"], body) for body in bodies)
         load = drive(self.served.port, requests, connections=connections, seconds=seconds, rate=rate)
-        assert set(load.statuses) == {202}, f"not all were accepted: {load.statuses} {load.last_body!r}"
+        assert set(load.statuses) <= {202, 503}, f"{load.statuses} {load.last_body[:200]!r}"
         return load
 
 
 def report(commits: float, calm: Passages, busy: Passages, flat: Passages, pages: list[float]) -> None:
     """Print what came of the three measures."""
-    taken = median([passage.load.rate for passage in flat])
+    taken = median([passage.accepted for passage in flat])
     measure.show(
         f"S3: the corridor, {CONNECTIONS} connections; pgbench: {commits:,.0f} one-row commits/s at 8 clients",
         [
@@ -136,7 +141,7 @@ def report(commits: float, calm: Passages, busy: Passages, flat: Passages, pages
             Line("    p50", f"{median(calm.waits):.0f} ms"),
             at_most("    growth of the queue", calm.growth, STEADY, "/s"),
             at_most(f"at {BUSY}/s: growth of the queue", busy.growth, STEADY, "/s"),
-            Line("    accepted", f"{median([passage.load.rate for passage in busy]):,.0f} /s"),
+            Line("    accepted", f"{median([passage.accepted for passage in busy]):,.0f} /s"),
             Line("    from arrival to seen, p50", f"{median(busy.waits):.0f} ms"),
             Line("    p99", f"{percentile(busy.waits, 99):.0f} ms"),
             Line(f"{len(pages)} pages of the dashboard, p50", f"{median(pages):.0f} ms"),
@@ -150,7 +155,7 @@ def behind(corridor: Corridor, quiet: dict[str, Any], events: int) -> list[Line]
     noisy, sent = vendor.bodies(seed=2, together=1_000), 0
     with Watch(corridor.served.url) as whole:
         while sent < events:
-            sent += 1_000 * corridor.send(corridor.team, noisy, seconds=1).answered
+            sent += 1_000 * corridor.send(corridor.team, noisy, seconds=1, connections=2).statuses[202]
         with Watch(corridor.served.url) as watch:
             corridor.send(quiet, vendor.bodies(seed=3), seconds=10, rate=10, connections=1)
             time.sleep(1)

@@ -146,6 +146,7 @@ WITH chosen AS (
         END AS what,
         CASE WHEN dice(n, 1, 10) = 0 THEN 'heartbeat' ELSE 'monitor' END AS kind,
         CASE WHEN n %% (%(incidents)s / 20) = 3 THEN %(resources)s
+            WHEN n %% (%(incidents)s / 3) = %(incidents)s / 6 THEN 1
             ELSE 1 + floor((%(resources)s - 1) * power(dice(n, 2, 1000000) / 1e6, 2)) END AS k
     FROM generate_series(1, %(incidents)s::bigint) n, LATERAL (SELECT dice(n, 5, 1000) AS d) thrown
 )
@@ -348,6 +349,7 @@ class Copying:
             "JOIN integrations_inbounddelivery p ON p.fact_id = k.fact WHERE dice(c.n, 10, 10) = 0"
         )
         status = "CASE dice(k.id, 11, 2000) WHEN 0 THEN 'quarantined' WHEN 1 THEN 'unrecognized' ELSE p.status END"
+        event = "CASE WHEN dice(k.id, 11, 2000) = 1 THEN 'monitor.checked' ELSE p.event END"  # not one we come to know
         error = 'CASE WHEN dice(k.id, 11, 2000) = 0 THEN \'{"code": "VALIDATION_ERROR", "message": "No."}\' END'
         self.copy(
             "integrations_inbounddelivery",
@@ -359,6 +361,7 @@ class Copying:
                 "body": f"convert_to(({PAYLOAD.format(fact='f')})::text, 'UTF8')",
                 "identity": "sha256(f.identity || int8send(c.n))",
                 "status": status,
+                "event": event,
                 "error": f"{error}::jsonb",
                 "fact_id": "k.id",
                 "incident_id": "c.id",

@@ -1,9 +1,9 @@
 """
-What all pages of Django admin have in common: the site, bounded lists, forms that take garbage calmly, confirmations.
+What all pages of Django admin have in common: the site, bounded lists, confirmations.
 
 Admin is the operator's and sees everything. It never writes what a fold keeps: `ViewOnly` records can't be touched,
 and `Retiring` ones are not deleted but retired by a verb. Not here: any record (each app's admin), lists (changelist),
-or how values look (shown).
+forms (adminforms), or how values look (shown).
 """
 
 from collections.abc import Callable, Sequence
@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, cast
 
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin import helpers, widgets
-from django.contrib.admin.options import BaseModelAdmin, ShowFacets
+from django.contrib.admin import helpers
+from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, models
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -30,6 +29,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 
 from config import clock, paging
+from config.adminforms import ActionForm, StrictForms
 from config.changelist import (
     NEWEST,
     BoundedList,
@@ -44,9 +44,6 @@ ROWS = 50
 LONGEST_SEARCH = 200
 FOUND_AT_MOST = 500
 SELECTED_AT_MOST = 200
-
-# Moments that people type: inside of what the database and every time zone can bear.
-FIRST_YEAR, LAST_YEAR = 2000, 2199
 
 
 class Suggestions(AutocompleteJsonView):
@@ -81,61 +78,6 @@ class OperatorSite(admin.AdminSite):
 
     def autocomplete_view(self, request: HttpRequest) -> Any:
         return Suggestions.as_view(admin_site=self)(request)
-
-
-# --- forms -----------------------------------------------------------------------------------------------------------
-
-
-class MomentField(forms.SplitDateTimeField):
-    """A day and a time that every part of the house can read again."""
-
-    def compress(self, data_list: Any) -> datetime | None:
-        day = data_list[0] if data_list else None
-        if day and not FIRST_YEAR <= day.year <= LAST_YEAR:
-            raise ValidationError(f"Enter a day of the years {FIRST_YEAR} to {LAST_YEAR}.")
-        return super().compress(data_list)
-
-
-class Suggesting(widgets.AutocompleteSelect):
-    """A field with suggestions that draws itself even around a value that is no id."""
-
-    def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
-        return super().optgroups(name, [one for one in value if one == "" or whole_number(one) is not None], attrs)
-
-
-class ActionForm(helpers.ActionForm):
-    """Which action to run. Never on more than what was ticked."""
-
-    def clean_select_across(self) -> bool:
-        return False
-
-
-class StrictForms(BaseModelAdmin):
-    """For admin pages and their inlines: form fields that no input breaks."""
-
-    formfield_overrides = {models.DateTimeField: {"form_class": MomentField, "widget": widgets.AdminSplitDateTime}}
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        if db_field.name in self.get_autocomplete_fields(request):
-            options.setdefault("widget", Suggesting(db_field, self.admin_site, using=options.get("using")))
-        return super().formfield_for_foreignkey(db_field, request, **options)
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        found = super().formfield_for_dbfield(db_field, request, **options)
-        if found and isinstance(found.widget, widgets.RelatedFieldWidgetWrapper):
-            # Deleting belongs on a record's own page, where it says what it means.
-            found.widget.can_delete_related = False
-        return found
-
-
-class StrictInline(StrictForms, admin.TabularInline):
-    """Further records on a record's page: no more than `at_most`, however many a form says that it has."""
-
-    at_most = 50
-    max_num = at_most
-
-    def get_formset(self, request: HttpRequest, obj: Any = None, **options: Any) -> Any:
-        return super().get_formset(request, obj, **{"absolute_max": self.at_most} | options)
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------
@@ -183,6 +125,10 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
     def get_order(self, request: HttpRequest) -> paging.Order:
         """In which order the list is read for this request."""
         return self.order
+
+    def read_page(self, queryset: QuerySet[Any], order: paging.Order, cursor: str | None, query: str) -> paging.Page:
+        """Read one page of a list, which was searched if there is a `query`."""
+        return paging.page(queryset, order, self.list_per_page, cursor)
 
     def is_wide(self, names: set[str]) -> bool:
         """Whether a query string with these names asks for what no index serves."""

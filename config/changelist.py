@@ -24,7 +24,7 @@ CURSOR = "cursor"
 NEWEST: paging.Order = [("id", "desc")]
 
 # How many records are looked at where no index helps.
-LOOKED_THROUGH = 50_000
+LOOKED_THROUGH = 20_000
 # How far a list of suggestions can be scrolled.
 COUNT_UP_TO = 1_000
 # How many choices a filter offers in the margin.
@@ -99,7 +99,7 @@ class BoundedList(ChangeList):
         floor = self.floor(queryset, order, cursor)
         if floor is not None:
             queryset = queryset.filter(pk__gt=floor)
-        found = paging.page(queryset, order, self.list_per_page, cursor)
+        found = self.model_admin.read_page(queryset, order, cursor, self.query)
         self.result_list = found.rows
         after = found.next_cursor
         if after is None and floor is not None:

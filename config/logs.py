@@ -64,7 +64,7 @@ def configure(as_json: bool, level: str = "INFO") -> dict[str, Any]:
             "django.server": {"handlers": [], "level": level, "propagate": True},
             # How a request was answered is in its own line; only faults are told, with their traceback.
             "django.request": {"level": "ERROR", "filters": ["faults"]},
-            # Forms of too many fields, hosts that are not ours and the like: strangers' faults, answered and counted above.
+            # Forms of too many fields, hosts that are not ours: strangers' faults, whose answer has its line.
             "django.security": {"level": "CRITICAL"},
         },
     }

@@ -38,6 +38,8 @@ CONNECTION: dict[str, object] = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,  # milliseconds
+    # What is read is in memory or on a disk without a head to move; and no statement is long enough to be compiled.
+    "options": "-c random_page_cost=1.1 -c jit=off",
     # For config.statements alone: what the ORM sends is never prepared.
     "prepare_threshold": 5,
 }

@@ -46,8 +46,8 @@ def oldest_unapplied() -> float:
 @dataclass
 class Step:
     """
-    One loop of the worker. `run(at)` does the next piece of work and answers how much there was; `full` is how much means
-    that there may be more at once. `every` is the pause between runs that found nothing; `lag` tells in seconds how far
+    One loop of the worker. `run(at)` does the next piece of work and answers how much there was; as much as `full`
+    means that more may be waiting. `every` is the pause between runs that found nothing; `lag` tells in seconds how far
     behind it is.
     """
 

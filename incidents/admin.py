@@ -10,18 +10,19 @@ from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config.admin import Folded, Panel, when
 from config.changelist import NumberFilter, RelatedFilter, SinceFilter, whole_number
-from config.paging import Order
+from config.paging import Order, Page
 from config.shown import NOTHING, clipped, link, listing, moment, state, whole
-from incidents.filters import NEWEST
+from incidents.filters import NEWEST, in_order
 from incidents.lifecycle import destroy, resource_of
 from incidents.models import Incident, IncidentQuerySet
+from incidents.search import BY_NUMBER, found_page
 from monitors.admin import PANELS
 from monitors.keeper import MODELS
 from monitors.models import Resource
@@ -129,11 +130,20 @@ class IncidentAdmin(Folded):
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
-        return super().get_queryset(request).defer("search").annotate(since=F("started_at"))
+        incidents = cast(IncidentQuerySet, super().get_queryset(request).defer("search"))
+        return in_order(incidents) if self.get_order(request) == NEWEST else BY_NUMBER.named(incidents)
 
     def get_order(self, request: HttpRequest) -> Order:
-        """One team's are read in the order of that team's index."""
+        """What is searched for is found by number; one team's are read in the order of that team's index."""
+        if request.GET.get("q"):
+            return BY_NUMBER.order
         return NEWEST if {"of", "team__id__exact"} & set(request.GET) else self.order
+
+    def read_page(self, queryset: QuerySet[Any], order: Order, cursor: str | None, query: str) -> Page:
+        if not query:
+            return super().read_page(queryset, order, cursor, query)
+        found = cast(IncidentQuerySet, queryset)
+        return found_page(Incident.objects.all(), found, self.list_per_page, cursor, BY_NUMBER)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

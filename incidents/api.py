@@ -23,8 +23,9 @@ from config.fields import ListQuery, QueryInteger, StrictChar, StrictMoment, que
 from config.paging import page
 from config.statements import fetch
 from incidents import lifecycle, updates
-from incidents.filters import IncidentQuery, narrowed, order, turns
+from incidents.filters import NEWEST, IncidentQuery, in_order, narrowed, order, turns
 from incidents.models import Incident
+from incidents.search import found_page
 from incidents.serializers import (
     MOST_UPDATES,
     IncidentPage,
@@ -68,7 +69,11 @@ class Incidents(TeamView):
     def get(self, request: Request) -> HttpResponse:
         chosen = query(request, IncidentQuery)
         found = narrowed(self.team.incidents.select_related("assignee").defer("search"), chosen)
-        rows, more = page(found, order(chosen), chosen["limit"], chosen.get("cursor"), turns=turns(chosen))
+        limit, cursor = chosen["limit"], chosen.get("cursor")
+        if "q" in chosen and order(chosen) == NEWEST:
+            rows, more = found_page(in_order(self.team.incidents.all()), found, limit, cursor)
+        else:
+            rows, more = page(found, order(chosen), limit, cursor, turns=turns(chosen))
         return listing("incidents", list(IncidentSerializer(rows, many=True).data), chosen["limit"], more)
 
 

@@ -73,9 +73,14 @@ QUESTIONS = {
 }
 
 
+def in_order(found: IncidentQuerySet) -> IncidentQuerySet:
+    """Incidents with the columns that an order names. One without a fact yet has no place in it."""
+    return found.filter(started_at__isnull=False).annotate(since=F("started_at"), until=F("updated_at"))
+
+
 def narrowed(found: IncidentQuerySet, chosen: dict[str, Any]) -> IncidentQuerySet:
-    """The incidents that a validated query string leaves, with the columns that `order` names."""
-    asked = Q(started_at__isnull=False)
+    """The incidents that a validated query string leaves, with the columns that an order names."""
+    asked = Q()
     for name, question in QUESTIONS.items():
         if name in chosen:
             asked &= Q(**{question: chosen[name]})
@@ -84,7 +89,7 @@ def narrowed(found: IncidentQuerySet, chosen: dict[str, Any]) -> IncidentQuerySe
     if "assignee" in chosen:
         # Looked up first: PostgreSQL plans for the one that is asked for, not for anybody.
         asked &= Q(assignee_id=User.objects.filter(uuid=chosen["assignee"]).values_list("pk", flat=True).first() or 0)
-    found = found.filter(asked).annotate(since=F("started_at"), until=F("updated_at"))
+    found = in_order(found.filter(asked))
     if "status" in chosen:
         found = found.of_status(*chosen["status"])
     if "severity" in chosen:

@@ -12,7 +12,7 @@ from django.contrib import admin
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import ValidationError
 
-from config.admin import MomentField, Suggesting
+from config.adminforms import MomentField, Suggesting
 from integrations.lifecycle import sound_signing_secret
 from integrations.models import IngestKey, Integration
 from teams.forms import still_to_come

@@ -8,6 +8,8 @@ are claimed; those that another worker holds are left to it. Not here: what beco
 """
 
 import json
+import time
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -19,11 +21,16 @@ from integrations.models import InboundDelivery
 # Those that failed before are tried again a few at a time, for they may fail again.
 MOST_POSTPONED = 20
 
+# Of all time, looking at whole queues takes at most one part in so many.
+SWEEPS_AT_MOST = 10
+# A delivery may be committed when others behind it were taken already. Those that come later are found by a sweep.
+LATE_AT_MOST = 1_000  # ids
+
 # From each integration that has something waiting straight to the next, however much it has.
 WAITING = """
 WITH RECURSIVE waiting (integration_id) AS (
     SELECT min(integration_id) FROM integrations_inbounddelivery
-    WHERE status = 'received' AND integration_id > %(after)s
+    WHERE status = 'received'
 UNION ALL
     SELECT (
         SELECT min(integration_id) FROM integrations_inbounddelivery
@@ -65,41 +72,59 @@ SELECT min(received_at) FROM ({WAITING}) AS turn CROSS JOIN LATERAL (
 
 
 class Turns:
-    """Remembers where in the circle it is, for one worker."""
+    """
+    Remembers where in the circle it is, and how far it came, for one worker.
+
+    What was taken up leaves its place in the index until PostgreSQL clears up, which takes its time where the table is
+    large or somebody reads all of it. So whole queues are looked at as often as that is cheap; in between, those who
+    were found to send are asked for what came behind what was taken last.
+    """
 
     def __init__(self) -> None:
         self.last = 0
+        self.passed: dict[int, int] = {}
+        self.sweep_at = 0.0
 
     def claim(self, at: datetime, most: int) -> tuple[list[InboundDelivery], list[InboundDelivery]]:
         """
         Lock the next deliveries that are due: at most so many fresh ones, and some that failed before and were
         postponed.
         """
-        integrations = self.next(most)
-        if not integrations:
-            return [], []
-        return fresh(integrations, most), postponed(integrations, at, min(most, MOST_POSTPONED))
+        begun = time.monotonic()
+        if begun < self.sweep_at:
+            return self.fresh(most), []
+        self.passed = dict.fromkeys(waiting(), 0)
+        taken = self.fresh(most)
+        again = postponed(list(self.passed), at, min(most, MOST_POSTPONED))
+        self.sweep_at = begun + SWEEPS_AT_MOST * (time.monotonic() - begun)
+        return taken, again
 
-    def next(self, most: int) -> list[int]:
-        """The next integrations in the circle that have deliveries waiting, each once."""
-        found = waiting(self.last, most)
-        if self.last and len(found) < most:
-            found += [each for each in waiting(0, most - len(found)) if each <= self.last]
-        self.last = found[-1] if len(found) == most else 0
+    def fresh(self, most: int) -> list[InboundDelivery]:
+        """Lock deliveries that were not tried yet, of those who are known to send."""
+        taken = fresh({each: self.passed[each] for each in self.in_circle(most)}, most)
+        for delivery in taken:
+            self.passed[delivery.integration_id] = max(0, delivery.pk - LATE_AT_MOST)
+        return taken
+
+    def in_circle(self, most: int) -> list[int]:
+        """The next so many of those who are known to send."""
+        senders = sorted(self.passed)
+        here = bisect_right(senders, self.last)
+        found = [*senders[here:], *senders[:here]][:most]
+        self.last = found[-1] if len(found) < len(senders) else 0
         return found
 
 
-def waiting(after: int, most: int) -> list[int]:
+def waiting() -> list[int]:
     """The ids of integrations with deliveries waiting, in order."""
     with connection.cursor() as cursor:
-        cursor.execute(f"{WAITING} LIMIT %(most)s", {"after": after, "most": most})
+        cursor.execute(WAITING)
         return [integration_id for (integration_id,) in cursor.fetchall()]
 
 
-def fresh(integrations: Sequence[int], most: int) -> list[InboundDelivery]:
+def fresh(turns: Mapping[int, int], most: int) -> list[InboundDelivery]:
     """Claim deliveries that were not tried yet, for each integration the same number as far as it has so many."""
     taken: list[InboundDelivery] = []
-    turns = dict.fromkeys(integrations, 0)
     while turns and len(taken) < most:
         share = -(-(most - len(taken)) // len(turns))
         some = claimed(FRESH, turns, share, most - len(taken))
@@ -110,6 +135,8 @@ def fresh(integrations: Sequence[int], most: int) -> list[InboundDelivery]:
 
 def postponed(integrations: Sequence[int], at: datetime, most: int) -> list[InboundDelivery]:
     """Claim deliveries whose next try is due."""
+    if not integrations:
+        return []
     share = -(-most // len(integrations))
     return claimed(POSTPONED, dict.fromkeys(integrations, 0), share, most, at=at)
 
@@ -136,6 +163,6 @@ def last_of_those_with(share: int, taken: Sequence[InboundDelivery]) -> dict[int
 def oldest_waiting() -> datetime | None:
     """When the delivery was received that has been waiting for the longest time; None if none waits."""
     with connection.cursor() as cursor:
-        cursor.execute(OLDEST, {"after": 0})
+        cursor.execute(OLDEST)
         oldest: datetime | None = cursor.fetchone()[0]
         return oldest

@@ -18,7 +18,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import OperatorAdmin, Panel, Retiring, StrictInline, when
+from config.admin import OperatorAdmin, Panel, Retiring, when
+from config.adminforms import StrictInline
 from config.changelist import RelatedFilter, SinceFilter
 from config.shown import link, listing, state
 from teams.authentication import make_key

@@ -7,13 +7,14 @@ the wire tests/wire.py's; this room compares answers and what was kept.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.made import Maker, written
 from tests.running import HOST, Running, eventually
-from tests.wire import Answer, Heard, exchange
+from tests.wire import PIECE, Answer, Heard, exchange
 
 CORPUS = Path(__file__).parent / "corpus" / "rubbish"
 OPEN_DOOR = "/api/webhooks/incident-log"
@@ -23,7 +24,7 @@ OF_THE_CASE = {"id", "note", "let", "steps", "kept", "counted", "integration", "
 KNOWN = OF_THE_CASE | {
     "method", "path", "version", "headers", "body", "event", "events", "json", "form", "size", "pad", "chunks", "sign",
     "head", "raw", "cut", "then", "status", "statuses", "code", "fields", "says", "contains", "lacks",
-    "answer_headers", "take", "applied",
+    "answer_headers", "take", "applied", "pace", "patience",
 }  # fmt: skip
 BODIES = ("body", "event", "events", "json", "form")
 
@@ -120,19 +121,27 @@ class Ground:
         self.running.manage("shell", "-v", "0", "--no-imports", "-c", code)
         self.doors |= json.loads(path.read_text())
 
-    def run(self, cases: Sequence[Case], after: Callable[[Case], list[str]] | None = None) -> dict[str, list[str]]:
+    def run(
+        self, cases: Sequence[Case], after: Callable[[Case], list[str]] | None = None, at_once: int = 1
+    ) -> dict[str, list[str]]:
         """
         What differed, by case. `after` is called after each case that was answered with a 2xx, when the worker has
-        applied it; what it finds is added.
+        applied it; what it finds is added. `at_once`: how many cases at a time.
         """
         self.open_doors(case for case in cases if case.id not in self.doors)
-        outcomes = []
-        for case in cases:
+
+        def one(case: Case) -> Outcome:
             outcome = self.send(case)
-            outcomes.append(outcome)
             if after and self.is_accepted(case):
                 self.wait_until_applied()
                 outcome.problems += after(case)
+            return outcome
+
+        if at_once == 1:
+            outcomes = [one(case) for case in cases]
+        else:
+            with ThreadPoolExecutor(at_once) as pool:
+                outcomes = list(pool.map(one, cases))
         self.wait_until_applied()
         for outcome in outcomes:
             outcome.problems += self.kept_otherwise(outcome)
@@ -159,11 +168,15 @@ class Ground:
                 self.wait_until_applied()
             request, body = written(step, maker)
             outcome.bodies.append(body)
-            head = step.get("method") == "HEAD"
             heard = exchange(
-                self.running.port, request, step.get("then", "read"), answers=expected_answers(step),
-                patience=self.patience, head=head,
-            )  # fmt: skip
+                self.running.port,
+                request,
+                step.get("then", "read"),
+                answers=expected_answers(step),
+                patience=step.get("patience", self.patience),
+                head=step.get("method") == "HEAD",
+                pace=tuple(step.get("pace", (PIECE, 0))),
+            )
             outcome.problems += [where + problem for problem in differences(step, heard, maker)]
             take(step, heard, maker)
         if kept:

@@ -45,15 +45,17 @@ def exchange(
     answers: int | None = None,
     patience: float = 10.0,
     head: bool = False,
+    pace: tuple[int, float] = (PIECE, 0.0),
 ) -> Heard:
     """
     Send bytes and read the answers until the server closes, or until so many `answers` are there, or time is up.
 
-    `then`: what we do when all is sent: `read`; `shut` our side and read; `close`; `reset`. `head`: no answer has a body.
+    `then`: what we do when all is sent: `read`; `shut` our side and read; `close`; `reset`. `head`: no body comes.
+    `pace`: how many bytes go out at once, and the seconds between.
     """
     with socket.create_connection((HOST, port), timeout=patience) as connection:
         connection.setblocking(False)
-        line = _Line(connection, request, then, time.monotonic() + patience)
+        line = _Line(connection, request, then, time.monotonic() + patience, pace)
         if then in ("close", "reset"):
             line.send_all()
             if then == "reset":
@@ -65,28 +67,32 @@ def exchange(
 class _Line:
     """A connection on which is sent and read at the same time, as an early answer must be seen while we still send."""
 
-    def __init__(self, connection: socket.socket, request: bytes, then: str, deadline: float) -> None:
+    def __init__(
+        self, connection: socket.socket, request: bytes, then: str, deadline: float, pace: tuple[int, float]
+    ) -> None:
         self.connection = connection
         self.left = memoryview(request)
         self.then = then
         self.deadline = deadline
+        self.piece, self.pause = pace
         self.heard = bytearray()
         self.ending = "open"
 
     def send_all(self) -> None:
-        with contextlib.suppress(OSError):
-            while self.left and time.monotonic() < self.deadline:
-                with contextlib.suppress(BlockingIOError):
-                    self.left = self.left[self.connection.send(self.left[:PIECE]) :]
+        while self.left and time.monotonic() < self.deadline:
+            self.send_some()
 
     def talk(self, answers: int | None, head: bool) -> Heard:
         with selectors.DefaultSelector() as selector:
-            events = selectors.EVENT_READ | selectors.EVENT_WRITE
-            selector.register(self.connection, events)
-            while self.ending == "open" and (left := self.deadline - time.monotonic()) > 0:
-                for _, ready in selector.select(left):
-                    if ready & selectors.EVENT_WRITE and not self.send_some():
-                        selector.modify(self.connection, selectors.EVENT_READ)
+            selector.register(self.connection, selectors.EVENT_READ)
+            sending, due = True, time.monotonic()
+            while self.ending == "open" and (now := time.monotonic()) < self.deadline:
+                if sending and now >= due:
+                    sending, due = self.send_some(), now + self.pause
+                writes = sending and not self.pause
+                selector.modify(self.connection, selectors.EVENT_READ | (selectors.EVENT_WRITE if writes else 0))
+                until = min(self.deadline, due) if sending and self.pause else self.deadline
+                for _, ready in selector.select(max(0.0, until - time.monotonic())):
                     if ready & selectors.EVENT_READ:
                         self.read_some()
                 if answers and len(parsed(bytes(self.heard), head)) >= answers:
@@ -97,7 +103,7 @@ class _Line:
         """Send on; whether there is more to send."""
         try:
             if self.left:
-                self.left = self.left[self.connection.send(self.left[:PIECE]) :]
+                self.left = self.left[self.connection.send(self.left[: self.piece]) :]
         except BlockingIOError:
             return True
         except OSError:  # it doesn't listen any more; perhaps it has said why

@@ -23,6 +23,7 @@ from dashboard.logbook import LINES, NEWEST_FIRST, lines
 from dashboard.views.lists import older
 from incidents import lifecycle
 from incidents.models import Incident, IncidentQuerySet
+from incidents.search import found_page
 from teams.models import Role, Team
 from timeline.models import Effect, SubjectKind, TimelineEvent
 
@@ -38,8 +39,11 @@ LEGS = ("acknowledged", "resolved", "closed", "destroyed")
 def incidents(request: TeamRequest) -> HttpResponse:
     """`/incidents`: those of the team that the filters leave, newest first."""
     filters = IncidentFilters(request.GET)
-    found = narrowed(request.team.incidents.all(), filters.chosen())
-    rows, cursor = page(listed(found), NEWEST, ROWS, request.GET.get("cursor"))
+    everything = listed(request.team.incidents.all())
+    found, after = narrowed(everything, filters.chosen()), request.GET.get("cursor")
+    rows, cursor = (
+        found_page(everything, found, ROWS, after) if "q" in filters.chosen() else page(found, NEWEST, ROWS, after)
+    )
     context = {"filters": filters, "incidents": rows, "more": older(request, cursor)}
     status = 200 if filters.is_valid() else 400
     return show(request, "incidents/page.html", context, fragment="incidents/_rows.html", status=status)
@@ -60,7 +64,7 @@ def narrowed(found: IncidentQuerySet, chosen: dict[str, Any]) -> IncidentQuerySe
     return found.search(chosen["q"]) if "q" in chosen else found
 
 
-def listed(found: QuerySet[Incident]) -> QuerySet[Incident]:
+def listed(found: IncidentQuerySet) -> IncidentQuerySet:
     """Incidents with what a row shows, ready to be paged by NEWEST."""
     return found.filter(started_at__isnull=False).annotate(since=F("started_at")).defer("search")
 

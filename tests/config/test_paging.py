@@ -119,6 +119,39 @@ def test_postgresql_enters_an_index_at_the_cursor(order):
     assert "ran_at" in plan.split("Index Cond: ")[1]
 
 
+# One value of the first column at a time
+
+
+TURNS = [("detail", "asc"), ("ran_at", "desc"), ("name", "desc")]
+
+
+@pytest.mark.usefixtures("_loops")
+@pytest.mark.parametrize("limit", [1, 2, 5, 7, 13, 20])
+def test_the_pages_of_a_list_in_turns_together_are_the_list(limit):
+    rows, cursor = [], None
+    while True:
+        found, cursor = page(WorkerLoop.objects.all(), TURNS, limit, cursor, turns=["a", "b", "c"])
+        rows += found
+        if cursor is None:
+            break
+    assert rows == list(WorkerLoop.objects.order_by("detail", "-ran_at", "-name"))
+
+
+@pytest.mark.usefixtures("_loops")
+def test_a_page_that_one_value_fills_is_one_query(django_assert_num_queries):
+    with django_assert_num_queries(1):
+        page(WorkerLoop.objects.all(), TURNS, 3, turns=["a", "b"])
+    with django_assert_num_queries(2):
+        page(WorkerLoop.objects.all(), TURNS, 10, turns=["a", "b"])
+
+
+@pytest.mark.usefixtures("_loops")
+def test_a_cursor_with_a_value_that_has_no_turn_is_none():
+    cursor = page(WorkerLoop.objects.all(), TURNS, 3).next_cursor
+    with pytest.raises(ValidationFailed):
+        page(WorkerLoop.objects.all(), TURNS, 3, cursor, turns=["b"])
+
+
 # Cursors that nobody gave out
 
 

@@ -156,3 +156,61 @@ def test_addresses_of_one_neighbourhood_are_counted_together(one, other):
 @pytest.mark.parametrize(("one", "other"), [("2001:db8::1", "2001:db8:0:1::1"), ("192.0.2.1", "192.0.2.2")])
 def test_others_are_not(one, other):
     assert ratelimit.neighbourhood(one) != ratelimit.neighbourhood(other)
+
+
+# --- what is done often ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _another_process(monkeypatch):
+    """What was counted in advance here is not known there."""
+    monkeypatch.setattr(ratelimit, "_in_advance", {})
+
+
+@pytest.mark.usefixtures("_another_process")
+@pytest.mark.parametrize("limit", [1, 3, 600, 1_205, 6_000])
+def test_of_many_exactly_the_limit_passes(limit):
+    passed = [ratelimit.hit_of_many("key", limit).allowed for _ in range(limit + 3)]
+    assert passed == [True] * limit + [False] * 3
+
+
+@pytest.mark.usefixtures("_another_process")
+def test_a_small_limit_is_counted_one_by_one_and_a_large_one_in_portions(django_assert_num_queries):
+    with django_assert_num_queries(5):
+        for _ in range(5):
+            ratelimit.hit_of_many("few", 100)
+    with django_assert_num_queries(2):
+        for _ in range(2 * ratelimit.AHEAD_AT_MOST):
+            ratelimit.hit_of_many("many", 6_000)
+
+
+@pytest.mark.usefixtures("_another_process")
+def test_of_several_processes_together_no_more_than_the_limit_pass(monkeypatch):
+    processes = [{}, {}, {}]
+    passed = 0
+    for turn in range(1_300):
+        monkeypatch.setattr(ratelimit, "_in_advance", processes[turn % 3])
+        passed += ratelimit.hit_of_many("key", 1_200).allowed
+    assert 1_200 - 3 * ratelimit.AHEAD_AT_MOST <= passed <= 1_200
+
+
+@pytest.mark.usefixtures("_another_process")
+def test_what_was_counted_in_advance_is_good_for_its_window_only():
+    ratelimit.hit_of_many("key", 6_000)
+    with clock.at(NOON + timedelta(minutes=1)):
+        assert ratelimit.hit_of_many("key", 6_000).allowed
+    assert RateWindow.objects.get().hits == ratelimit.AHEAD_AT_MOST
+
+
+@pytest.mark.usefixtures("_another_process")
+def test_who_is_refused_is_told_when_to_come_back():
+    assert ratelimit.hit_of_many("key", 1).allowed
+    assert ratelimit.hit_of_many("key", 1) == (False, 45)
+
+
+@pytest.mark.usefixtures("_another_process")
+def test_only_so_many_keys_are_remembered(monkeypatch):
+    monkeypatch.setattr(ratelimit, "MOST_IN_ADVANCE", 3)
+    for number in range(20):
+        assert ratelimit.hit_of_many(f"key {number}", 6_000).allowed
+    assert len(ratelimit._in_advance) <= 4

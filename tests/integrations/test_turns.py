@@ -38,6 +38,12 @@ def claimed(most, turn=None, at=RECEIVED):
     return Counter(each.integration_id for each in fresh), Counter(each.integration_id for each in postponed)
 
 
+@pytest.fixture(autouse=True)
+def every_turn_sweeps(monkeypatch):
+    """However fast turns follow on each other, each looks at whole queues."""
+    monkeypatch.setattr(turns, "SWEEPS_AT_MOST", 0)
+
+
 def integrations(team, count):
     return [make_integration(team, f"integration {number}") for number in range(count)]
 
@@ -127,6 +133,59 @@ def test_who_waits_longest_is_told(team):
     assert turns.oldest_waiting() == RECEIVED - timedelta(minutes=3)
 
 
+# --- between sweeps -------------------------------------------------------------------------------------------
+
+
+def swept(most, monkeypatch):
+    """Turns of which the first has looked at whole queues, and the next ones will not for a long time."""
+    turn = Turns()
+    monkeypatch.setattr(turns, "SWEEPS_AT_MOST", 1e9)
+    claimed(most, turn)
+    monkeypatch.setattr(turns, "SWEEPS_AT_MOST", 0)
+    return turn
+
+
+def test_between_sweeps_those_who_send_are_served_from_where_they_were_left(
+    team, monkeypatch, django_assert_num_queries
+):
+    one, other = integrations(team, 2)
+    wait(one, 5_000)
+    wait(other, 10)
+    turn = swept(3_000, monkeypatch)
+    assert turn.passed.keys() == {one.pk, other.pk}
+    assert turn.passed[one.pk] > one.deliveries.earliest("id").pk + 1_000
+    wait(other, 10, tag="more")
+    with transaction.atomic(), django_assert_num_queries(2):
+        fresh, _ = turn.claim(RECEIVED, 100)
+    assert Counter(each.integration_id for each in fresh) == {one.pk: 90, other.pk: 10}
+    assert claimed(4_000, turn)[0] == {one.pk: 5_000 - 2_990, other.pk: 10}
+
+
+def test_what_lies_behind_and_who_is_new_is_found_by_the_next_sweep(team, monkeypatch):
+    one, new = integrations(team, 2)
+    wait(one, 5_000)
+    turn = swept(4_000, monkeypatch)
+    late = one.deliveries.earliest("id")
+    InboundDelivery.objects.filter(pk=late.pk).update(status="received")
+    wait(new, 1)
+    wait(one, 1, due_at=RECEIVED, tag="postponed")
+    assert claimed(5_000, turn) == (Counter({one.pk: 1_000}), Counter())
+    turn.sweep_at = 0
+    assert claimed(5_000, turn) == (Counter({one.pk: 1, new.pk: 1}), Counter({one.pk: 1}))
+    late.refresh_from_db()
+    assert late.status == "applied"
+
+
+def test_between_sweeps_more_integrations_than_places_are_served_in_a_circle(team, monkeypatch):
+    many = integrations(team, 7)
+    for each in many:
+        wait(each, 10)
+    turn = swept(3, monkeypatch)
+    served = [sorted(claimed(3, turn)[0]) for _ in range(6)]
+    circle = [each.pk for each in many] * 3
+    assert served == [sorted(circle[start : start + 3]) for start in range(3, 21, 3)]
+
+
 # --- what it costs --------------------------------------------------------------------------------------------
 
 
@@ -171,8 +230,8 @@ def turns_of(ids):
 
 
 def test_finding_who_waits_reads_one_row_of_each_however_long_their_queues(queue):
-    assert turns.waiting(0, 100) == queue
-    assert read_by(plan(turns.WAITING, {"after": 0})) <= 4
+    assert turns.waiting() == queue
+    assert read_by(plan(turns.WAITING, None)) <= 4
 
 
 def test_claiming_reads_what_it_takes_in_the_order_of_its_index(queue):
@@ -195,7 +254,7 @@ def test_what_is_postponed_is_not_even_read_before_it_is_due(queue):
 
 
 def test_knowing_who_waits_longest_reads_a_row_or_two_of_each(queue):
-    assert read_by(plan(turns.OLDEST, {"after": 0})) <= 10
+    assert read_by(plan(turns.OLDEST, None)) <= 10
 
 
 # --- at once --------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg
 
+from config.web import PROCESSES
 from tests.running import Running, eventually, is_alive
 from tests.trust.hand import Hand
 from tests.trust.senders import Ledger
@@ -166,8 +167,8 @@ class Killer:
                 "UPDATE integrations_inbounddelivery SET status = 'unrecognized', event = 'monitor.down' WHERE id = "
                 "(SELECT id FROM integrations_inbounddelivery WHERE status = 'quarantined' AND is_event LIMIT 1)"
             )
-        if pid := self.running.pids.worker:
-            self.kill("the worker", pid, self.worker_is_back, WORKER_BACK)
+        if pid := self.running.pids.worker:  # whose successor may be killed in turn, at the point
+            self.kill("the worker", pid, self.worker_is_back, 2 * WORKER_BACK)
 
     # --- being back -------------------------------------------------------------------------------------------
 
@@ -192,7 +193,7 @@ class Killer:
 
     def web_is_back(self, begun: float, seen: int) -> bool:
         """Whether all processes of the web server are there, and a request begun since was answered well."""
-        return len(self.running.pids.web_workers) == 3 and self.ledger.begun > begun
+        return len(self.running.pids.web_workers) == PROCESSES and self.ledger.begun > begun
 
     def all_is_back(self, begun: float, seen: int) -> bool:
         """Whether events are acknowledged and applied."""

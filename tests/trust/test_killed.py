@@ -28,7 +28,7 @@ SAMPLE: list[Kill | str] = [
     Killer.backend,
     "applying: verdicts written, before the commit",
     "applying: committed",
-    Killer.worker_and_its_parent,
+    "applying: claimed",
     "applying: one postponed, before the commit",
     "act: recorded, not folded",
     "rebuild: row written, before the commit",

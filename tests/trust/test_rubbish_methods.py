@@ -1,0 +1,78 @@
+"""Every path there is, by every method there is: what a path does not do, it says, and nothing falls over."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLResolver, get_resolver
+
+from incidents.models import Incident
+from integrations.models import InboundDelivery, Integration
+from monitors.models import Heartbeat, Monitor
+from tests.conftest import an_event
+from tests.trust.conftest import FULL
+from timeline.models import TimelineEvent
+
+# What reads may be done by; the full run sends all methods that there are, and one that there isn't.
+SAFE = ("GET", "HEAD", "OPTIONS", "TRACE") if FULL else ("OPTIONS",)
+UNSAFE = ("POST", "PUT", "PATCH", "DELETE", "PROPFIND", "BREW") if FULL else ("POST", "DELETE", "BREW")
+COUNTED = (Incident, InboundDelivery, Integration, Monitor, Heartbeat, TimelineEvent)
+
+
+def routes(resolver: Any, before: str = "/") -> Iterator[str]:
+    """The routes of all paths, admin's in the form of the others."""
+    for each in resolver.url_patterns:
+        here = before + str(each.pattern).removeprefix("^").removesuffix("$")
+        if isinstance(each, URLResolver):
+            yield from routes(each, here)
+        else:
+            yield here
+
+
+ROUTES = [*routes(get_resolver())]
+
+
+def path_of(route: str, uuid: str) -> str:
+    """A path of a route; ids are 1, which may or may not be there."""
+    route = re.sub(r"\(\?P<app_label>(\w+)[^)]*\)", r"\1", route)
+    route = re.sub(r"\(\?P<url>\.\*\)", "nothing", route)
+    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: uuid if found[1] == "uuid" else "1", route)
+
+
+@pytest.fixture
+def uuid(tell) -> str:
+    tell(an_event("incident.started"), an_event("heartbeat.up"), an_event("incident.started", incident_id="x"))
+    return str(Incident.objects.get().uuid)
+
+
+@pytest.mark.parametrize("method", [*SAFE, *UNSAFE])
+def test_no_method_breaks_a_path(method, uuid, staff, operator, team, api_key):
+    """By an operator who is a member too, with a key, and with a form that says nothing."""
+    team.memberships.create(user=operator, role="manager")
+    staff.raise_request_exception = False
+    before = [model.objects.count() for model in COUNTED]
+    answers = {}
+    for route in ROUTES:
+        # Logging out would be the end of it.
+        if "logout" not in route:
+            answer = staff.generic(method, path_of(route, uuid), b"", "text/plain", headers={"X-API-Key": api_key})
+            answers[route] = answer.status_code
+    # There is no worker here, and /workz says so.
+    assert {route: status for route, status in answers.items() if status >= 500 and route != "/workz"} == {}
+    assert [model.objects.count() for model in COUNTED] == before
+    if method not in ("GET", "HEAD"):
+        assert {status for route, status in answers.items() if route.startswith("/api/")} <= {401, 403, 404, 405, 415}
+
+
+@pytest.mark.parametrize("method", UNSAFE)
+def test_no_method_but_those_that_only_read_works_without_a_token(method, uuid, operator, team):
+    """A form of another site has the session, and no token."""
+    team.memberships.create(user=operator, role="manager")
+    client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    client.force_login(operator)
+    pages = [route for route in ROUTES if not route.startswith("/api/")]
+    answers = {route: client.generic(method, path_of(route, uuid), b"a=b").status_code for route in pages}
+    # Health checks and what is not there look at no session.
+    assert set(answers.values()) <= {403, 404, 405}
