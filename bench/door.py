@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ import psycopg
 from bench import ground, measure
 from bench.load import Load, drive, request
 from bench.measure import at_least, at_most, median, percentile
+from tests.running import command_line, descendants
 
 CONNECTIONS = 8
 IN_AN_ARRAY = 100
@@ -87,12 +87,14 @@ class Door:
 
     def drive(self, requests: Iterator[bytes]) -> Load:
         """Send for a while with the worker held still, then let it catch up."""
-        worker = worker_of(self.served)
-        os.kill(worker, signal.SIGSTOP)
+        workers = workers_of(self.served)
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
         try:
             load = drive(self.served.port, requests, connections=CONNECTIONS, seconds=self.seconds)
         finally:
-            os.kill(worker, signal.SIGCONT)
+            for pid in workers:
+                os.kill(pid, signal.SIGCONT)
         assert set(load.statuses) == {202}, f"not all were accepted: {load.statuses} {load.last_body!r}"
         wait_until_applied(self.served.url)
         return load
@@ -125,10 +127,11 @@ def array(bodies: Iterator[bytes]) -> bytes:
     return b"[" + b",".join(itertools.islice(bodies, IN_AN_ARRAY)) + b"]"
 
 
-def worker_of(served: ground.Served) -> int:
-    """The process id of the worker."""
-    found = subprocess.run(["pgrep", "-P", str(served.pid), "-f", "manage.py worker"], capture_output=True, check=True)
-    return int(found.stdout.split()[0])
+def workers_of(served: ground.Served) -> list[int]:
+    """The process ids of the worker: the loaded parent's and that of the one that works."""
+    below = [pid for pid in descendants(served.pid) if "manage.py worker" in command_line(pid)]
+    assert below, "no worker runs"
+    return below
 
 
 def wait_until_applied(url: str) -> None:

@@ -28,7 +28,7 @@ from timeline.record import Recording, record, unrecorded
 
 log = structlog.get_logger(__name__)
 
-# A batch of 500 costs each event a tenth less, and makes everybody wait more than twice as long for the next turn.
+# A batch of 500 costs each event somewhat less, and makes everybody wait more than twice as long for the next turn.
 BATCH = 200
 # The bodies of a portion together; events of 64 KiB full of small things take up a hundred times as much when read.
 MOST_BYTES = 1024 * 1024
