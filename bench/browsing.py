@@ -52,7 +52,7 @@ class Reader:
     def log_in(self, email: str, password: str) -> "Reader":
         """Enter the pages (and, as an operator, Django admin)."""
         answer = self.post("/login", username=email, password=password)
-        assert answer.status == 302, answer.status
+        assert answer.status == 302, (answer.status, answer.text[:2000])
         return self
 
     def choose(self, team: str) -> None:
@@ -61,15 +61,19 @@ class Reader:
         token = FORM_TOKEN.search(page.text)
         assert token
         answer = self._ask("POST", "/team", urlencode({"team": team, "csrfmiddlewaretoken": token[1]}))
-        assert answer.status == 302, answer.status
+        assert answer.status == 302, (answer.status, answer.text[:2000])
 
     def _ask(self, method: str, path: str, form: str | None = None) -> Seen:
         headers = self.headers | {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
         if form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         begun = time.perf_counter()
-        self.connection.request(method, path, form, headers)
-        answer = self.connection.getresponse()
+        try:
+            self.connection.request(method, path, form, headers)
+            answer = self.connection.getresponse()
+        except (http.client.RemoteDisconnected, ConnectionError):  # it had been idle for long; a browser does the same
+            self.connection.close()
+            return self._ask(method, path, form)
         body = answer.read()
         taken = time.perf_counter() - begun
         for cookie in answer.headers.get_all("Set-Cookie") or []:
@@ -80,5 +84,5 @@ class Reader:
 
 def with_cursor(path: str, cursor: str) -> str:
     """The path of the page after a cursor."""
-    joint = "&" if urlsplit(path).query else "?"
+    joint = "&" if urlsplit(path).query else "" if path.endswith("?") else "?"
     return f"{path}{joint}cursor={quote(cursor)}"

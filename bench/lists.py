@@ -87,7 +87,7 @@ class Reading:
     def new_reader(self, case: Case) -> Reader:
         if case.reader == "api":
             return Reader(self.served.port, self.story.key(case.team))
-        person = self.served.login if case.reader == "admin" else self.story.told["person"]
+        person = self.story.told["operator" if case.reader == "admin" else "person"]
         return Reader(self.served.port).log_in(person["email"], person["password"])
 
     def slowest(self) -> dict[Case, float]:

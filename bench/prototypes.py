@@ -53,7 +53,7 @@ VENDOR_STORIES: dict[str, list[Told]] = {
     "worked": [START, (2, "escalated", CALLED), (4, "acknowledged", BOB), (6, "grouped", {"incident_group_id": 12})],
     "flapping": [START, (5, "acknowledged", BOB), *rounds(9), (400, "resolved", BOB)],
     "long": [START, (5, "acknowledged", BOB), *rounds(29), (1300, "resolved", BOB)],
-    "endless": [START, (5, "acknowledged", BOB), *rounds(1500), (45_000, "resolved", BOB)],
+    "endless": [START, (5, "acknowledged", BOB), *rounds(600), (13_000, "resolved", BOB)],
     "deleted": [START, (5, "acknowledged", BOB), (30, "resolved", {}), (90, "destroyed", {})],
     "rare": [START, (9, "resolved", {})],
     "open": [START, (2, "escalated", CALLED)],
@@ -89,12 +89,14 @@ def record() -> None:
     tell(sources[teams[0]])
     for name, acts in OUR_PART.items():
         work_on(incident_of(teams[0], name), acts, people[0])
+    operator, _ = make_user("operator@example.com", at=BEGINNING, name="Operator", password=PASSWORD, operator=True)
     told = {
         "prototypes": {name: incident_of(teams[0], name).pk for name in VENDOR_STORIES},
         "teams": {
             team.name: {"id": team.pk, "key": keys[team.name], "integration": sources[team].pk} for team in teams
         },
         "person": {"email": people[0].email, "password": PASSWORD, "uuid": str(people[0].uuid)},
+        "operator": {"email": operator.email, "password": PASSWORD},
         "people": [person.pk for person in people],
         "seldom": {"id": people[-1].pk, "uuid": str(people[-1].uuid)},
     }

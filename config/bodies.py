@@ -18,7 +18,7 @@ KIB, MIB = 1024, 1024 * 1024
 # The most that a request may carry, and how much of a larger one is read off to let its sender see why not.
 LARGEST_BODY = 4 * MIB
 LARGEST_READ_OFF = 16 * MIB
-# A body has so many seconds, and one more for each so many bytes that came.
+# A body has so many seconds, and one more for each so many bytes that came; and its sender is never silent that long.
 SECONDS = 15.0
 BYTES_A_SECOND = 32 * KIB
 # All bodies that a process holds together. Those up to SMALL are always taken: so many connections there can't be.
@@ -53,10 +53,11 @@ class Body:
 class _Reading:
     task: "asyncio.Task[Any]"
     begun: float
+    heard: float
     came: int = 0
 
     def is_late(self, now: float) -> bool:
-        return now - self.begun > SECONDS + self.came / BYTES_A_SECOND
+        return now - self.heard > SECONDS or now - self.begun > SECONDS + self.came / BYTES_A_SECOND
 
 
 class Bodies:
@@ -77,7 +78,8 @@ class Bodies:
             return Body(problem=TOO_LARGE)
         task = asyncio.current_task()
         assert task
-        reading = _Reading(task, time.monotonic())
+        now = time.monotonic()
+        reading = _Reading(task, begun=now, heard=now)
         self._readings.add(reading)
         pieces: list[bytes] = []
         try:
@@ -102,6 +104,7 @@ class Bodies:
                 return BROKEN_OFF
             piece: bytes = message.get("body", b"")
             reading.came += len(piece)
+            reading.heard = time.monotonic()
             if reading.came <= LARGEST_BODY:
                 self._hold(piece, reading.came)
                 pieces.append(piece)

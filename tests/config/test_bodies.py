@@ -105,11 +105,13 @@ def test_who_sends_too_slowly_is_given_up_and_others_are_not(monkeypatch):
     assert keeping.held == 2
 
 
-def test_who_keeps_sending_has_more_time():
-    reading = bodies._Reading(None, time.monotonic() - bodies.SECONDS - 10, came=20 * bodies.BYTES_A_SECOND)
-    assert not reading.is_late(time.monotonic())
-    reading.came = 0
-    assert reading.is_late(time.monotonic())
+def test_who_keeps_sending_has_more_time_and_who_falls_silent_has_not():
+    now = time.monotonic()
+    begun = now - bodies.SECONDS - 10
+    came = 20 * bodies.BYTES_A_SECOND
+    assert not bodies._Reading(None, begun, heard=now, came=came).is_late(now)
+    assert bodies._Reading(None, begun, heard=now, came=0).is_late(now)
+    assert bodies._Reading(None, begun, heard=begun, came=came).is_late(now)
 
 
 def test_somebody_elses_cancelling_is_not_taken_for_slowness():

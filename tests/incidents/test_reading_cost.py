@@ -1,11 +1,13 @@
 """What reading incidents costs, whatever their number: lists are read off an index, and statements are few."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from incidents import search
-from incidents.models import Incident
+from incidents.models import Incident, Severity, Status
 from monitors.models import Monitor
 from tests.conftest import NOON, an_event, make_integration, tell_it
 
@@ -20,6 +22,26 @@ def many(integration):
         tell_it(integration, an_event("incident.started", NOON, **about))
         if number > 4:
             tell_it(integration, an_event("incident.resolved", NOON, **about))
+
+
+@pytest.fixture
+def crowd(team, user, db):
+    """So many incidents that PostgreSQL cares which index it takes; each value is seldom."""
+    Incident.objects.bulk_create(
+        Incident(
+            team=team,
+            status=Status.values[number % 50 % 4],
+            severity=Severity.values[number % 60 % 4],
+            resource_type="monitor" if number % 40 == 0 else f"kind {number % 40}",
+            resource_id=number % 300,
+            assignee=user if number % 200 == 0 else None,
+            started_at=NOON + timedelta(minutes=number),
+            updated_at=NOON + timedelta(minutes=number),
+        )
+        for number in range(2_000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE incidents_incident")
 
 
 def asked_of(action):
@@ -39,9 +61,8 @@ def plan_of(statement):
 
 
 def list_of(api, **asked):
-    """The statement that reads the list of incidents."""
-    [*_, statement] = asked_of(lambda: api.get(LIST, asked))
-    return statement
+    """The last statement that reads a list of incidents."""
+    return [each for each in asked_of(lambda: api.get(LIST, asked)) if 'FROM "incidents_incident"' in each][-1]
 
 
 @pytest.mark.parametrize(
@@ -61,13 +82,13 @@ def list_of(api, **asked):
         ({"sort_by": "status", "sort_order": "asc"}, "incident_furthest"),
     ],
 )
-def test_a_list_with_one_filter_is_read_in_the_order_of_an_index(asked, index, many, api):
+def test_a_list_with_one_filter_is_read_in_the_order_of_an_index(asked, index, crowd, api):
     plan = plan_of(list_of(api, **asked))
     assert f"using {index} " in plan
     assert "Sort" not in plan
 
 
-def test_what_an_assignee_has_is_read_in_the_order_of_an_index(many, api, user):
+def test_what_an_assignee_has_is_read_in_the_order_of_an_index(crowd, api, user):
     plan = plan_of(list_of(api, assignee=user.uuid))
     assert "using incident_of_assignee " in plan
     assert "Sort" not in plan
@@ -83,7 +104,7 @@ def test_the_newest_incidents_of_a_resource_are_read_off_an_index(many, client, 
     client.force_login(user)
     monitor = Monitor.objects.earliest("id")
     statements = asked_of(lambda: client.get(f"/monitors/{monitor.pk}"))
-    [incidents] = [each for each in statements if 'FROM "incidents_incident"' in each and "LIMIT 10" in each]
+    [incidents] = [each for each in statements if '"incidents_incident"."resource_id" = ' in each]
     assert "using incident_about " in plan_of(incidents)
 
 
@@ -103,7 +124,7 @@ def test_updates_are_few_statements_for_many_facts_as_for_few(many, api, integra
 # --- searching --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("nearest", [1, 2, 3, 100])
+@pytest.mark.parametrize("nearest", [1, 3, 100])
 @pytest.mark.parametrize(
     ("words", "found"), [("shop", [7, 6, 5, 4, 3, 2, 1]), ("shop 2", [2]), ("refused", []), ("sho 7", [7])]
 )
