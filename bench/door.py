@@ -20,7 +20,7 @@ import psycopg
 from bench import ground, measure
 from bench.load import Load, drive, request
 from bench.measure import at_least, at_most, median, percentile
-from tests.running import command_line, descendants
+from tests.running import command_line, descendants, eventually
 
 CONNECTIONS = 8
 IN_AN_ARRAY = 100
@@ -129,9 +129,12 @@ def array(bodies: Iterator[bytes]) -> bytes:
 
 def workers_of(served: ground.Served) -> list[int]:
     """The process ids of the worker: the loaded parent's and that of the one that works."""
-    below = [pid for pid in descendants(served.pid) if "manage.py worker" in command_line(pid)]
-    assert below, "no worker runs"
-    return below
+
+    def found() -> list[int]:
+        return [pid for pid in descendants(served.pid) if "manage.py worker" in command_line(pid)]
+
+    assert eventually(lambda: len(found()) == 2, 30), "no worker runs"
+    return found()
 
 
 def wait_until_applied(url: str) -> None:

@@ -56,4 +56,6 @@ class Migration(migrations.Migration):
         ),
         without_index('team_id', '099347d8', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='incidents', to='teams.team')),
         without_index('assignee_id', '34068d21', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+        # Of an index on an expression PostgreSQL knows nothing before it looked.
+        migrations.RunSQL('ANALYZE incidents_incident', migrations.RunSQL.noop),
     ]
