@@ -199,14 +199,18 @@ def unkept(arrival: Arrival) -> Answer:
 
 # --- keeping --------------------------------------------------------------------------------------------------
 
-# An event that was kept without being accepted (quarantined, or in conflict) and now comes in good order is accepted.
+# An event that was kept without being accepted (quarantined, or in conflict) and now comes in good order is accepted;
+# also while what was kept is on its way through a replay, which may put it back into quarantine.
 PROMOTE = """
 ON CONFLICT (integration_id, identity) DO UPDATE SET
     status = excluded.status, error = NULL, body = excluded.body, headers = excluded.headers, event = excluded.event,
     received_at = excluded.received_at, webhook_id = excluded.webhook_id, webhook_digest = excluded.webhook_digest,
     is_event = excluded.is_event, attempts = 0, due_at = NULL, replayed_at = NULL, replayed_by_id = NULL
-WHERE integrations_inbounddelivery.status IN ('quarantined', 'conflict')
-    AND excluded.status IN ('received', 'unrecognized')
+WHERE excluded.status IN ('received', 'unrecognized') AND (
+    integrations_inbounddelivery.status IN ('quarantined', 'conflict')
+    OR integrations_inbounddelivery.status IN ('received', 'unrecognized')
+        AND integrations_inbounddelivery.replayed_at IS NOT NULL AND integrations_inbounddelivery.body <> excluded.body
+)
 """
 
 

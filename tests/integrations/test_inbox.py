@@ -12,8 +12,10 @@ import pytest
 from django.db import connection
 
 from integrations import inbox
+from integrations.applying import apply_due
 from integrations.models import DoorCount, InboundDelivery
-from tests.conftest import NOON, an_event, make_integration, make_team
+from integrations.replay import replay_all
+from tests.conftest import NOON, an_event, make_integration, make_team, make_user
 from timeline.identity import bytes_identity, event_identity
 
 RECEIVED = NOON + timedelta(hours=1)
@@ -69,6 +71,19 @@ def test_an_accepted_event_is_due_at_once_and_a_promoted_one_again(integration):
     assert receive(integration, well, "msg_1").status == "accepted"
     kept = InboundDelivery.objects.get()
     assert (kept.attempts, kept.due_at, kept.error, kept.event) == (0, None, None, "incident.started")
+
+
+def test_while_the_ill_written_is_replayed_the_well_written_is_accepted_and_its_repetition_a_duplicate(integration):
+    well = json.dumps(told()).encode()
+    ill = well.replace(b"201", b"201.0")
+    receive(integration, ill)
+    replay_all(integration.team, by=make_user("alice@example.com"), at=RECEIVED)
+    assert receive(integration, ill).status == "quarantined"
+    assert InboundDelivery.objects.get().status == "received"
+    assert [receive(integration, well).status for _ in range(2)] == ["accepted", "duplicate"]
+    assert bytes(InboundDelivery.objects.get().body) == well
+    assert apply_due(RECEIVED) == 1
+    assert InboundDelivery.objects.get().status == "applied"
 
 
 @pytest.mark.parametrize("status", ["received", "applied", "unrecognized", "duplicate"])
