@@ -160,12 +160,14 @@ class Killer:
 
     def come_to_know(self) -> None:
         """
-        Make an applied event one that an older version did not know, and let a new worker begin, which looks for such.
+        Make an ill written event one that an older version did not know, and let a new worker begin, which looks for
+        such. (Not one whose well written twin may be under way: an old version would have taken that one at once.)
         """
         with self.running.connect() as connection:
             connection.execute(
                 "UPDATE integrations_inbounddelivery SET status = 'unrecognized', event = 'monitor.down' WHERE id = "
-                "(SELECT id FROM integrations_inbounddelivery WHERE status = 'quarantined' AND is_event LIMIT 1)"
+                "(SELECT id FROM integrations_inbounddelivery WHERE status = 'quarantined' AND is_event "
+                "AND position('tag=w'::bytea IN body) = 0 LIMIT 1)"
             )
         if pid := self.running.pids.worker:  # whose successor may be killed in turn, at the point
             self.kill("the worker", pid, self.worker_is_back, 2 * WORKER_BACK)
