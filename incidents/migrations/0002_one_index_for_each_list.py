@@ -11,16 +11,7 @@ from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndex
 from django.db import migrations, models
 from django.db.models.functions import Left
 
-
-def without_index(column, name, field):
-    """The field without the index that Django made for it, which is dropped beside the running system."""
-    index = f"incidents_incident_{column}_{name}"
-    dropped = migrations.RunSQL(
-        f'DROP INDEX CONCURRENTLY IF EXISTS "{index}"',
-        f'CREATE INDEX CONCURRENTLY IF NOT EXISTS "{index}" ON incidents_incident ({column})',
-    )
-    altered = migrations.AlterField("incident", column.removesuffix("_id"), field)
-    return migrations.SeparateDatabaseAndState([dropped], [altered])
+from config.migrating import without_index
 
 
 class Migration(migrations.Migration):
@@ -54,8 +45,8 @@ class Migration(migrations.Migration):
             model_name='incident',
             index=models.Index(condition=models.Q(('is_live', True)), fields=['team', 'severity_place', 'status_place', '-started_at', '-id'], name='incident_live_worst'),
         ),
-        without_index('team_id', '099347d8', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='incidents', to='teams.team')),
-        without_index('assignee_id', '34068d21', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+        without_index('incidents_incident', 'team_id', '099347d8', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='incidents', to='teams.team')),
+        without_index('incidents_incident', 'assignee_id', '34068d21', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
         # Of an index on an expression PostgreSQL knows nothing before it looked.
         migrations.RunSQL('ANALYZE incidents_incident', migrations.RunSQL.noop),
     ]

@@ -9,16 +9,7 @@ from django.conf import settings
 from django.db import migrations, models
 import django.db.models.deletion
 
-
-def without_index(name, column, field):
-    """The field without the index that Django made for it, which is dropped beside the running system."""
-    index = f"integrations_inbounddelivery_{column}_{name}"
-    dropped = migrations.RunSQL(
-        f'DROP INDEX CONCURRENTLY IF EXISTS "{index}"',
-        f'CREATE INDEX CONCURRENTLY IF NOT EXISTS "{index}" ON integrations_inbounddelivery ({column})',
-    )
-    altered = migrations.AlterField("inbounddelivery", column.removesuffix("_id"), field)
-    return migrations.SeparateDatabaseAndState([dropped], [altered])
+from config.migrating import without_index
 
 
 def key(to, name, **options):
@@ -52,8 +43,8 @@ class Migration(migrations.Migration):
             model_name='inbounddelivery',
             index=models.Index(condition=models.Q(('replayed_by__isnull', False)), fields=['replayed_by'], name='delivery_by_replayer'),
         ),
-        without_index('70c9617a', 'fact_id', key('timeline.timelineevent', '+', null=True)),
-        without_index('4de69052', 'replayed_by_id', key(settings.AUTH_USER_MODEL, '+', null=True)),
-        without_index('ef581653', 'team_id', key('teams.team', 'deliveries')),
-        without_index('80e7fcda', 'integration_id', key('integrations.integration', 'deliveries')),
+        without_index('integrations_inbounddelivery', 'fact_id', '70c9617a', key('timeline.timelineevent', '+', null=True)),
+        without_index('integrations_inbounddelivery', 'replayed_by_id', '4de69052', key(settings.AUTH_USER_MODEL, '+', null=True)),
+        without_index('integrations_inbounddelivery', 'team_id', 'ef581653', key('teams.team', 'deliveries')),
+        without_index('integrations_inbounddelivery', 'integration_id', '80e7fcda', key('integrations.integration', 'deliveries')),
     ]
