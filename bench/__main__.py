@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from config.console import CannotStart, say
+from tests.running import NotRunning
 
 
 def main(arguments: list[str]) -> int:
@@ -23,7 +24,7 @@ def main(arguments: list[str]) -> int:
     logging.disable(logging.WARNING)
     try:
         importlib.import_module(f"bench.{name}").main(options)
-    except CannotStart as error:
+    except (CannotStart, NotRunning) as error:
         say(str(error))
         return 1
     return 0

@@ -20,7 +20,8 @@ from types import FrameType
 from typing import Any
 
 from bench import ground, measure
-from bench.door import events
+from bench.vendor import bodies
+from tests.running import HOST
 
 WAYS = {"short": "a new event", "long": "the same event again"}
 # Whose a frame is, by its file; the first that fits. What fits none is its caller's.
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> None:
         return
     with ground.cluster() as cluster:
         url = ground.fresh(cluster, "anatomy")
-        path = ground.create_team(url)["webhook_path"]
+        path = ground.watchkeeper(url).create_team("Bench")["webhook_path"]
         inside = ["-m", "bench", "anatomy", "--path", path, "--events", str(options.events), "--way", options.way]
         print(ground.python(url, *inside))
 
@@ -65,15 +66,15 @@ def main(arguments: list[str]) -> None:
 def dissect(path: str, number: int, way: str) -> None:
     """Send so many events and print whose the time was."""
     application = quiet_application()
-    bodies = events() if way == "short" else itertools.repeat(next(events()))
+    told = bodies() if way == "short" else itertools.repeat(next(bodies()))
     for _ in range(100):
-        call(application, path, next(bodies))
+        call(application, path, next(told))
     sampled: Counter[str] = Counter()
     backend = ticks_of_backend()
     begun = time.process_time()
     with sampling(sampled):
         for _ in range(number):
-            call(application, path, next(bodies))
+            call(application, path, next(told))
     ours = (time.process_time() - begun) / number * 1e6
     theirs = (ticks_of_backend() - backend) / os.sysconf("SC_CLK_TCK") / number * 1e6
     total = sum(sampled.values())
@@ -102,11 +103,11 @@ def call(application: Callable[..., Any], path: str, body: bytes) -> None:
         "QUERY_STRING": "",
         "CONTENT_TYPE": "application/json",
         "CONTENT_LENGTH": str(len(body)),
-        "SERVER_NAME": ground.HOST,
+        "SERVER_NAME": HOST,
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": ground.HOST,
-        "HTTP_HOST": ground.HOST,
+        "REMOTE_ADDR": HOST,
+        "HTTP_HOST": HOST,
         "wsgi.input": io.BytesIO(body),
         "wsgi.url_scheme": "http",
         "wsgi.errors": sys.stderr,

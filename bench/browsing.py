@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
 
-from bench.ground import HOST
+from tests.running import HOST
 
 CURSOR = re.compile(r"[?&;]cursor=([A-Za-z0-9_%-]+)|\"next_cursor\":\"([A-Za-z0-9_-]+)\"")
 FORM_TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')

@@ -7,7 +7,6 @@ look at the overview, the list and an incident. With `--backlog N`, too: how lon
 integration are worked off.
 """
 
-import argparse
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from bench import ground, measure, vendor
 from bench.load import Load, drive, request
 from bench.measure import Line, at_least, at_most, median, percentile
 from bench.watching import Dashboard, Watch
+from tests.running import Running
 
 CONNECTIONS = 8
 CALM, BUSY = 300, 1_000  # events a second
@@ -26,15 +26,12 @@ STEADY = 10.0
 
 def main(arguments: list[str]) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="./watchkeeper bench corridor")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--backlog", type=int, default=0)
-    options = parser.parse_args(arguments)
+    options = measure.asked("corridor", arguments, rounds=3, seconds=10.0, backlog=0)
     with ground.cluster() as cluster:
         url = ground.fresh(cluster, "corridor")
-        team = ground.create_team(url)
-        with ground.serving(url) as served, Dashboard(served, team) as dashboard:
+        watchkeeper = ground.watchkeeper(url)
+        team = watchkeeper.create_team("Bench")
+        with watchkeeper as served, Dashboard(served, team) as dashboard:
             corridor = Corridor(served, team, options.seconds)
             corridor.passed(rate=CALM)
             dashboard.milliseconds.clear()
@@ -48,7 +45,7 @@ def main(arguments: list[str]) -> None:
             )
             report(median(commits), calm, busy, flat, dashboard.milliseconds)
             if options.backlog:
-                lines = behind(corridor, ground.create_team(url, "Quiet"), options.backlog)
+                lines = behind(corridor, served.create_team("Quiet"), options.backlog)
                 measure.show("While a backlog is worked off", lines)
 
 
@@ -99,7 +96,7 @@ class Passages(list[Passage]):
 class Corridor:
     """The way of one team's events."""
 
-    def __init__(self, served: ground.Served, team: dict[str, Any], seconds: float) -> None:
+    def __init__(self, served: Running, team: dict[str, Any], seconds: float) -> None:
         self.served = served
         self.team = team
         self.seconds = seconds
@@ -107,7 +104,7 @@ class Corridor:
 
     def passed(self, rate: float | None = None) -> Passage:
         """Send single events for a while, at a rate or as fast as they are taken, and wait until all are seen."""
-        with Watch(self.served.url) as watch:
+        with Watch(self.served.database_url) as watch:
             load = self.send(self.team, self.bodies, rate=rate, seconds=self.seconds)
             until_applied = watch.wait_until_applied()
             return Passage(load, watch.waits(self.team["team_id"]), watch.growth(self.seconds), until_applied)
@@ -153,10 +150,10 @@ def report(commits: float, calm: Passages, busy: Passages, flat: Passages, pages
 def behind(corridor: Corridor, quiet: dict[str, Any], events: int) -> list[Line]:
     """What others wait for while a noisy integration's backlog is worked off."""
     noisy, sent = vendor.bodies(seed=2, together=1_000), 0
-    with Watch(corridor.served.url) as whole:
+    with Watch(corridor.served.database_url) as whole:
         while sent < events:
             sent += 1_000 * corridor.send(corridor.team, noisy, seconds=1, connections=2).statuses[202]
-        with Watch(corridor.served.url) as watch:
+        with Watch(corridor.served.database_url) as watch:
             corridor.send(quiet, vendor.bodies(seed=3), seconds=10, rate=10, connections=1)
             time.sleep(1)
             waits = [1000 * wait for wait in watch.waits(quiet["team_id"])]

@@ -1,10 +1,10 @@
 """
 The fold: what one more fact costs an incident of 10 facts and one of 100,000, and what a late one costs.
 
-A fact is folded and written (and taken back) in a process of its own, without HTTP and without the commit.
+A fact is folded and written (and taken back) in a process of its own, without HTTP and without the commit. The first
+run makes the long history, which takes some minutes.
 """
 
-import argparse
 import json
 
 from bench import ground, measure
@@ -15,11 +15,9 @@ MEASURE = "from bench import histories; histories.measured({rounds})"
 
 def main(arguments: list[str]) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="./watchkeeper bench fold")
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args(arguments)
+    options = measure.asked("fold", arguments, rounds=5)
     with ground.cluster() as cluster:
-        url = ground.url_of(cluster, "fold") if ground.has(cluster, "fold") else ground.fresh(cluster, "fold")
+        url = ground.kept(cluster, "fold")
         within = ["shell", "--no-imports", "--verbosity=0", "-c", MEASURE.format(rounds=options.rounds)]
         found = json.loads(ground.manage(url, *within))
     short, long = (median(history["milliseconds"]) for history in found["histories"])

@@ -6,27 +6,21 @@ reference that figures are compared with is pgbench, from the same wheel and on 
 """
 
 import contextlib
-import json
 import os
 import re
-import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from config import embedded, lifeline
+from config import embedded
 from config.console import CannotStart
+from tests.running import ROOT, Running
 
-ROOT = Path(__file__).resolve().parent.parent
-HOST = "127.0.0.1"
 # As good as no limit: what is measured is the work, and counting is part of it.
 UNLIMITED = {"WATCHKEEPER_API_RATE": "1000000000", "WATCHKEEPER_LOGIN_RATE": "1000000000"}
 
@@ -72,6 +66,15 @@ def fresh(running: embedded.Cluster, database: str) -> str:
     return url
 
 
+def kept(running: embedded.Cluster, database: str) -> str:
+    """A database of that name, which earlier runs may have filled, with Watchkeeper's tables of today. Its URL."""
+    if not has(running, database):
+        return fresh(running, database)
+    url = url_of(running, database)
+    manage(url, "migrate", "--no-input", "--verbosity=0")
+    return url
+
+
 def manage(url: str, *command: str) -> str:
     """Run a management command on a database; what it printed."""
     return python(url, str(ROOT / "manage.py"), *command)
@@ -80,22 +83,22 @@ def manage(url: str, *command: str) -> str:
 def python(url: str, *command: str) -> str:
     """Run Python in a process of its own, for which that database is Watchkeeper's; what it printed."""
     ran = subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env=_environ(url), stdout=subprocess.PIPE, text=True, check=False
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=os.environ | environ_of(url),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if ran.returncode:
         raise CannotStart(f"{' '.join(command)} failed; what it said is above")
     return ran.stdout
 
 
-def create_team(url: str, name: str = "Bench") -> dict[str, Any]:
-    """A new team of that name as `create_team --json` tells it: `team_id`, `api_key`, `webhook_path`, …"""
-    told = manage(url, "create_team", "--organization", name, "--team", name, "--json")
-    answer: dict[str, Any] = json.loads(told)
-    return answer
-
-
-def _environ(url: str, **further: str) -> dict[str, str]:
-    return os.environ | UNLIMITED | {"DATABASE_URL": url, "WATCHKEEPER_DATA": str(home_of(url))} | further
+def environ_of(url: str) -> dict[str, str]:
+    """What a Watchkeeper on a database finds in its environment; what is set for us is set for it, too."""
+    ours = {name: value for name, value in os.environ.items() if name.startswith("WATCHKEEPER_")}
+    return ours | UNLIMITED | {"DATABASE_URL": url, "WATCHKEEPER_DATA": str(home_of(url))}
 
 
 def home_of(url: str) -> Path:
@@ -105,58 +108,14 @@ def home_of(url: str) -> Path:
     return home
 
 
-# Watchkeeper, running
-
-
-@dataclass(frozen=True)
-class Served:
-    """A Watchkeeper that runs: where it listens, on which database, and its supervisor's process id."""
-
-    port: int
-    url: str
-    pid: int
-
-    @property
-    def login(self) -> dict[str, str]:
-        """{"email", "password"} of its superuser."""
-        found: dict[str, str] = json.loads((home_of(self.url) / "staff-login.json").read_text())
-        return found
-
-
-@contextlib.contextmanager
-def serving(url: str, **environ: str) -> Iterator[Served]:
+def watchkeeper(url: str) -> Running:
     """
-    `./watchkeeper up --no-demo` on a database: web server and worker, ready, for as long as the with block runs.
+    `./watchkeeper up --no-demo` on a database: web server and worker run in a with block, from when they are ready.
 
     What they say goes to `up.log` in its data folder.
     """
-    port = free_port()
-    environ = _environ(url, PORT=str(port), **environ)
-    command = [sys.executable, str(ROOT / "watchkeeper"), "up", "--no-demo"]
-    parent = os.getpid()
-    with (home_of(url) / "up.log").open("w") as log:
-        up = subprocess.Popen(
-            command,
-            env=environ,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            preexec_fn=lambda: lifeline.hold(parent, signal.SIGTERM),  # noqa: PLW1509  we have no threads
-        )
-    try:
-        assert up.stdout
-        if "ready on" not in up.stdout.readline():
-            raise CannotStart(f"Watchkeeper did not start; its log is {log.name}")
-        yield Served(port, url, up.pid)
-    finally:
-        up.send_signal(signal.SIGTERM)
-        up.wait()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server((HOST, 0)) as listener:
-        return int(listener.getsockname()[1])
+    (home_of(url) / "up.log").unlink(missing_ok=True)
+    return Running(home_of(url), environ_of(url))
 
 
 # The reference

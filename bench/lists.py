@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
-from bench import ground, measure, story
+from bench import measure, story
 from bench.browsing import Reader, Seen, with_cursor
 from bench.surfaces import Case, cases
+from tests.running import Running
 
 ROUNDS = 3
 DEEP = 3
@@ -24,17 +25,14 @@ LONGEST = {False: 60.0, True: 300.0}  # milliseconds: of a list, of a search
 
 def main(arguments: list[str]) -> None:
     """Measure and print."""
-    sizes = ("10k", "100k") if "--small" in arguments else ("100k", "1m")
     wanted = [word for word in arguments if not word.startswith("--")]
-    with ground.cluster() as cluster:
-        stories = [story.made(cluster, size) for size in sizes]
-        with ground.serving(stories[0].url) as small, ground.serving(stories[1].url) as large:
-            readings = [Reading(one, served, wanted) for one, served in zip(stories, (small, large), strict=True)]
-            for reading in readings:
-                reading.round()  # what is read for the first time comes from the disk, and that is nobody's merit
-            for reading in readings:
-                reading.taken.clear()
-            measure.alternate(ROUNDS, *(reading.round for reading in readings))
+    with story.two_served(arguments) as both:
+        readings = [Reading(one, served, wanted) for one, served in both]
+        for reading in readings:
+            reading.round()  # what is read for the first time comes from the disk, and that is nobody's merit
+        for reading in readings:
+            reading.taken.clear()
+        measure.alternate(ROUNDS, *(reading.round for reading in readings))
     report(readings, whole="--all" in arguments or bool(wanted))
 
 
@@ -43,7 +41,7 @@ class Reading:
     """The lists of one story, read over and over: `taken` are the milliseconds of each page of each case."""
 
     story: story.Story
-    served: ground.Served
+    served: Running
     wanted: list[str]
     taken: dict[tuple[Case, int], list[float]] = field(default_factory=dict)
     readers: dict[tuple[str, str], Reader] = field(default_factory=dict)

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-HOST = "127.0.0.1"
+from tests.running import HOST
+
 # Somebody who waits longer for an answer has none.
 PATIENCE = 30.0  # seconds
 
@@ -95,58 +96,75 @@ def drive(
     At a rate, a request's time runs from when it was due, not from when a connection was free for it: a server that
     stalls is not spared the requests that should have come meanwhile. Status 0 counts connections that broke.
     """
-    lines = [_Line(port) for _ in range(connections)]
-    by_descriptor = {line.socket.fileno(): line for line in lines}
-    poll = select.epoll()
-    for descriptor in by_descriptor:
-        poll.register(descriptor, select.EPOLLIN)
-    load = Load()
-    clock = time.perf_counter
-    begun = clock()
-    end = begun + seconds
-    sent = 0
-    idle = list(lines)
+    driver = _Driver(port, requests, connections, rate)
+    driver.run(seconds)
+    return driver.load
 
-    def send_what_is_due() -> None:
-        nonlocal sent
-        now = clock()
-        while idle and now < end:
-            due = begun + sent / rate if rate else now
-            if due > now:
-                return
-            what = next(requests, None)
+
+class _Driver:
+    """Who sends: over which lines, which of them are idle, and what has come of it."""
+
+    def __init__(self, port: int, requests: Iterator[bytes], connections: int, rate: float | None) -> None:
+        self.requests = requests
+        self.rate = rate
+        self.sent = 0
+        self.load = Load()
+        self.poll = select.epoll()
+        self.lines: dict[int, _Line] = {}  # by their descriptors
+        self.idle: list[_Line] = []
+        for _ in range(connections):
+            self.take_up(_Line(port))
+
+    def take_up(self, line: _Line) -> None:
+        """Listen on a line that is newly connected, and idle."""
+        self.lines[line.socket.fileno()] = line
+        self.poll.register(line.socket.fileno(), select.EPOLLIN)
+        self.idle.append(line)
+
+    def run(self, seconds: float) -> None:
+        """Send for so long, and wait for the last answers."""
+        self.begun = time.perf_counter()
+        self.end = self.begun + seconds
+        self.send_what_is_due()
+        while self.is_going_on(time.perf_counter()):
+            for descriptor, _ in self.poll.poll(0.001 if self.rate and self.idle else 0.1):
+                self.listen(descriptor)
+            self.send_what_is_due()
+        self.load.elapsed = time.perf_counter() - self.begun
+        for line in self.lines.values():
+            line.socket.close()
+        self.poll.close()
+
+    def is_going_on(self, now: float) -> bool:
+        """Whether there is still something to send or, within our patience, to hear."""
+        return now < self.end or (len(self.idle) < len(self.lines) and now <= self.end + PATIENCE)
+
+    def send_what_is_due(self) -> None:
+        """Send over idle lines what ought to be on its way by now."""
+        now = time.perf_counter()
+        while self.idle and now < self.end:
+            due = self.begun + self.sent / self.rate if self.rate else now
+            what = next(self.requests, None) if due <= now else None
             if what is None:
                 return
-            sent += 1
-            idle.pop().ask(what, due)
+            self.sent += 1
+            self.idle.pop().ask(what, due)
 
-    send_what_is_due()
-    while len(idle) < len(lines) or clock() < end:
-        pause = 0.001 if rate and idle else 0.1
-        events = poll.poll(pause)
-        for descriptor, _ in events:
-            line = by_descriptor[descriptor]
-            try:
-                answer = line.hear()
-            except OSError:
-                load.statuses[0] += 1
-                poll.unregister(descriptor)
-                del by_descriptor[descriptor]
-                line.socket.close()
-                line.connect()
-                by_descriptor[line.socket.fileno()] = line
-                poll.register(line.socket.fileno(), select.EPOLLIN)
-                idle.append(line)
-                continue
-            if answer:
-                load.latencies.append(clock() - line.asked_at)
-                load.statuses[answer[0]] += 1
-                load.last_body = answer[1]
-                idle.append(line)
-        send_what_is_due()
-        if clock() > end + PATIENCE:
-            break
-    load.elapsed = clock() - begun
-    for line in lines:
-        line.socket.close()
-    return load
+    def listen(self, descriptor: int) -> None:
+        """Note what a line has to say; one that broke is connected anew."""
+        line = self.lines[descriptor]
+        try:
+            answer = line.hear()
+        except OSError:
+            self.load.statuses[0] += 1
+            self.poll.unregister(descriptor)
+            del self.lines[descriptor]
+            line.socket.close()
+            line.connect()
+            self.take_up(line)
+            return
+        if answer:
+            self.load.latencies.append(time.perf_counter() - line.asked_at)
+            self.load.statuses[answer[0]] += 1
+            self.load.last_body = answer[1]
+            self.idle.append(line)

@@ -1,21 +1,30 @@
 """
-Figures: rounds that alternate, medians, percentiles, growth, and the one way in which all benches print them.
+Figures: how many are asked for, rounds that alternate, medians, percentiles, growth, and the one way in which all
+benches print them.
 """
 
+import argparse
 import math
 import os
 import platform
 import subprocess
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.running import ROOT
 
-__all__ = ["Line", "alternate", "at_least", "at_most", "exponent", "median", "percentile", "show", "timed"]
+__all__ = ["Line", "alternate", "asked", "at_least", "at_most", "exponent", "median", "percentile", "show"]
+
+
+def asked(bench: str, arguments: list[str], **defaults: float) -> argparse.Namespace:
+    """What a bench is asked for on the command line: numbers, each an option with its default."""
+    parser = argparse.ArgumentParser(prog=f"./watchkeeper bench {bench}")
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default)
+    return parser.parse_args(arguments)
 
 
 def alternate(rounds: int, *measures: Callable[[], float]) -> list[list[float]]:
@@ -27,13 +36,6 @@ def alternate(rounds: int, *measures: Callable[[], float]) -> list[list[float]]:
         for figures, measure in zip(taken, measures, strict=True):
             figures.append(measure())
     return taken
-
-
-def timed(action: Callable[[], object]) -> float:
-    """How long something takes, in seconds."""
-    begun = time.perf_counter()
-    action()
-    return time.perf_counter() - begun
 
 
 def percentile(values: Iterable[float], percent: float) -> float:

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from bench import ground
 from bench.copies import COLUMNS, COPIES, FACTS, FUNCTIONS, INDEXES, NEXT_ID, PAYLOAD, RESOURCES
 from config.console import CannotStart, say
 from config.embedded import Cluster
+from tests.running import Running
 
 SIZES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000}
 RECORD = "from bench import prototypes; prototypes.record()"
@@ -80,12 +81,20 @@ def made(cluster: Cluster, size: str) -> Story:
     database = f"story_{size}"
     if not (ground.has(cluster, database) and is_whole(ground.url_of(cluster, database))):
         make(cluster, database, SIZES[size])
-    url = ground.url_of(cluster, database)
-    ground.manage(url, "migrate", "--no-input", "--verbosity=0")
+    url = ground.kept(cluster, database)
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT incidents, events, told FROM bench_story").fetchone()
     assert row
     return Story(row[0], row[1], url, row[2])
+
+
+@contextmanager
+def two_served(arguments: list[str]) -> Iterator[list[tuple[Story, Running]]]:
+    """A story and one of ten times its size, each with a Watchkeeper that runs on it; smaller ones with `--small`."""
+    sizes = ("10k", "100k") if "--small" in arguments else ("100k", "1m")
+    with ground.cluster() as cluster, ExitStack() as stack:
+        stories = [made(cluster, size) for size in sizes]
+        yield [(one, stack.enter_context(ground.watchkeeper(one.url))) for one in stories]
 
 
 def is_whole(url: str) -> bool:

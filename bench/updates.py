@@ -8,7 +8,7 @@ S5: how long the updates endpoint takes at one connection, and how that grows wi
 from itertools import cycle
 from statistics import median
 
-from bench import ground, load, measure, story
+from bench import load, measure, story
 from bench.story import Story
 
 ROUNDS = 5
@@ -22,14 +22,12 @@ SELECT uuid FROM incidents_incident WHERE team_id = %s AND facts {which} ORDER B
 
 def main(arguments: list[str]) -> None:
     """Measure and print."""
-    sizes = ("10k", "100k") if "--small" in arguments else ("100k", "1m")
-    with ground.cluster() as cluster:
-        stories = [story.made(cluster, size) for size in sizes]
-        with ground.serving(stories[0].url) as small, ground.serving(stories[1].url) as large:
-            drives = [Drive(one, served.port) for one, served in zip(stories, (small, large), strict=True)]
-            measure.alternate(ROUNDS, *(drive.round for drive in drives))
-            pages = Drive(stories[1], large.port, which="> 1000")
-            pages.round()
+    with story.two_served(arguments) as both:
+        drives = [Drive(one, served.port) for one, served in both]
+        measure.alternate(ROUNDS, *(drive.round for drive in drives))
+        large, served = both[1]
+        pages = Drive(large, served.port, which="> 1000")
+        pages.round()
     report(drives, pages)
 
 

@@ -18,7 +18,7 @@ from typing import Any, Self
 import psycopg
 
 from bench.browsing import Reader
-from bench.ground import Served
+from tests.running import Running
 
 INCIDENT = re.compile(r'href="(/incidents/[0-9a-f-]{36})"')
 PEOPLE = 2
@@ -69,7 +69,7 @@ class Onlooker:
 class Dashboard(Onlooker):
     """Two people, each looking at the overview, the list of incidents and an incident, a page a second."""
 
-    def __init__(self, served: Served, team: dict[str, Any]) -> None:
+    def __init__(self, served: Running, team: dict[str, Any]) -> None:
         self.milliseconds: list[float] = []
         login = (team["admin_email"], team["admin_password"])
         people = [Reader(served.port).log_in(*login) for _ in range(PEOPLE)]
@@ -124,17 +124,11 @@ class Watch(Onlooker):
 
     def wait_until_applied(self) -> float:
         """Return when nothing waits any more: how long that took from the beginning."""
-        while self.waiting():
-            time.sleep(WATCHES_EVERY)
+        wait_until_applied(self.facts.info.dsn)
         elapsed = time.perf_counter() - self.begun
         # Once more, for those that became visible since.
         time.sleep(10 * WATCHES_EVERY)
         return elapsed
-
-    def waiting(self) -> bool:
-        """Whether anything waits."""
-        with psycopg.connect(self.facts.info.dsn) as connection:
-            return asked(connection, f"SELECT EXISTS ({SOMETHING})") == (True,)
 
     def waits(self, team: str) -> list[float]:
         """How long each event of a team took from its arrival at the door until it was seen, in seconds."""
@@ -147,6 +141,13 @@ class Watch(Onlooker):
         """By how many waiting events a second the queue grew in the first seconds, as a straight line says it."""
         depths = [(at, depth) for at, depth in self.depths if at < seconds]
         return linear_regression(*zip(*depths, strict=True)).slope
+
+
+def wait_until_applied(url: str) -> None:
+    """Return when nothing that was received waits for the worker."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        while asked(connection, f"SELECT EXISTS ({SOMETHING})") == (True,):
+            time.sleep(WATCHES_EVERY)
 
 
 def asked(connection: psycopg.Connection, sql: str, *parameters: Any) -> tuple[Any, ...]:
