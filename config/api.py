@@ -18,7 +18,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
 from config import strictjson
-from config.bodies import LARGEST_BODY, MIB, PROBLEM, PROBLEMS, TOO_LARGE
+from config.bodies import KIB, LARGEST_BODY, MIB, PROBLEM, PROBLEMS, TOO_LARGE
 from config.envelope import success
 from config.errors import ApiError, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
 
@@ -35,22 +35,22 @@ def read_body(request: Request | HttpRequest, limit: int = LARGEST_BODY) -> byte
     not end in time.
     """
     http = request._request if isinstance(request, Request) else request
-    problem = http.META.get(PROBLEM)
     try:
         body = http.body
     except RequestDataTooBig:
-        problem = TOO_LARGE
-    if problem == TOO_LARGE or len(body) > limit:
-        raise too_large(limit)
+        raise refusal_of(TOO_LARGE, limit) from None
+    problem = TOO_LARGE if len(body) > limit else http.META.get(PROBLEM)
     if problem:
-        raise ApiError(PROBLEMS[problem], code="MALFORMED_JSON")
+        raise refusal_of(problem, limit)
     return body
 
 
-def too_large(limit: int = LARGEST_BODY) -> PayloadTooLarge:
-    """The refusal of a body of more than `limit` bytes."""
-    size = f"{limit // MIB} MiB" if limit >= MIB else f"{limit // 1024} KiB"
-    return PayloadTooLarge(f"A request body has at most {size}.")
+def refusal_of(problem: str, limit: int = LARGEST_BODY) -> ApiError:
+    """The refusal of a body with a problem (of `config.bodies`); too large is one of more than `limit` bytes."""
+    if problem == TOO_LARGE:
+        size = f"{limit // MIB} MiB" if limit >= MIB else f"{limit // KIB} KiB"
+        return PayloadTooLarge(f"A request body has at most {size}.")
+    return ApiError(PROBLEMS[problem], code="MALFORMED_JSON")
 
 
 # What DRF wants: parsers, negotiation, request

@@ -3,8 +3,8 @@ Reading the bodies of requests, before a thread is bothered with them: without b
 bound on the memory that all of them take together.
 
 A sender of one byte a second costs a few hundred bytes here, and no thread. What is wrong with a body is not answered
-here: the WSGI environment says it, under the name of PROBLEM, and config.api raises it where its turn is, after 401,
-403, 404 and 405.
+here: the WSGI environment says it, under the name of PROBLEM, and config.api knows the answer, whose turn comes after
+401, 403, 404 and 405.
 """
 
 import asyncio
@@ -29,7 +29,6 @@ SMALL = 64 * KIB
 PROBLEM = "watchkeeper.body"
 TOO_LARGE, BROKEN_OFF, TOO_SLOW = "too large", "broke off", "too slow"
 PROBLEMS = {
-    TOO_LARGE: "The body is too large.",
     BROKEN_OFF: "The body broke off before its end.",
     TOO_SLOW: "The body came too slowly.",
 }

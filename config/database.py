@@ -112,10 +112,14 @@ def check_embedded(url: str) -> None:
 
 def settings_of(connection: "psycopg.Connection[tuple[object, ...]]") -> tuple[object, ...]:
     """What a session's settings of TELLING are."""
-    asked = ", ".join(f"current_setting('{name}')" for name in TELLING)
-    answers = connection.execute(f"SELECT {asked}").fetchone()
+    answers = connection.execute(asking()).fetchone()
     assert answers
     return answers
+
+
+def asking(*further: str) -> str:
+    """The query for a session's settings of TELLING, and further ones after them."""
+    return "SELECT " + ", ".join(f"current_setting('{name}')" for name in (*TELLING, *further))
 
 
 def unfit(answers: Sequence[object]) -> list[str]:

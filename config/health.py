@@ -64,13 +64,11 @@ class Workz(_HealthView):
 
 # Readiness
 
-_SETTINGS = "SELECT " + ", ".join(f"current_setting('{name}')" for name in (*database.TELLING, "transaction_read_only"))
-
 
 def _faults_of_the_database() -> Iterator[str]:
     """Why this database will not do, in sentences. Raises OperationalError when it does not answer at all."""
     with connection.cursor() as cursor:
-        cursor.execute(_SETTINGS)
+        cursor.execute(database.asking("transaction_read_only"))
         *settings, read_only = cursor.fetchone()
     yield from database.unfit(settings)
     if read_only == "on":

@@ -12,11 +12,12 @@ from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 import structlog
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from config.bodies import PROBLEM, PROBLEMS, TOO_LARGE
-from config.errors import PayloadTooLarge, ValidationFailed, answer, is_api, translated, wants_json
+from config.api import refusal_of
+from config.bodies import PROBLEM
+from config.errors import ValidationFailed, answer, is_api, translated, wants_json
 
 log = structlog.get_logger(__name__)
 
@@ -35,26 +36,36 @@ class RequestLog:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
-        request_id = self._id(request)
-        request.request_id = request_id  # type: ignore[attr-defined]
         clear_contextvars()
-        bind_contextvars(request_id=request_id)
+        bind_contextvars(request_id=self.identify(request))
         response = self.get_response(request)
+        route = _pattern(request.resolver_match.route) if request.resolver_match else None
+        self.tell(request, response, route, began)
+        return response
+
+    @classmethod
+    def identify(cls, request: HttpRequest) -> str:
+        """Give a request its id, also as `request.request_id`."""
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
+        request_id: str = given if cls._sane(given) else secrets.token_hex(16)
+        request.request_id = request_id  # type: ignore[attr-defined]
+        return request_id
+
+    @staticmethod
+    def tell(request: HttpRequest, response: HttpResponse, route: str | None, began: float) -> None:
+        """Tell the sender its request's id, and the log how it was answered."""
+        request_id = request.request_id  # type: ignore[attr-defined]
         response.headers["X-Request-ID"] = request_id
         log.info(
             "request",
             method=(request.method or "")[:16],
-            route=_pattern(request.resolver_match.route) if request.resolver_match else None,
+            route=route,
             status=response.status_code,
             ms=round((time.perf_counter() - began) * 1000, 1),
+            request_id=request_id,
         )
-        return response
 
     _sane = re.compile(r"[A-Za-z0-9._-]{8,64}").fullmatch
-
-    def _id(self, request: HttpRequest) -> str:
-        given = request.META.get("HTTP_X_REQUEST_ID", "")
-        return given if self._sane(given) else secrets.token_hex(16)
 
 
 class ErrorAnswers:
@@ -81,9 +92,7 @@ class WholeBodies:
         problem = request.META.get(PROBLEM)
         if problem is None or is_api(request):
             return self.get_response(request)
-        if problem == TOO_LARGE:
-            return answer(request, PayloadTooLarge(PROBLEMS[problem]))
-        return answer(request, ValidationFailed(message=PROBLEMS[problem]))
+        return answer(request, refusal_of(problem))
 
 
 class CleanText:
@@ -100,11 +109,7 @@ class CleanText:
         if request.encoding is not None:
             # A charset in the Content-Type would otherwise decode the query string and forms in its own way.
             request.encoding = "utf-8"
-        try:
-            where = self._unclean(request)
-        except UnreadablePostError as error:
-            return answer(request, translated(error) or ValidationFailed())
-        if where:
+        if where := self._unclean(request):
             return answer(request, ValidationFailed(message=f"The {where} is not clean UTF-8 text."))
         return self.get_response(request)
 

@@ -22,7 +22,7 @@ from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from config.errors import is_api
+from config.errors import wants_json
 from teams.models import Membership, Role, Team, User
 
 SESSION_TEAM = "team"
@@ -124,7 +124,7 @@ class LocalTime:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if is_api(request) or not request.user.is_authenticated:
+        if wants_json(request) or not request.user.is_authenticated:
             return self.get_response(request)
         with timezone.override(zone_of(request.user)):
             return self.get_response(request)
