@@ -16,33 +16,21 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config.admin import Folded, Panel, when
-from config.changelist import NumberFilter, RelatedFilter, SinceFilter, whole_number
+from config.changelist import RelatedFilter, whole_number
 from config.paging import Order, Page
 from config.shown import NOTHING, clipped, link, listing, moment, state, whole
 from incidents.filters import NEWEST, in_order
 from incidents.lifecycle import destroy, resource_of
 from incidents.models import Incident, IncidentQuerySet
 from incidents.search import BY_NUMBER, found_page
-from monitors.admin import PANELS
+from monitors.admin import PANELS, IsDestroyed
 from monitors.keeper import MODELS
 from monitors.models import Resource
 from teams.admin import BELONGINGS
-from timeline.admin import AboutFilter, facts_about, subject_link
+from timeline.admin import AboutFilter, SourceFilter, facts_about, subject_link
 from timeline.events import INCIDENT
 
 SHOWN_BESIDE = 20
-
-
-class IncidentIsDestroyed(SinceFilter):
-    title = "deleted"
-    parameter_name = "destroyed"
-    column = "destroyed_at"
-    answers = ("Not deleted", "Deleted")
-
-
-class SourceFilter(NumberFilter):
-    title = "integration"
-    parameter_name = "integration_id"
 
 
 class OfResourceFilter(AboutFilter):
@@ -101,7 +89,7 @@ class IncidentAdmin(Folded):
         "shown_title", "standing", "severity", "resource", "started", "resolved", "team", "source", "updated",
     ]  # fmt: skip
     list_filter = [
-        "status", "severity", "is_live", IncidentIsDestroyed, "provisional", OfResourceFilter, SourceFilter,
+        "status", "severity", "is_live", IsDestroyed, "provisional", OfResourceFilter, SourceFilter,
         ("team", RelatedFilter),
     ]  # fmt: skip
     list_select_related = ["team"]

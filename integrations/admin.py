@@ -1,11 +1,10 @@
 """
-Integrations, the keys that send to them, what came in, and what the door did not keep, as an operator needs them.
+Integrations and the keys that send to them, as an operator needs them.
 
-Deliveries are as they were received: nothing here changes one, but those that were put aside can be replayed. Not here:
-receiving (inbox), applying (applying), what replaying does (replay).
+What they sent has pages of its own (admindeliveries), which Django admin finds by way of this module. Not here: the
+verbs (lifecycle).
 """
 
-from collections import Counter
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -17,11 +16,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import Panel, Retiring, ViewOnly, when
-from config.changelist import NumberFilter, RelatedFilter, SinceFilter, whole_number
+from config.admin import Panel, Retiring, when
+from config.changelist import RelatedFilter
 from config.paging import Order
-from config.shown import clipped, link, listing, moment, pretty, raw, state, whole
+from config.shown import clipped, link, listing, moment, state
 from config.vault import CannotOpen
+from integrations.admindeliveries import message_of
 from integrations.forms import GIVEN, NEW, NONE, IntegrationForm, NewIngestKeyForm
 from integrations.lifecycle import (
     bind_key,
@@ -33,9 +33,8 @@ from integrations.lifecycle import (
     shut_integration,
     webhook_path,
 )
-from integrations.models import DoorCount, InboundDelivery, IngestKey, Integration, IntegrationType
-from integrations.replay import REPLAYABLE, Change, dry_run, replay
-from teams.admin import BELONGINGS, shown_once, standing_of
+from integrations.models import InboundDelivery, IngestKey, Integration, IntegrationType
+from teams.admin import BELONGINGS, IsActive, shown_once, standing_of
 from teams.authentication import make_key
 from teams.lifecycle import revoke_key
 from teams.models import APIKey, Scope
@@ -44,13 +43,6 @@ SHOWN_BESIDE = 20
 
 
 # --- integrations ----------------------------------------------------------------------------------------------------
-
-
-class DoorIsShut(SinceFilter):
-    title = "state"
-    parameter_name = "deactivated"
-    column = "deactivated_at"
-    answers = ("Active", "Deactivated")
 
 
 def latest_deliveries(integration: Integration) -> Panel:
@@ -81,18 +73,13 @@ def latest_deliveries(integration: Integration) -> Panel:
     )
 
 
-def message_of(error: Any) -> str:
-    """The sentence in a delivery's error; empty without one."""
-    return str(error.get("message", "")) if isinstance(error, dict) else ""
-
-
 @admin.register(Integration)
 class IntegrationAdmin(Retiring):
     """Integrations: the address they send to can be seen here again, their signing secret can't."""
 
     form = IntegrationForm
     list_display = ["name", "team", "type", "is_open", "signs", "last_delivery", "created"]
-    list_filter = [DoorIsShut, "type", ("team", RelatedFilter)]
+    list_filter = [IsActive, "type", ("team", RelatedFilter)]
     list_select_related = ["team"]
     search_fields = ["name"]
     autocomplete_fields = ["team"]
@@ -275,151 +262,6 @@ class IngestKeyAdmin(Retiring):
     @admin.display(description="last used")
     def last_used(self, bound: IngestKey) -> SafeString | str:
         return moment(bound.api_key.last_used_at)
-
-
-# --- deliveries ------------------------------------------------------------------------------------------------------
-
-
-def dry_row(change: Change) -> list[object]:
-    """What replaying a delivery would change, as a row."""
-    key = change.delivery.pk
-    return [
-        link("integrations.inbounddelivery", key),
-        clipped(change.delivery.event),
-        state(change.verdict),
-        led(change),
-    ]
-
-
-def led(change: Change) -> SafeString | str:
-    """What becomes of the record that a replayed delivery is about, or why nothing does."""
-    if change.subject is None:
-        return clipped(message_of(change.error), 200)
-    if change.before == change.after:
-        return format_html("{}: stays {}", clipped(change.subject), change.after)
-    return format_html("{}: {} → {}", clipped(change.subject), change.before or "new", change.after)
-
-
-class IncidentFilter(NumberFilter):
-    title = "incident"
-    parameter_name = "incident_id"
-
-
-@admin.register(InboundDelivery)
-class InboundDeliveryAdmin(ViewOnly):
-    """Deliveries, as they were received, and what became of them. What was put aside can be replayed."""
-
-    list_display = ["received", "event_name", "verdict", "why", "about", "integration", "team"]
-    list_filter = ["status", IncidentFilter, ("integration", RelatedFilter), ("team", RelatedFilter)]
-    list_select_related = ["team", "integration"]
-    list_defer = ["body", "headers"]
-    wide_filters = ["status__exact"]
-    search_fields = ["webhook_id"]
-    search_help_text = "A delivery's id"
-    actions = ["replay"]
-    fieldsets = [
-        (None, {"fields": ["id", "received", "team", "integration", "event_name", "verdict", "about", "led_to"]}),
-        ("As it came in", {"fields": ["content", "headers_kept", "sent_as", "digest"]}),
-        ("What became of it", {"fields": ["problem", "attempts", "due", "applied", "replayed", "replayed_by"]}),
-    ]
-
-    def found(self, text: str) -> list[int]:
-        number = whole_number(text)
-        return [] if number is None else [number]
-
-    def is_wide(self, names: set[str]) -> bool:
-        """A team's deliveries of one verdict have an index of their own."""
-        return "team__id__exact" not in names and super().is_wide(names)
-
-    def has_replay_permission(self, request: HttpRequest) -> bool:
-        """Whether somebody may replay, which changes verdicts and adds facts."""
-        return bool(request.user.has_perm("integrations.change_inbounddelivery"))
-
-    @admin.action(permissions=["replay"], description="Replay")
-    def replay(self, request: HttpRequest, queryset: QuerySet[InboundDelivery]) -> HttpResponse | None:
-        """Show what replaying would change; asked for again from there, do it."""
-        deliveries = list(queryset.filter(status__in=REPLAYABLE).defer("body", "headers").order_by("id"))
-        by: Any = request.user
-        if not deliveries:
-            self.message_user(request, "None of these was put aside, so there is nothing to replay.", messages.WARNING)
-            return None
-        if "post" not in request.POST:
-            changes = dry_run(deliveries, by=by, at=clock.now())
-            return self.confirm(
-                request,
-                deliveries,
-                "replay",
-                title=f"Replay {len(deliveries)} {'delivery' if len(deliveries) == 1 else 'deliveries'}?",
-                means="A dry run: nothing has been changed yet. This is what a replay would do.",
-                button="Replay",
-                panel=Panel("", ["Delivery", "Event", "Then", "What changes"], [dry_row(each) for each in changes]),
-            )
-        verdicts = Counter(replay(delivery, by=by, at=clock.now()).verdict for delivery in deliveries)
-        words = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.most_common())
-        self.message_user(request, f"Replayed: {words}.", messages.SUCCESS)
-        return None
-
-    def offers(self, action: str, record: InboundDelivery) -> bool:
-        return action != "replay" or record.status in REPLAYABLE
-
-    received = when("received_at")
-    due = when("due_at")
-    applied = when("applied_at")
-    replayed = when("replayed_at")
-
-    @admin.display(description="event")
-    def event_name(self, delivery: InboundDelivery) -> SafeString | str:
-        return clipped(delivery.event, 50)
-
-    @admin.display(description="verdict")
-    def verdict(self, delivery: InboundDelivery) -> SafeString:
-        return state(delivery.status)
-
-    @admin.display(description="why")
-    def why(self, delivery: InboundDelivery) -> SafeString | str:
-        return clipped(message_of(delivery.error))
-
-    @admin.display(description="incident")
-    def about(self, delivery: InboundDelivery) -> SafeString | str:
-        return link("incidents.incident", delivery.incident_id)
-
-    @admin.display(description="fact")
-    def led_to(self, delivery: InboundDelivery) -> SafeString | str:
-        return link("timeline.timelineevent", delivery.fact_id)
-
-    @admin.display(description="body")
-    def content(self, delivery: InboundDelivery) -> SafeString:
-        return raw(bytes(delivery.body))
-
-    @admin.display(description="headers")
-    def headers_kept(self, delivery: InboundDelivery) -> SafeString | str:
-        return pretty(delivery.headers)
-
-    @admin.display(description="webhook-id")
-    def sent_as(self, delivery: InboundDelivery) -> SafeString | str:
-        return whole(delivery.webhook_id)
-
-    @admin.display(description="identity")
-    def digest(self, delivery: InboundDelivery) -> str:
-        return bytes(delivery.identity).hex()
-
-    @admin.display(description="error")
-    def problem(self, delivery: InboundDelivery) -> SafeString | str:
-        return pretty(delivery.error)
-
-
-@admin.register(DoorCount)
-class DoorCountAdmin(ViewOnly):
-    """What the door counted and did not keep."""
-
-    list_display = ["day", "reason_words", "integration", "count"]
-    list_filter = [("integration", RelatedFilter)]
-    list_select_related = ["integration"]
-    list_display_links = None
-
-    @admin.display(description="reason")
-    def reason_words(self, counted: DoorCount) -> SafeString | str:
-        return clipped(counted.reason)
 
 
 BELONGINGS += [("integrations.integration", "Integrations"), ("integrations.inbounddelivery", "Deliveries")]

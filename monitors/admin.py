@@ -14,24 +14,19 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config.admin import Folded, Panel, PanelOf, when
-from config.changelist import NumberFilter, RelatedFilter, SinceFilter
+from config.changelist import RelatedFilter, SinceFilter
 from config.shown import clipped, link, state
 from monitors.lifecycle import destroy
 from monitors.models import Heartbeat, Monitor, Resource
 from teams.admin import BELONGINGS
-from timeline.admin import chronology_of
+from timeline.admin import SourceFilter, chronology_of
 
 
-class ResourceIsDestroyed(SinceFilter):
+class IsDestroyed(SinceFilter):
     title = "deleted"
     parameter_name = "destroyed"
     column = "destroyed_at"
     answers = ("Not deleted", "Deleted")
-
-
-class SourceFilter(NumberFilter):
-    title = "integration"
-    parameter_name = "integration_id"
 
 
 def chronology(resource: Resource) -> Panel:
@@ -46,7 +41,7 @@ PANELS: list[PanelOf] = [chronology]
 class ResourceAdmin(Folded):
     """What monitors and heartbeats have in common."""
 
-    list_filter = ["status", ResourceIsDestroyed, "provisional", SourceFilter, ("team", RelatedFilter)]
+    list_filter = ["status", IsDestroyed, "provisional", SourceFilter, ("team", RelatedFilter)]
     list_select_related = ["team"]
     wide_filters = ["status__exact", "destroyed", "provisional__exact", "integration_id"]
     search_fields = ["name"]

@@ -135,7 +135,7 @@ class NewMembers(StrictInline):
         return False
 
 
-class TeamIsActive(SinceFilter):
+class IsActive(SinceFilter):
     title = "state"
     parameter_name = "deactivated"
     column = "deactivated_at"
@@ -160,7 +160,7 @@ class TeamAdmin(Retiring):
     """Teams, with their people and the way to all that is theirs."""
 
     list_display = ["name", "organization", "public_id", "is_open", "created"]
-    list_filter = [TeamIsActive, ("organization", RelatedFilter)]
+    list_filter = [IsActive, ("organization", RelatedFilter)]
     list_select_related = ["organization"]
     search_fields = ["name", "public_id"]
     autocomplete_fields = ["organization"]

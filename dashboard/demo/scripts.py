@@ -25,6 +25,11 @@ Payload = dict[str, Any]
 Named = tuple[str, int]
 
 
+def minutes(number: float) -> timedelta:
+    """So many minutes."""
+    return timedelta(minutes=number)
+
+
 @dataclass(frozen=True)
 class Sent:
     """A request of a source, as it arrives."""

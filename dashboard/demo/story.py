@@ -1,22 +1,20 @@
 """
 What happens: a month up to now, in chapters. Everything is told relative to now and the same each time.
 
-The chapters with a name are there to show something; ordinary days fill the month between them. That they show it, and
-that nothing else looks strange, is what tests/dashboard/test_demo.py holds the story to.
+The chapters here are there to show something; ordinary days fill the month between them (ordinary). That they show it,
+and that nothing else looks strange, is what tests/dashboard/test_demo.py holds the story to.
 """
 
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dashboard.demo.cast import BEGINNING, FAULTS, ON_CALL, PEOPLE, REGIONS, SOURCES, WATCHED, Fault
-from dashboard.demo.scripts import Act, Course, Happening, Script
+from dashboard.demo.cast import BEGINNING, REGIONS, SOURCES, WATCHED
+from dashboard.demo.ordinary import ordinary_days
+from dashboard.demo.scripts import Act, Course, Happening, Script, minutes
 
 SEED = 20_260_513
-ORDINARY_INCIDENTS = 54
-LATEST_ORDINARY = timedelta(hours=9)
 OUTAGE_GROUP = 4417
 USED_TWICE = "msg_00000000000000a7"
 
@@ -27,11 +25,6 @@ def story(now: datetime) -> list[Happening]:
     for chapter in CHAPTERS:
         chapter(script)
     return script.in_order()
-
-
-def minutes(number: float) -> timedelta:
-    """So many minutes."""
-    return timedelta(minutes=number)
 
 
 # --- what is set up, paused, put away --------------------------------------------------------------------------------
@@ -348,91 +341,6 @@ def right_now(script: Script) -> None:
     settlement = Course(script, "settlement", "Payment settlement run was missed", start)
     settlement.start(start, "No heartbeat for 30 minutes", [])
     settlement.group(start + minutes(3), OUTAGE_GROUP + 61)
-
-
-# --- ordinary days ---------------------------------------------------------------------------------------------------
-
-
-def ordinary_days(script: Script) -> None:
-    """Things fail and are mended, about twice a day."""
-    first = script.now - BEGINNING + timedelta(hours=14)
-    slot = (script.now - LATEST_ORDINARY - first) / ORDINARY_INCIDENTS
-    waiting: list[Fault] = []
-    for number in range(ORDINARY_INCIDENTS):
-        if len(waiting) < len(FAULTS):
-            waiting += script.chance.sample(FAULTS, len(FAULTS))
-        start = first + slot * (number + script.chance.uniform(0.05, 0.8))
-        lasts = script.chance.random()
-        fault = next(each for each in waiting if fits(script, each, start))
-        waiting.remove(fault)
-        ordinary(script, fault, start, span(fault, lasts))
-
-
-def fits(script: Script, fault: Fault, start: datetime) -> bool:
-    """Whether a fault can happen then: its source is connected, and nothing else happens to the same thing."""
-    connected = script.now - SOURCES[WATCHED[fault.on].source].since + timedelta(hours=2)
-    return start > connected and script.is_free(fault.on, start, start + span(fault, 1) + timedelta(hours=1))
-
-
-def span(fault: Fault, share: float) -> timedelta:
-    """How long a fault lasts, from the shortest (0) to the longest (1)."""
-    shortest, longest = fault.minutes
-    return minutes(shortest + (longest - shortest) * share)
-
-
-@dataclass(frozen=True)
-class Handling:
-    """How an ordinary incident is handled: by whom, from when to when."""
-
-    who: str
-    start: datetime
-    end: datetime
-
-    @property
-    def is_short(self) -> bool:
-        """Over before anybody looks."""
-        return self.end - self.start < minutes(7)
-
-
-def ordinary(script: Script, fault: Fault, start: datetime, lasts: timedelta) -> None:
-    """One ordinary incident from its beginning to its end."""
-    watched, chance = WATCHED[fault.on], script.chance
-    course = Course(script, fault.on, fault.name, start)
-    in_warehouse = watched.source == "warehouse"
-    handling = Handling("daniel" if in_warehouse else chance.choice(ON_CALL), start, start + lasts)
-    script.occupy(fault.on, start, handling.end + timedelta(hours=1))
-    course.start(start, fault.cause, ["lisbon-dc"] if in_warehouse else some_regions(script))
-    if not handling.is_short:
-        taken(course, handling)
-    ended(course, handling)
-    for number, note in enumerate(fault.notes if chance.random() < 0.6 else ()):
-        course.note(handling.end + minutes(chance.randint(3, 20) + 24 * number), handling.who, note)
-    if chance.random() < 0.55 and handling.end < script.now - timedelta(days=2):
-        course.close(handling.end + timedelta(hours=chance.randint(13, 30)), chance.choice(("mara", handling.who)))
-
-
-def some_regions(script: Script) -> list[str]:
-    """Between one and all of the regions, in the usual order."""
-    chosen = script.chance.sample(REGIONS, script.chance.randint(1, len(REGIONS)))
-    return [region for region in REGIONS if region in chosen]
-
-
-def taken(course: Course, handling: Handling) -> None:
-    """Somebody takes the incident, some only after others were called."""
-    chance, lasts = course.script.chance, handling.end - handling.start
-    taken_at = handling.start + lasts * chance.uniform(0.12, 0.4)
-    if chance.random() < 0.18:
-        course.escalate(taken_at, chance.choice([key for key in PEOPLE if key not in (handling.who, "aoife")]))
-        taken_at += minutes(2)
-    course.acknowledge(taken_at, "Slack" if chance.random() < 0.1 else handling.who)
-
-
-def ended(course: Course, handling: Handling) -> None:
-    """The incident ends by itself or by somebody's word; a watched site is observed for a moment first."""
-    chance = course.script.chance
-    if course.watched.kind == "monitor" and course.source.key == "better_stack":
-        course.verify(handling.end - timedelta(seconds=chance.randint(70, 110)))
-    course.resolve(handling.end, handling.who if not handling.is_short and chance.random() < 0.6 else None)
 
 
 CHAPTERS: tuple[Callable[[Script], None], ...] = (
