@@ -1,5 +1,5 @@
 """
-The API of incidents: the list, one of them, its updates (as UptimeIO documents them), its notes and its timeline.
+The API of incidents: the list, one of them, its updates (as the vendor documents them), its notes and its timeline.
 
 Not here: what the answers look like (incidents.serializers, incidents.updates), what a note does
 (incidents.lifecycle).

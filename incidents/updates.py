@@ -1,5 +1,5 @@
 """
-Reading an incident's history: its updates as UptimeIO's updates document shows them, its notes, and its whole timeline.
+Reading an incident's history: its updates as the vendor's document shows them, its notes, and its whole timeline.
 
 What each fact did was found by the fold and stands with the fact (`entries`); here it is only laid out, newest first.
 With `as_of` the history is read as it was known at a moment: folded again, in memory, from the facts recorded by then.
@@ -124,7 +124,7 @@ def uuids(entries: Iterable[dict[str, Any]]) -> dict[int, UUID]:
 
 
 def told(incident: Incident, row: Row, place: int, people: dict[int, UUID]) -> dict[str, Any]:
-    """One update or note, field by field as UptimeIO's updates document has it."""
+    """One update or note, field by field as the vendor's document has it."""
     entry = row["entries"][place]
     about = entry.get("user")
     return {
