@@ -4,9 +4,10 @@ import sys
 
 from config.front import Front
 from config.lifeline import die_with_parent
+from config.together import Together
 from config.wsgi import application as django
 
 die_with_parent()
 # A thread that computes lets the others have their turn after a millisecond: a page being drawn delays no webhook.
 sys.setswitchinterval(0.001)
-application = Front(django)
+application = Front(django, Together())

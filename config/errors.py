@@ -321,7 +321,12 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpRespo
 
 def is_api(request: HttpRequest) -> bool:
     """Whether whoever sent `request` expects JSON."""
-    return request.path_info == "/api" or request.path_info.startswith("/api/")
+    return is_api_path(request.path_info)
+
+
+def is_api_path(path: str) -> bool:
+    """Whether what stands at `path` speaks JSON."""
+    return path == "/api" or path.startswith("/api/")
 
 
 # What is a page, though it stands under /api.

@@ -2,15 +2,16 @@
 The front of the web server: an ASGI application that takes each request in whole and hands it to Django in a thread.
 
 The event loop does all the waiting for slow senders and readers; Django, plain and synchronous, does the work, in lanes
-of one thread each, so that a slow page stops no webhook. Whatever happens, an answer comes: 503 with Retry-After where
-there are more requests than can be worked off. Bodies are read in config.bodies, threads kept in config.lanes; what is
-served is config.wsgi's affair. Answers are whole, too: a view that streams needs a way of its own.
+of one thread each, so that a slow page stops no webhook. Webhooks that wait together may be answered together, past
+Django. Whatever happens, an answer comes: 503 with Retry-After where there are more requests than can be worked off.
+Bodies are read in config.bodies, threads kept in config.lanes; what is served is the affair of config.wsgi and
+config.together. Answers are whole, too: a view that streams needs a way of its own.
 """
 
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import cache
 from io import BytesIO
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpResponse
 
 from config import errors
 from config.bodies import PROBLEM, TOO_SLOW, Bodies, Body, NoRoom
@@ -49,12 +51,24 @@ class Answer(NamedTuple):
     headers: Headers
     body: bytes
 
+    @classmethod
+    def made_of(cls, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> "Answer":
+        """An answer from a WSGI application's or Django's words."""
+        return cls(status, [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers], body)
+
+
+Together = Callable[[Sequence[Environ]], Sequence[HttpResponse | None]]
+
 
 class Front:
-    """The ASGI application around a WSGI application."""
+    """
+    The ASGI application around a WSGI application. `together` is shown all webhooks that wait, and answers those that
+    it can (config.together).
+    """
 
-    def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
+    def __init__(self, application: Callable[..., Iterable[bytes]], together: Together | None = None) -> None:
         self.application = application
+        self.together = together
         self.bodies = Bodies()
         self.lanes: dict[str, Lane[Environ, Answer]] = {}
         self.refused: Counter[str] = Counter()
@@ -69,13 +83,14 @@ class Front:
             answer = await self.answer(scope, receive)
         except (Busy, NoRoom) as busy:
             self.refused[str(busy) or "no room for its body"] += 1
-            answer = refusal(scope["path"].startswith("/api/"))
+            answer = refusal(errors.is_api_path(scope["path"]))
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 
     def open(self) -> None:
         """Start the lanes, in the event loop that asks."""
         self.lanes = {name: Lane(name, self.work, *line) for name, line in LINES.items()}
+        self.lanes[DOOR].together = self.work_together if self.together else None
         self.ticking = asyncio.get_running_loop().create_task(self.tick())
 
     async def tick(self) -> None:
@@ -109,10 +124,17 @@ class Front:
         finally:
             getattr(parts, "close", lambda: None)()
         [(status, headers)] = begun
-        encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         if environ.get(PROBLEM) == TOO_SLOW:  # its end may still come, in the way of the next request
-            encoded.append((b"connection", b"close"))
-        return Answer(int(status[:3]), encoded, body)
+            headers.append(("Connection", "close"))
+        return Answer.made_of(int(status[:3]), headers, body)
+
+    def work_together(self, environs: Sequence[Environ]) -> list[Answer | None]:
+        """Let those webhooks be answered that can be answered together; runs in the door's thread."""
+        assert self.together
+        return [
+            Answer.made_of(response.status_code, response.items(), response.content) if response else None
+            for response in self.together(environs)
+        ]
 
 
 def lane_for(path: str) -> str:
@@ -177,6 +199,5 @@ def refusal(is_api: bool) -> Answer:
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/api/" if is_api else "/", "wsgi.input": BytesIO()}
     busy = errors.Unavailable("Too busy to answer now. Try again in a moment.", retry_after=RETRY_AFTER)
     response = errors.answer(WSGIRequest(environ), busy)
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
-    headers += [(b"content-length", str(len(response.content)).encode()), (b"cache-control", b"no-store")]
-    return Answer(response.status_code, headers, response.content)
+    headers = [*response.items(), ("Content-Length", str(len(response.content))), ("Cache-Control", "no-store")]
+    return Answer.made_of(response.status_code, headers, response.content)

@@ -1,5 +1,6 @@
 """
-Lanes: threads that work off requests one after another, each with a line of bounded length before it.
+Lanes: threads that work off requests one after another, each with a line of bounded length before it; a lane may
+first be shown all that waits, to answer at once what can be answered together.
 
 Who waits too long, or finds the line full, hears that we are `Busy`; so does who is worked on for too long, as when the
 database fell silent, and from then on everybody at once until the thread is back: nobody hangs, whatever the thread
@@ -10,10 +11,13 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
+
+# So many at most are shown together.
+MOST_TOGETHER = 64
 
 Work = TypeVar("Work")
 Outcome = TypeVar("Outcome")
@@ -37,13 +41,15 @@ class Lane(Generic[Work, Outcome]):
     """
     One thread and its line of at most `longest` jobs, each waiting at most `waiting` seconds.
 
-    To be made and used in the event loop; `work` runs in the thread.
+    To be made and used in the event loop; `work` runs in the thread, and so does `together`, which is shown all that
+    waits and may leave any of it to `work`, with None. `together` raises nothing.
     """
 
     name: str
     work: Callable[[Work], Outcome]
     longest: int
     waiting: float
+    together: "Callable[[Sequence[Work]], Sequence[Outcome | None]] | None" = None
     _stuck: bool = False
     _jobs: "set[_Job[Work, Outcome]]" = field(default_factory=set)
     _line: "SimpleQueue[_Job[Work, Outcome]]" = field(default_factory=SimpleQueue)
@@ -80,14 +86,38 @@ class Lane(Generic[Work, Outcome]):
 
     def _run(self) -> None:
         while True:
-            job = self._line.get()
-            if job.outcome.done():  # nobody waits for it any more
-                continue
-            job.started = time.monotonic()
-            try:
-                self._tell(_settle, job, self.work(job.work), None)
-            except BaseException as error:  # it is its asker's; the thread lives on
-                self._tell(_settle, job, None, error)
+            jobs = self._waiting() if self.together else [self._line.get()]
+            for job in self._left(jobs):
+                if job.outcome.done():  # nobody waits for it any more
+                    continue
+                job.started = time.monotonic()
+                try:
+                    self._tell(_settle, job, self.work(job.work), None)
+                except BaseException as error:  # it is its asker's; the thread lives on
+                    self._tell(_settle, job, None, error)
+
+    def _waiting(self) -> "list[_Job[Work, Outcome]]":
+        """All that waits, and at least one."""
+        jobs = [self._line.get()]
+        with contextlib.suppress(Empty):
+            while len(jobs) < MOST_TOGETHER:
+                jobs.append(self._line.get_nowait())
+        return jobs
+
+    def _left(self, jobs: "list[_Job[Work, Outcome]]") -> "list[_Job[Work, Outcome]]":
+        """Jobs without those that could be done together, and are."""
+        if not self.together:
+            return jobs
+        jobs = [job for job in jobs if not job.outcome.done()]
+        now = time.monotonic()
+        for job in jobs:
+            job.started = now
+        outcomes = list(zip(jobs, self.together([job.work for job in jobs]), strict=True))
+        self._tell(_settle_all, [(job, outcome) for job, outcome in outcomes if outcome is not None])
+        left = [job for job, outcome in outcomes if outcome is None]
+        for job in left:
+            job.started = None
+        return left
 
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
         """Have the loop do something; if it has ended meanwhile, so does the process."""
@@ -98,6 +128,11 @@ class Lane(Generic[Work, Outcome]):
 
     def _go_on(self) -> None:
         self._stuck = False
+
+
+def _settle_all(done: "list[tuple[_Job[Any, Any], Any]]") -> None:
+    for job, outcome in done:
+        _settle(job, outcome, None)
 
 
 def _settle(job: _Job[Any, Any], outcome: Any, error: BaseException | None) -> None:

@@ -120,6 +120,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
+# What is shown webhooks before they go through all of the above, several at a time: config.together.
+RECEIVED_TOGETHER = "integrations.door.received_together"
+
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 # Paths have no trailing slash (the admin's own have); nothing is redirected to a guess.

@@ -1,74 +1,96 @@
 """
-The inbound door's common case in one statement: one sound event of a known kind, new, for an integration whose door is
-open and that does not sign.
+The inbound door's common case: sound events of known kinds, new, each sent by itself, for integrations whose doors are
+open and that do not sign. All that wait at the same time are kept in one statement, with one commit.
 
-The statement finds the integration and keeps the delivery, so that nothing read before can be out of date.
-Any other case keeps nothing here and is left to integrations.door and integrations.inbox, which judge the event by the
+The statement finds the integrations and keeps the deliveries, so that nothing read before can be out of date.
+Any other case keeps nothing here and is left to integrations.door and integrations.inbox, which judge events by the
 very same function: this is a shorter way, not another one.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from config import faults, rows, strictjson
 from config.statements import fetch
-from config.vault import keyed_digests, plain_digest
-from integrations.inbox import ACCEPTED, Answer, Arrival, judge
+from config.vault import keyed_digest, plain_digest
+from integrations.inbox import ACCEPTED, LARGEST_EVENT, Answer, Arrival, judge
 from integrations.models import Verdict
 from teams.models import APIKey, Scope
 
 KEPT = faults.point("at once: kept, before the answer")
 
-# Whatever is there already (the event, or its webhook-id) leaves no row.
+# Whatever is there already (the event, or its webhook-id) leaves no row. Those who keep the same events at once write
+# them in the same order, and so never wait for each other in a circle.
 KEEP = """
 INSERT INTO integrations_inbounddelivery (team_id, integration_id, received_at, body, headers, webhook_id,
     webhook_digest, identity, is_event, event, status, attempts)
-SELECT i.team_id, i.id, %(at)s::timestamptz, %(body)s::bytea, %(headers)s::jsonb, %(webhook_id)s::text,
-    %(webhook_digest)s::bytea, %(identity)s::bytea, true, %(event)s::text, 'received', 0
-FROM integrations_integration i JOIN teams_team t ON t.id = i.team_id
-WHERE {whose} AND i.deactivated_at IS NULL AND t.deactivated_at IS NULL AND i.signing_secret_ciphertext IS NULL
-ON CONFLICT DO NOTHING RETURNING id
+SELECT i.team_id, i.id, %(at)s::timestamptz, e.body, e.headers, e.webhook_id,
+    e.webhook_digest, e.identity, true, e.event, 'received', 0
+FROM jsonb_to_recordset(%(events)s::jsonb) AS e(whose {type}, body bytea, headers jsonb, webhook_id text,
+    webhook_digest bytea, identity bytea, event text)
+{whose} JOIN teams_team t ON t.id = i.team_id
+WHERE i.deactivated_at IS NULL AND t.deactivated_at IS NULL AND i.signing_secret_ciphertext IS NULL
+ORDER BY e.identity
+ON CONFLICT DO NOTHING RETURNING identity, id
 """
-KEEP_BY_TOKEN = KEEP.format(whose="i.token_digest = ANY(%(digests)s::bytea[])")
+KEEP_BY_TOKEN = KEEP.format(type="bytea", whose="JOIN integrations_integration i ON i.token_digest = e.whose")
 KEEP_BY_KEY = KEEP.format(
-    whose="i.id = (SELECT integration_id FROM integrations_ingestkey WHERE api_key_id = %(key)s::bigint)"
+    type="bigint",
+    whose="JOIN integrations_ingestkey k ON k.api_key_id = e.whose JOIN integrations_integration i "
+    "ON i.id = k.integration_id",
 )
 
 
-def receive_by_token(token: str, body: bytes, headers: dict[str, str], at: datetime) -> Answer | None:
-    """Keep and answer an event that came under a token. None, and nothing kept, in any but the common case."""
-    # An array in PostgreSQL's own words: the driver takes longer over it than over all else.
-    digests = "{" + ",".join(f'"\\\\x{digest.hex()}"' for digest in keyed_digests(token)) + "}"
-    return _receive(KEEP_BY_TOKEN, {"digests": digests}, body, headers, at)
+@dataclass(frozen=True)
+class Sent:
+    """One event as it came in: by whose token, or else whose usable API key; its bytes, and the headers to keep."""
+
+    token: str | None
+    key: APIKey | None
+    body: bytes
+    headers: dict[str, str]
 
 
-def receive_by_key(key: APIKey, body: bytes, headers: dict[str, str], at: datetime) -> Answer | None:
-    """As `receive_by_token`, for what came with a usable API key."""
-    if Scope.INGEST not in key.scopes:
+def receive(sent: Sequence[Sent], at: datetime) -> list[Answer | None]:
+    """Keep and answer events. None, and nothing kept, for each that is any but the common case."""
+    arrivals = {place: arrival for place, each in enumerate(sent) if (arrival := sound(each, at))}
+    # Of the same event twice, the second is told that it is one.
+    places = {arrival.identity: place for place, arrival in reversed(arrivals.items())}
+    answers: list[Answer | None] = [None] * len(sent)
+    for sql, is_token in ((KEEP_BY_TOKEN, True), (KEEP_BY_KEY, False)):
+        chosen = [place for place in places.values() if (sent[place].token is not None) is is_token]
+        events = [row(sent[place], arrivals[place]) for place in chosen]
+        for identity, delivery in fetch(sql, {"events": rows.as_json(events), "at": at}) if events else ():
+            answers[places[bytes(identity)]] = Answer(delivery, ACCEPTED)
+    if places:
+        KEPT()
+    return answers
+
+
+def sound(sent: Sent, at: datetime) -> Arrival | None:
+    """What was sent, judged, if it is a sound event of a known kind from somebody who may send it."""
+    if sent.token is None and not (sent.key and Scope.INGEST in sent.key.scopes):
         return None
-    return _receive(KEEP_BY_KEY, {"key": key.pk}, body, headers, at)
-
-
-def _receive(sql: str, whose: dict[str, Any], body: bytes, headers: dict[str, str], at: datetime) -> Answer | None:
+    if len(sent.body) > LARGEST_EVENT or sent.body[:1] == b"[":
+        return None
     try:
-        value = strictjson.parse(body)
+        arrival = judge(sent.body, strictjson.parse(sent.body), at)
     except strictjson.Refused:
         return None
-    arrival = judge(body, value, at)
-    if arrival.status != Verdict.RECEIVED:
-        return None
-    kept = fetch(sql, whose | row(arrival, body, headers, at))
-    KEPT()
-    return Answer(kept[0][0], ACCEPTED) if kept else None
+    return arrival if arrival.status == Verdict.RECEIVED else None
 
 
-def row(arrival: Arrival, body: bytes, headers: dict[str, str], at: datetime) -> dict[str, Any]:
-    """What is kept of an arrival, but for whose it is."""
-    webhook_id = headers.get("webhook-id") or None
+def row(sent: Sent, arrival: Arrival) -> rows.Row:
+    """
+    What is kept of an arrival, and whose it is. A token whose digest is still that of an older key of ours finds
+    nothing by the newest key's, and so goes the long way.
+    """
+    webhook_id = sent.headers.get("webhook-id") or None
     return {
-        "at": at,
-        "body": body,
-        "headers": rows.as_json([headers])[1:-1],
+        "whose": sent.key.pk if sent.token is None and sent.key else keyed_digest(sent.token or ""),
+        "body": sent.body,
+        "headers": sent.headers,
         "webhook_id": webhook_id,
         "webhook_digest": plain_digest(webhook_id) if webhook_id else None,
         "identity": arrival.identity,

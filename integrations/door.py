@@ -5,9 +5,10 @@ Two ways lead to the same integration: a secret token in the URL, for senders th
 key bound to the integration, for the others. Nothing in the payload decides whose it is.
 """
 
+from collections.abc import Sequence
 from typing import Any, cast
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -16,8 +17,8 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from config import clock, faults, strictjson
 from config.api import APIView, RawParser, ok
-from config.bodies import PROBLEM
 from config.errors import ApiError, Forbidden, Unauthorized, ValidationFailed
+from config.together import Plain
 from config.vault import keyed_digests, open_sealed
 from integrations import at_once, inbox
 from integrations.models import IngestKey, Integration
@@ -84,14 +85,6 @@ class Door(APIView):
 
     integration: Integration
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer the common case the short way; all others, and all refusals, go the long one."""
-        if request.method == "POST" and not is_problem(request):
-            answer = received_at_once(request, **kwargs)
-            if answer:
-                return single(answer)
-        return super().dispatch(request, *args, **kwargs)
-
     def get_authenticators(self) -> list[Any]:
         """With a token in the URL no key is looked for."""
         return [] if "token" in self.kwargs else super().get_authenticators()
@@ -137,19 +130,14 @@ class Door(APIView):
             raise Unauthorized("The signature is missing, wrong or too old.") from None
 
 
-def received_at_once(request: HttpRequest, token: str | None = None) -> inbox.Answer | None:
-    """The answer in the common case, after which the event is kept; None in any other."""
-    event = (request.body, kept_headers(request), clock.now())
-    if token is not None:
-        return at_once.receive_by_token(token, *event)
-    text = presented(request)
-    key = usable_key(text) if text else None
-    return at_once.receive_by_key(key, *event) if key else None
-
-
-def is_problem(request: HttpRequest) -> bool:
-    """Whether its body is one that must be refused as a whole."""
-    return PROBLEM in request.META or int(request.META.get("CONTENT_LENGTH") or 0) > inbox.LARGEST_EVENT
+def received_together(webhooks: Sequence[Plain]) -> list[HttpResponse | None]:
+    """The short way (config.together): the answers to those that are the common case, and are kept now."""
+    keys = {text: usable_key(text) for text in {presented(each.request) for each in webhooks if not each.token} if text}
+    sent = [
+        at_once.Sent(each.token, keys.get(presented(each.request)), each.body, kept_headers(each.request))
+        for each in webhooks
+    ]
+    return [single(answer) if answer else None for answer in at_once.receive(sent, clock.now())]
 
 
 def kept_headers(request: Request | HttpRequest) -> dict[str, str]:

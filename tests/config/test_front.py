@@ -5,6 +5,7 @@ import json
 import threading
 
 import pytest
+from django.http import HttpResponse
 
 from config import bodies, front
 from config.front import Front
@@ -173,3 +174,17 @@ def test_a_request_that_takes_too_long_is_answered_all_the_same(monkeypatch):
 def test_only_http_is_answered():
     exchange = Exchange({"type": "websocket"})
     assert asked(exchange).sent == []
+
+
+def test_webhooks_may_be_answered_together_past_the_application():
+    def together(environs):
+        return [HttpResponse(b"short", status=202) if "short" in each["PATH_INFO"] else None for each in environs]
+
+    async def both():
+        one = Front(echo, together)
+        paths = (b"/api/webhooks/x/short", b"/api/webhooks/x/long", b"/api/short")
+        return [await Exchange(scope(path, "GET")).through(one) for path in paths]
+
+    short, long, page = asyncio.run(both())
+    assert (short.status, short.body, short.headers[b"content-type"]) == (202, b"short", b"text/html; charset=utf-8")
+    assert [json.loads(each.body)["PATH_INFO"] for each in (long, page)] == ["/api/webhooks/x/long", "/api/short"]

@@ -97,3 +97,50 @@ def test_a_stuck_thread_is_told_of_at_once_until_it_is_back():
         return False
 
     assert asyncio.run(crowd())
+
+
+def test_what_waits_is_shown_together_and_what_is_left_is_worked_on_alone():
+    go, shown, alone = threading.Event(), [], []
+
+    def together(numbers):
+        go.wait()
+        shown.append(numbers)
+        return [number * 2 if number % 2 else None for number in numbers]
+
+    def work(number):
+        alone.append(number)
+        return -number
+
+    async def crowd():
+        one = Lane("test", work, 10, 60.0, together=together)
+        first = asyncio.ensure_future(one.run(1, 60))
+        await asyncio.sleep(0.02)
+        others = [asyncio.ensure_future(one.run(number, 60)) for number in (2, 3, 4)]
+        await asyncio.sleep(0.02)
+        go.set()
+        return await asyncio.gather(first, *others)
+
+    assert asyncio.run(crowd()) == [2, -2, 6, -4]
+    assert (shown, alone) == ([[1], [2, 3, 4]], [2, 4])
+
+
+def test_nobody_is_worked_on_who_gave_up_while_what_waits_was_looked_at():
+    go, alone = threading.Event(), []
+
+    def together(names):
+        go.wait()
+        return [None for _ in names]
+
+    async def crowd():
+        one = Lane("test", alone.append, 10, 60.0, together=together)
+        stuck = asyncio.ensure_future(one.run("stuck", 0.01))
+        await asyncio.sleep(0.05)
+        one.give_up_the_late()
+        with pytest.raises(Busy):
+            await stuck
+        go.set()
+        await asyncio.sleep(0.05)
+        await one.run("next", 60)
+
+    asyncio.run(crowd())
+    assert alone == ["next"]
