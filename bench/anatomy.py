@@ -1,9 +1,10 @@
 """
 Where a webhook's microseconds go: Django's, the REST framework's, ours, the driver's, PostgreSQL's.
 
-Single events run through the whole WSGI application in one process, without the web server before it, while a timer
-looks at the stack at every millisecond of CPU. What the standard library does is its caller's. PostgreSQL's part is the
-CPU time of the backend, as the system counts it.
+Single events go the short way (several that wait together, past Django) or the long one through the whole WSGI
+application, in one process, without the web server before it, while a timer looks at the stack at every millisecond of
+CPU. What the standard library does is its caller's. PostgreSQL's part is the CPU time of the backend, as the system
+counts it.
 """
 
 import argparse
@@ -23,7 +24,13 @@ from bench import ground, measure
 from bench.vendor import bodies
 from tests.running import HOST
 
-WAYS = {"short": "a new event", "long": "the same event again"}
+# Whether the front answers it (or Django), whether it is new, and what that is called.
+WAYS = {
+    "short": (True, True, "a new event"),
+    "long": (False, True, "a new event through Django"),
+    "again": (False, False, "the same event again, through Django"),
+}
+Answer = Callable[[list[dict[str, Any]]], None]
 # Whose a frame is, by its file; the first that fits. What fits none is its caller's.
 OWNERS = [
     ("/rest_framework/", "Django REST framework"),
@@ -49,32 +56,32 @@ TICK = 0.001  # seconds of CPU
 def main(arguments: list[str]) -> None:
     """Take a webhook apart, and print its parts."""
     parser = argparse.ArgumentParser(prog="./watchkeeper bench anatomy")
-    parser.add_argument("--events", type=int, default=5000)
+    parser.add_argument("--events", type=int, default=6000)
     parser.add_argument("--way", choices=WAYS, default="short")
+    parser.add_argument("--together", type=int, default=3, help="how many wait at the same time")
     parser.add_argument("--path", help="(what the bench calls itself with, in a process of its own)")
     options = parser.parse_args(arguments)
     if options.path:
-        dissect(options.path, options.events, options.way)
+        dissect(options.path, options.events, options.way, options.together)
         return
     with ground.cluster() as cluster:
         url = ground.fresh(cluster, "anatomy")
         path = ground.watchkeeper(url).create_team("Bench")["webhook_path"]
         inside = ["-m", "bench", "anatomy", "--path", path, "--events", str(options.events), "--way", options.way]
-        print(ground.python(url, *inside))
+        print(ground.python(url, *inside, "--together", str(options.together)))
 
 
-def dissect(path: str, number: int, way: str) -> None:
+def dissect(path: str, number: int, way: str, together: int) -> None:
     """Send so many events and print whose the time was."""
-    application = quiet_application()
-    told = bodies() if way == "short" else itertools.repeat(next(bodies()))
-    for _ in range(100):
-        call(application, path, next(told))
+    is_short, is_new, called = WAYS[way]
+    answer = quietly(is_short)
+    told = bodies() if is_new else itertools.repeat(next(bodies()))
+    send(answer, path, told, 102, together)
     sampled: Counter[str] = Counter()
     backend = ticks_of_backend()
     begun = time.process_time()
     with sampling(sampled):
-        for _ in range(number):
-            call(application, path, next(told))
+        send(answer, path, told, number, together)
     ours = (time.process_time() - begun) / number * 1e6
     theirs = (ticks_of_backend() - backend) / os.sysconf("SC_CLK_TCK") / number * 1e6
     total = sum(sampled.values())
@@ -83,20 +90,36 @@ def dissect(path: str, number: int, way: str) -> None:
         measure.Line("in Python, together", f"{ours:,.0f} µs"),
         measure.Line("PostgreSQL, on the server's side", f"{theirs:,.0f} µs"),
     ]
-    measure.show(f"CPU of {WAYS[way]}, {number} times, without the web server", lines)
+    crowd = f", {together} waiting together" if is_short else ""
+    measure.show(f"CPU of {called}{crowd}, {number} times, without the web server", lines)
 
 
-def quiet_application() -> Callable[..., Any]:
-    """Django as a WSGI application, its log going nowhere."""
+def quietly(is_short: bool) -> Answer:
+    """What answers requests, the log going nowhere."""
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  for as long as the process lives
-    from config.wsgi import application  # noqa: PLC0415  settings are read on import, and only in this process
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    from config.front import Front  # noqa: PLC0415  settings are read on import, and only in this process
+    from config.together import Together  # noqa: PLC0415
+    from config.wsgi import application  # noqa: PLC0415
 
-    return application
+    front = Front(application, Together())
+
+    def answer(environs: list[dict[str, Any]]) -> None:
+        answers = front.work_together(environs) if is_short else [front.work(each) for each in environs]
+        assert all(each and each.status in (200, 202) for each in answers), answers
+
+    return answer
 
 
-def call(application: Callable[..., Any], path: str, body: bytes) -> None:
-    """Let the application answer one event."""
-    environ = {
+def send(answer: Answer, path: str, told: Iterator[bytes], number: int, together: int) -> None:
+    """Have so many events answered, so many at a time."""
+    for _ in range(number // together):
+        answer([environ_of(path, next(told)) for _ in range(together)])
+
+
+def environ_of(path: str, body: bytes) -> dict[str, Any]:
+    """One event's request, as the front makes it."""
+    return {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": path,
         "SCRIPT_NAME": "",
@@ -112,11 +135,6 @@ def call(application: Callable[..., Any], path: str, body: bytes) -> None:
         "wsgi.url_scheme": "http",
         "wsgi.errors": sys.stderr,
     }
-    answered: list[str] = []
-    response = application(environ, lambda status, headers: answered.append(status))
-    b"".join(response)
-    response.close()
-    assert answered[0][:3] in ("202", "200"), answered
 
 
 def ticks_of_backend() -> int:
