@@ -17,13 +17,6 @@ STOREYS = ("config", "teams", "timeline", "monitors", "incidents", "integrations
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
 
-# Files that may be longer, and up to which length.
-LONGER_FILES = {
-    "dashboard/demo/story.py": 500,  # a month of history, told in data
-    "integrations/admin.py": 550,  # change pages and lists of three records, one of them with a replay
-    "teams/admin.py": 450,  # the same of five
-}
-
 # Imports inside functions: (file, function).
 LAZY = {
     ("config/commandline.py", "test"): "pytest is there in development only",
@@ -129,7 +122,7 @@ def test_there_is_a_house():
 @pytest.mark.parametrize("path", modules(), ids=name_of)
 def test_a_file_is_short_enough_to_be_read_and_says_what_it_is_for(path):
     lines = path.read_text().splitlines()
-    assert len(lines) <= LONGER_FILES.get(name_of(path), LONGEST_FILE)
+    assert len(lines) <= LONGEST_FILE
     assert not lines or ast.get_docstring(tree(path))
 
 
