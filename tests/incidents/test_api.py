@@ -304,6 +304,7 @@ def test_the_default_is_a_page_of_20(api, integration):
     assert data["pagination"]["next_cursor"] is not None
 
 
+@pytest.mark.usefixtures("still")
 def test_a_list_costs_as_many_queries_for_many_as_for_few(api, five, integration, user):
     def queries(path):
         with CaptureQueriesContext(connection) as context:

@@ -1,4 +1,4 @@
-"""An incident's updates (to the letter of UptimeIO's document), its notes, its timeline, and all as of a moment."""
+"""An incident's updates (to the letter of the vendor's document), its notes, its timeline, and all as of a moment."""
 
 import json
 import re
@@ -600,6 +600,7 @@ def test_the_timeline_is_paged_through_everything_once(more, api, many):
 # --- cost -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("still")
 @pytest.mark.parametrize("asked", ["updates", "updates?as_of=2026-06-01T00:00:00Z", "comments", "timeline?limit=100"])
 def test_reading_costs_as_many_queries_for_many_as_for_few(asked, api, tell, team, user):
     def act_again(first):
@@ -623,6 +624,7 @@ def test_reading_costs_as_many_queries_for_many_as_for_few(asked, api, tell, tea
     assert User.objects.count() == 10
 
 
+@pytest.mark.usefixtures("still")
 def test_updates_are_read_with_one_query_besides_the_key_and_the_incident(api, tell):
     tell(of("started", 0), of("acknowledged", 1), of("resolved", 2))
     url = path()

@@ -172,6 +172,7 @@ def test_the_list_is_paged_through_everything_once(every_kind, api):
         assert found == whole
 
 
+@pytest.mark.usefixtures("still")
 def test_a_list_costs_as_many_queries_for_many_as_for_few_and_reads_no_bodies(api, integration):
     def queries():
         with CaptureQueriesContext(connection) as context:
