@@ -15,6 +15,9 @@ from config import database, keepsakes
 from config.console import CannotStart, say
 from config.supervisor import MANAGE, ROOT, Child, up
 
+# Of the tests. Some of them start whole Watchkeepers, which have processes of their own.
+MOST_PROCESSES = 4
+
 
 def main(arguments: list[str]) -> int:
     """Do what the command line asks for. Returns the exit code; what a person has to see to is one line."""
@@ -64,14 +67,24 @@ def command(data: Path, arguments: list[str]) -> int:
 
 
 def test(data: Path, arguments: list[str]) -> int:
-    """Run pytest in this very process, on a database of its own: an `up` or another `test` may run beside it."""
+    """
+    Run pytest on a database of its own: an `up` or another `test` may run beside it. All tests are shared out among
+    processes; some (files, or what follows an option) run in this very one, where it starts at once.
+    """
     import pytest  # noqa: PLC0415  absent from the environment that `up` makes
 
     if "--full" in arguments:
         os.environ["WATCHKEEPER_TEST_FULL"] = "1"
     os.chdir(ROOT)
     with database.for_tests(data):
-        return int(pytest.main([argument for argument in arguments if argument != "--full"]))
+        return int(pytest.main([*sharing(arguments), *(each for each in arguments if each != "--full")]))
+
+
+def sharing(arguments: list[str]) -> list[str]:
+    """What pytest-xdist is told; what the command line says comes after it and may be otherwise (`-n 0`)."""
+    are_some = any(not each.startswith("-") for each in arguments)
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+    return [] if are_some or "--pdb" in arguments or processes == 1 else ["-n", str(processes)]
 
 
 def bench(arguments: list[str]) -> int:

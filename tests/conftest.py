@@ -3,7 +3,7 @@ What the tests share: a team with people, an integration, and a vendor who tells
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.db import transaction
 from django.test import Client
 from hypothesis import settings as hypothesis_settings
 
+from config import clock
 from config.vault import keyed_digest, new_token, seal
 from incidents import lifecycle
 from incidents.models import Incident
@@ -19,6 +20,7 @@ from integrations import applying, inbox
 from integrations.models import IngestKey, Integration
 from teams.authentication import make_key
 from teams.models import Membership, Organization, Role, Scope, Team, User
+from tests import sharing
 from timeline.models import TimelineEvent
 
 # How long an example takes says nothing on a busy machine.
@@ -85,6 +87,18 @@ def tell_it(integration: Integration, *events: dict[str, Any], at: datetime | No
     return answers
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes longest where processes share the tests."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: sharing.place(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.Sharing:
+    """Who is to run what."""
+    config.option.loadscopereorder = False
+    return sharing.Sharing(config, log)
+
+
 @pytest.fixture
 def team(db: None) -> Team:
     return make_team()
@@ -130,6 +144,16 @@ def tell(integration: Integration) -> Callable[..., list[Any]]:
 def api(api_key: str) -> Client:
     """A client that sends Alice's key."""
     return Client(headers={"X-API-Key": api_key})
+
+
+@pytest.fixture
+def still() -> Iterator[datetime]:
+    """
+    The clock stands, for who counts statements: what is written once a minute, such as a key's last use or a window of
+    requests, is written by none of those that are compared, or by all.
+    """
+    with clock.at(clock.now()) as moment:
+        yield moment
 
 
 def act(incident: Incident, event: str, *, by: User | None, at: datetime, **fields: Any) -> TimelineEvent:

@@ -2,31 +2,22 @@
 
 import pytest
 from django.contrib import admin
-from django.test import Client, RequestFactory
-from django.test.client import ClientHandler
+from django.test import Client
 
 from config import changelist
 from integrations.models import InboundDelivery
 from teams.models import User
 from tests.conftest import NOON, an_event, make_user, tell_it
+from tests.readers import Visitor
+from tests.trust.conftest import FULL
 from timeline.models import TimelineEvent
-
-
-class Visitor(RequestFactory):
-    """A client that only looks at answers: without remembering what was rendered it is several times as fast."""
-
-    def __init__(self, session):
-        super().__init__()
-        self.cookies["watchkeeper_session"] = session
-        self.handler = ClientHandler(enforce_csrf_checks=False)
-
-    def request(self, **environ):
-        return self.handler(self._base_environ(**environ))
 
 
 @pytest.fixture
 def visitor(staff):
-    return Visitor(staff.cookies["watchkeeper_session"].value)
+    visitor = Visitor()
+    visitor.cookies["watchkeeper_session"] = staff.cookies["watchkeeper_session"].value
+    return visitor
 
 
 @pytest.fixture
@@ -178,10 +169,15 @@ def concerns(site, query):
     return bool(names & (EVERYWHERE | known)) or site.opts.model_name == "incident"
 
 
+def sample_of(rubbish, site):
+    """What is tried on a kind of record: in a sample the odd of it on one, the even on the next."""
+    return rubbish if FULL else rubbish[SITES.index(site) % 2 :: 2]
+
+
 @pytest.mark.parametrize("site", SITES, ids=lambda site: site.opts.model_name)
 def test_no_query_string_breaks_a_list(visitor, something_of_everything, site):
     address = address_of(site)
-    for query in QUERY_STRINGS:
+    for query in sample_of(QUERY_STRINGS, site):
         if concerns(site, query):
             answer = visitor.get(f"{address}?{query}")
             assert answer.status_code in (200, 302, 400), f"{address}?{query[:60]} → {answer.status_code}"
@@ -237,7 +233,7 @@ FORMSETS = {
 def test_no_form_breaks_a_page(visitor, something_of_everything, site):
     address, record = address_of(site), site.model._base_manager.order_by("pk").first()
     names = NAMES | {field.name for field in site.model._meta.get_fields()}
-    for garbage in GARBAGE:
+    for garbage in sample_of(GARBAGE, site):
         for further in ({"_to_field": garbage}, FORMSETS | {"_to_field": "", "_popup": "1"}):
             form = dict.fromkeys(names, garbage) | further
             for page in ("add/", f"{record.pk}/change/" if record else "add/", ""):

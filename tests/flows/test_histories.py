@@ -61,7 +61,7 @@ from timeline.events import EVENTS, INCIDENT, RESOURCES, validate
 from timeline.models import TimelineEvent
 
 FULL = bool(os.environ.get("WATCHKEEPER_TEST_FULL"))
-SAMPLE = 300 if FULL else 60
+SAMPLE = 300 if FULL else 30
 CONNECTIONS = 8
 
 AFTERNOON = MORNING + timedelta(hours=4)
@@ -196,7 +196,7 @@ class Memory:
         }
 
 
-@examples(300, 2_000)
+@examples(150, 2_000)
 @given(ANY_KIND, st.randoms(use_true_random=False), st.sampled_from((1, 2, 3, 100)))
 def test_a_history_comes_to_the_same_in_every_order_and_batching(
     events: list[Payload], chance: random.Random, checkpoint_every: int
@@ -209,7 +209,7 @@ def test_a_history_comes_to_the_same_in_every_order_and_batching(
     assert memory.shown() == shown_of(events)
 
 
-@examples(300, 2_000)
+@examples(150, 2_000)
 @given(ANY_KIND, st.integers(0, 12))
 def test_what_was_shown_before_the_last_facts_came_does_not_matter(events: list[Payload], cut: int) -> None:
     memory = Memory()
@@ -365,7 +365,7 @@ def door_knows_our_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_history_comes_to_the_same_through_the_door_and_the_database(
     capsys: pytest.CaptureFixture[str], checkpoint_every: int
 ) -> None:
-    @examples(SAMPLE if checkpoint_every == 100 else 20, 300)
+    @examples(SAMPLE if checkpoint_every == 100 else 15, 300)
     @given(ANY_KIND, st.randoms(use_true_random=False))
     def told_to_a_door(events: list[Payload], chance: random.Random) -> None:
         door = Door()
