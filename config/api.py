@@ -5,10 +5,13 @@ or a query string may have are in `config.fields`; the shape of answers in `conf
 `config.errors`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from hashlib import sha256
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import parse_header_parameters
 from rest_framework import views
@@ -17,10 +20,17 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
-from config import strictjson
+from config import clock, idempotency, strictjson
 from config.bodies import KIB, LARGEST_BODY, MIB, PROBLEM, PROBLEMS, TOO_LARGE
 from config.envelope import success
-from config.errors import ApiError, PayloadTooLarge, UnsupportedMediaType, ValidationFailed
+from config.errors import (
+    ApiError,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    ValidationFailed,
+    envelope_of,
+    translated,
+)
 
 ok = success
 
@@ -127,9 +137,29 @@ class APIView(views.APIView):
     def load(self, request: Request, **kwargs: Any) -> None:
         """Fetch what the path names, or raise NotFound. Runs for every method, allowed or not."""
 
+    def whose_keys(self) -> str:
+        """In which scope an `Idempotency-Key` of this request is known; empty where the header means nothing."""
+        return ""
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.load(request, **kwargs)
+        key, post = request.headers.get(idempotency.HEADER), getattr(self, "post", None)
+        if key is not None and post and request.method == "POST" and self.whose_keys():
+            # This view serves this one request: its POST is done under the key.
+            setattr(self, "post", partial(self._once, idempotency_key=key, post=post))  # noqa: B010
+
+    def _once(
+        self, request: Request, *args: Any, idempotency_key: str, post: Callable[..., HttpResponse], **kwargs: Any
+    ) -> HttpResponse:
+        """Answer a POST under its `Idempotency-Key` (config.idempotency)."""
+        if request.content_type:
+            # 415 comes before what is wrong with the body.
+            self.get_content_negotiator().select_parser(request, self.get_parsers())
+        scope = f"{self.whose_keys()} {request.path}"
+        content = sha256(f"{request.method} {request.path}\n".encode() + read_body(request)).digest()
+        work = partial(_answered, partial(post, request, *args, **kwargs))
+        return idempotency.once(scope, idempotency.sound_key(idempotency_key), content, clock.now(), work)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         return _WholeRequest(
@@ -144,6 +174,18 @@ class APIView(views.APIView):
     def default_response_headers(self) -> dict[str, str]:
         """None: `Allow` belongs to 405, where `config.errors` sets it."""
         return {}
+
+
+def _answered(work: Callable[[], HttpResponse]) -> HttpResponse:
+    """What is answered, refusals included, with nothing of a refused request left; other errors are raised."""
+    try:
+        with transaction.atomic():
+            return work()
+    except Exception as error:
+        known = translated(error)
+        if known is None or known.status >= 500:
+            raise
+        return envelope_of(known)
 
 
 def listing(name: str, rows: Sequence[Any], limit: int, next_cursor: str | None) -> HttpResponse:

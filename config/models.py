@@ -33,3 +33,20 @@ class WorkerLoop(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class IdempotentAnswer(models.Model):
+    """What a request with an `Idempotency-Key` was answered, for as long as it may come again."""
+
+    key = models.BinaryField(primary_key=True, help_text="SHA-256 of the key and whose it is.")
+    request = models.BinaryField(max_length=32, help_text="SHA-256 of all that makes a request the same.")
+    answered = models.SmallIntegerField(help_text="An HTTP status.")
+    body = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "config_idempotent_answer"
+        indexes = [models.Index(fields=["created_at"], name="idempotent_answer_oldest")]
+
+    def __str__(self) -> str:
+        return f"{self.answered} at {self.created_at}"

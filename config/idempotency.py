@@ -1,0 +1,95 @@
+"""
+Requests that may be sent again: an `Idempotency-Key` makes that a POST has its effect once.
+
+The work and its answer are kept in one transaction, so that there is never one without the other. Whose keys they are
+is told by the caller as a scope. Not here: which requests may have a key (config.api).
+"""
+
+import random
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from django.db import connection, transaction
+from django.http import HttpResponse
+
+from config import faults
+from config.errors import Conflict, ValidationFailed
+from config.models import IdempotentAnswer
+
+HEADER = "Idempotency-Key"
+LONGEST_KEY = 255
+# Printable ASCII; blanks at its ends are no part of a header's value.
+SHAPE = r"^[!-~]([ -~]{0,253}[!-~])?$"
+KEPT_FOR = timedelta(hours=24)
+# One in so many answers that are kept also sweeps out old ones.
+SWEEP_ONE_IN = 100
+SWEPT_AT_MOST = 1000
+
+WORKED = faults.point("idempotency: worked, the answer not kept")
+KEPT = faults.point("idempotency: kept, before the commit")
+
+_sane = re.compile(SHAPE).match
+
+
+def sound_key(text: str) -> str:
+    """The key that a header has. Raises ValidationFailed naming the header."""
+    if not _sane(text) or text.endswith("\n"):
+        raise ValidationFailed({HEADER: [f"Expected 1 to {LONGEST_KEY} printable ASCII characters."]})
+    return text
+
+
+def once(scope: str, key: str, request: bytes, at: datetime, work: Callable[[], HttpResponse]) -> HttpResponse:
+    """
+    The answer to a request: that of `work`, or the one that was kept when the same request came before with that key.
+
+    `request` is a digest of all that makes a request the same. Raises Conflict where the key came with another one, or
+    while the same is still being worked on. An answer of 5xx is not kept.
+    """
+    digest = sha256(f"{scope}\n{key}".encode()).digest()
+    with transaction.atomic():
+        if not first_in_line(digest):
+            raise Conflict(f"A request with this {HEADER} is still being worked on. Try again in a moment.")
+        known = IdempotentAnswer.objects.filter(pk=digest, created_at__gt=at - KEPT_FOR).first()
+        if known:
+            return again(known, request)
+        answer = work()
+        WORKED()
+        if answer.status_code < 500:
+            keep(digest, request, answer, at)
+        KEPT()
+        return answer
+
+
+def first_in_line(digest: bytes) -> bool:
+    """Whether nobody else is working under a key; until the transaction ends, nobody will."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [int.from_bytes(digest[:8], signed=True)])
+        [free] = cursor.fetchone()
+    return bool(free)
+
+
+def again(known: IdempotentAnswer, request: bytes) -> HttpResponse:
+    """The answer that was kept, for the same request."""
+    if bytes(known.request) != request:
+        raise Conflict(f"This {HEADER} was used for another request.")
+    return HttpResponse(bytes(known.body), content_type="application/json", status=known.answered)
+
+
+def keep(digest: bytes, request: bytes, answer: HttpResponse, at: datetime) -> None:
+    """Keep an answer for a day; and now and then, forget those of the day before."""
+    kept = IdempotentAnswer(
+        key=digest, request=request, answered=answer.status_code, body=answer.content, created_at=at
+    )
+    columns = ["request", "answered", "body", "created_at"]
+    IdempotentAnswer.objects.bulk_create([kept], update_conflicts=True, unique_fields=["key"], update_fields=columns)
+    if random.randrange(SWEEP_ONE_IN) == 0:  # noqa: S311 - nothing to guess
+        sweep(at)
+
+
+def sweep(at: datetime) -> int:
+    """Forget answers that are too old; how many those were."""
+    old = IdempotentAnswer.objects.filter(created_at__lte=at - KEPT_FOR)
+    some = old.order_by("created_at").select_for_update(skip_locked=True).values("key")[:SWEPT_AT_MOST]
+    return IdempotentAnswer.objects.filter(key__in=list(some.values_list("key", flat=True))).delete()[0]
