@@ -197,6 +197,11 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
             self.message_user(request, words, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied  # before it is looked up: whoever may see none is not told which there are
+        return super().history_view(request, object_id, extra_context)
+
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
         record = options.get("obj")
         if record is not None:
@@ -227,18 +232,20 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
         means: str,
         button: str,
         panel: Panel | None = None,
+        form: Any = None,
     ) -> TemplateResponse:
-        """Ask before an action is run; the answer comes back to it with `post` in the form."""
+        """Ask before an action is run, with a form if it needs one; the answer comes back to it with `post` in it."""
         context = {
             **self.admin_site.each_context(request),
             "title": title,
             "means": means,
             "button": button,
             "panel": panel,
+            "form": form,
             "records": records,
             "action": action,
             "opts": self.opts,
-            "media": self.media,
+            "media": self.media + form.media if form else self.media,
             "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "admin/confirm.html", context)

@@ -8,20 +8,37 @@ from django.urls import path
 
 from dashboard.schema import Docs, OpenAPI
 from incidents import api as incidents
+from incidents import api_corrections as corrections
+from incidents import api_verbs as working
+from incidents import resources
 from integrations import api as integrations
 from integrations.door import Door
 from monitors import api as monitors
 
 urlpatterns = [
     path("incidents", incidents.Incidents.as_view()),
+    path("incidents/bulk", working.Bulk.as_view()),
     path("incidents/<str:uuid>", incidents.OneIncident.as_view()),
+    path("incidents/<str:uuid>/status", working.StatusOfIncident.as_view()),
+    path("incidents/<str:uuid>/reopen", working.Reopening.as_view()),
+    path("incidents/<str:uuid>/escalate", working.Escalation.as_view()),
+    path("incidents/<str:uuid>/group", working.Grouping.as_view()),
+    path("incidents/<str:uuid>/ungroup", working.Ungrouping.as_view()),
     path("incidents/<str:uuid>/updates", incidents.Updates.as_view()),
     path("incidents/<str:uuid>/comments", incidents.Comments.as_view()),
-    path("incidents/<str:uuid>/timeline", incidents.Timeline.as_view()),
+    path("incidents/<str:uuid>/timeline", corrections.Timeline.as_view()),
+    path("incidents/<str:uuid>/timeline/corrections", corrections.Hiding.as_view()),
+    path("incidents/<str:uuid>/timeline/<str:event_id>/corrections", corrections.Corrections.as_view()),
+    path("incident-groups", incidents.Groups.as_view()),
+    path("incident-groups/<str:id>", incidents.OneGroup.as_view()),
     path("monitors", monitors.Monitors.as_view()),
-    path("monitors/<str:id>", monitors.OneMonitor.as_view()),
+    path("monitors/<str:id>", monitors.OneMonitor.as_view(deleting=resources.destroy)),
+    path("monitors/<str:id>/pause", monitors.MonitorPause.as_view()),
+    path("monitors/<str:id>/unpause", monitors.MonitorUnpause.as_view()),
     path("heartbeats", monitors.Heartbeats.as_view()),
-    path("heartbeats/<str:id>", monitors.OneHeartbeat.as_view()),
+    path("heartbeats/<str:id>", monitors.OneHeartbeat.as_view(deleting=resources.destroy)),
+    path("heartbeats/<str:id>/pause", monitors.HeartbeatPause.as_view()),
+    path("heartbeats/<str:id>/unpause", monitors.HeartbeatUnpause.as_view()),
     path("deliveries", integrations.Deliveries.as_view()),
     path("deliveries/<str:id>", integrations.OneDelivery.as_view()),
     path("webhooks/incident-log", Door.as_view()),

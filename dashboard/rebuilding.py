@@ -10,10 +10,11 @@ from django.db import connection, models, transaction
 
 from config import faults, rows
 from incidents import keeper as incident_keeper
+from incidents.fold import IncidentState
 from incidents.models import Incident
 from integrations.models import InboundDelivery, Verdict
 from monitors import keeper as resource_keeper
-from timeline import chronology, kept
+from timeline import chronology, corrected, kept
 from timeline.chronology import Fact, Folded, Link, Outcome
 from timeline.events import INCIDENT
 from timeline.models import Checkpoint, Effect, TimelineEvent
@@ -97,7 +98,7 @@ def differences(subject: Link, shown: dict[str, Any]) -> Iterator[Difference]:
             yield Difference(subject, column, shown[column], value)
     stored = stored_readings(subject)
     # A fact that the fold did not read at all has strayed from its subject's chronology.
-    read = {fact.id: reading(outcome) for fact, outcome in own(subject, folded)}
+    read = {fact.id: reading(fact, outcome) for fact, outcome in own(subject, folded)}
     for fact_id in sorted(stored.keys() | read.keys()):
         if stored.get(fact_id) != read.get(fact_id):
             yield Difference(subject, f"fact {fact_id}", stored.get(fact_id), read.get(fact_id))
@@ -109,14 +110,17 @@ def own(subject: Link, folded: Folded[Any]) -> list[tuple[Fact, Outcome]]:
     return [(fact, outcome) for fact, outcome in folded.read if fact.subject == subject]
 
 
-def reading(outcome: Outcome) -> tuple[Any, ...]:
-    """What a fold says of a fact, in the order of READING."""
+def reading(fact: Fact, outcome: Outcome) -> tuple[Any, ...]:
+    """What corrections and the fold say of a fact, in the order of READING."""
     kind, identity = outcome.resource or (None, None)
     effect = Effect.NONE if outcome.why else Effect.APPLIED
-    return (kind, identity, effect, outcome.why, outcome.entries, outcome.hold, outcome.presses)
+    read = (kind, identity, effect, outcome.why, outcome.entries, outcome.hold, outcome.presses)
+    return (fact.occurred_at, fact.correction, *read)
 
 
-READING = ("resource_kind", "resource_id", "effect", "why", "entries", "hold", "presses")
+READING = (
+    "occurred_at", "correction", "resource_kind", "resource_id", "effect", "why", "entries", "hold", "presses",
+)  # fmt: skip
 
 
 def stored_readings(subject: Link) -> dict[int, tuple[Any, ...]]:
@@ -127,7 +131,9 @@ def stored_readings(subject: Link) -> dict[int, tuple[Any, ...]]:
 
 def checkpoint_differences(subject: Link, folded: Folded[Any]) -> Iterator[Difference]:
     """Checkpoints that are not what the fold passed."""
-    shown = {kept.position_of(each): plain(each.facts, each.state) for each in kept.checkpoints_of(subject)}
+    # One of before a state had all that it has now is read with the defaults.
+    blank = kept.as_json(IncidentState() if subject[0] == INCIDENT else resource_keeper.BLANK)
+    shown = {kept.position_of(each): plain(each.facts, blank | each.state) for each in kept.checkpoints_of(subject)}
     passed = {
         position: plain(number * chronology.CHECKPOINT_EVERY, kept.as_json(state))
         for number, (position, state) in enumerate(folded.checkpoints, start=1)
@@ -160,7 +166,9 @@ def rebuild_one(subject: Link) -> None:
             bring_home(subject)
             HOME()
         folded = folded_again(subject)
-        kept.keep_outcomes(own(subject, folded))
+        mine = own(subject, folded)
+        corrected.keep([fact for fact, _ in mine])
+        kept.keep_outcomes(mine)
         REREAD()
         Checkpoint.objects.filter(subject_kind=subject[0], subject_id=subject[1]).delete()
         CLEARED()

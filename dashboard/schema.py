@@ -17,8 +17,10 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.renderers import OpenApiJsonRenderer
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
+from config import idempotency
 from config.api import APIView
 from config.errors import STATUS
 from config.fields import LARGEST_ID
@@ -58,6 +60,7 @@ MEANINGS = {
     401: "The key (or token) is missing, wrong, revoked or expired.",
     403: "The key may not do this.",
     404: "There is no such record in the key's team.",
+    409: "The present state does not allow it; or the `Idempotency-Key` came with another request.",
     413: "The body is too large.",
     415: "The body is not JSON by its Content-Type.",
     422: "An event is not valid: kept in quarantine, its fields named.",
@@ -70,8 +73,16 @@ WAIT: Schema = {"Retry-After": {"schema": {"type": "integer"}, "description": "S
 PATH_PARAMETERS: dict[str, Schema] = {
     "uuid": {"schema": {"type": "string", "format": "uuid"}, "description": "The incident's id."},
     "id": {"schema": {"type": "integer", "minimum": 0, "maximum": LARGEST_ID}, "description": "Its id."},
+    "event_id": {"schema": {"type": "string"}, "description": "The event's id in the timeline."},
     "token": {"schema": {"type": "string"}, "description": "The integration's secret token."},
 }
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    idempotency.HEADER,
+    {"type": "string", "minLength": 1, "maxLength": idempotency.LONGEST_KEY, "pattern": idempotency.SHAPE},
+    OpenApiParameter.HEADER,
+    description="Whatever is sent again under the same key within 24 hours is done once and answered the same.",
+)
 
 # The ways to present a key.
 KEYS: dict[str, Schema] = {
@@ -90,6 +101,11 @@ class Operation(AutoSchema):
     def get_description(self) -> str:  # type: ignore[override]
         """Only what extend_schema says; docstrings are for us."""
         return ""
+
+    def get_override_parameters(self) -> list[Any]:
+        """Whatever a view takes, and the key under which a POST may be sent again."""
+        given = list(super().get_override_parameters())
+        return [*given, IDEMPOTENCY_KEY] if self.method == "POST" and not self.takes_anything else given
 
     def get_auth(self) -> list[Schema]:
         """A key, in either of two ways."""
@@ -110,7 +126,7 @@ class Operation(AutoSchema):
 
     def _get_request_body(self, direction: Any = "request") -> Schema | None:
         body: Schema | None = super()._get_request_body(direction)
-        return body and body | {"required": True}
+        return body and body | {"required": not getattr(self.view, "body_is_optional", False)}
 
     def _get_response_bodies(self, direction: Any = "response") -> Schema:
         answers = super()._get_response_bodies(direction)
@@ -126,6 +142,7 @@ class Operation(AutoSchema):
             401: True,
             403: not self.is_opened_by_path,
             404: "{" in self.path and not self.is_opened_by_path,
+            409: self.changes,
             413: self.has_body,
             415: self.has_body and not self.takes_anything,
             422: self.takes_anything,
@@ -139,6 +156,11 @@ class Operation(AutoSchema):
     def has_body(self) -> bool:
         """Whether it reads a body."""
         return self.method in ("POST", "PUT")
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes records, which their present state may not allow."""
+        return self.method != "GET" and not self.takes_anything
 
     @property
     def takes_anything(self) -> bool:

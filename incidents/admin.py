@@ -1,36 +1,46 @@
 """
 Incidents as an operator needs them.
 
-Their columns are folded from facts, so nothing here writes them; deleting one records that it was deleted. Not here:
-working on incidents, which is the dashboard's and the API's.
+Their columns are folded from facts, so nothing here writes them; whatever is done to one, deleting it included, is done
+by its verb and records a fact. Not here: the verbs' tools and actions (incidents.admin_verbs).
 """
 
 from datetime import datetime
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from config.admin import Folded, Panel, when
+from config import clock
+from config.admin import Folded, Panel, ViewOnly, when
 from config.changelist import RelatedFilter, whole_number
 from config.paging import Order, Page
 from config.shown import NOTHING, clipped, link, listing, moment, state, whole
+from incidents import resources
+from incidents.admin_forms import DeclarationForm
+from incidents.admin_verbs import REFUSALS_SHOWN, WorkedOn, acts, refusals
+from incidents.declaring import declare
 from incidents.filters import NEWEST, in_order
+from incidents.grouping import group_of, incidents_of, resolve_all
 from incidents.lifecycle import destroy, resource_of
-from incidents.models import Incident, IncidentQuerySet
+from incidents.models import Incident, IncidentGroup, IncidentQuerySet
 from incidents.search import BY_NUMBER, found_page
-from monitors.admin import PANELS, IsDestroyed
+from monitors.admin import PANELS, IsDestroyed, ResourceAdmin
 from monitors.keeper import MODELS
 from monitors.models import Resource
 from teams.admin import BELONGINGS
+from teams.models import User
 from timeline.admin import AboutFilter, SourceFilter, facts_about, subject_link
 from timeline.events import INCIDENT
 
 SHOWN_BESIDE = 20
+
+# What is asked where one is declared.
+DECLARED = ["team", "title", "severity", "type", "error_message", "started_at", "affected_regions", "monitor"]
 
 
 class OfResourceFilter(AboutFilter):
@@ -82,7 +92,7 @@ def standing_of(incident: Incident) -> SafeString:
 
 
 @admin.register(Incident)
-class IncidentAdmin(Folded):
+class IncidentAdmin(WorkedOn, Folded):
     """Incidents."""
 
     list_display = [
@@ -94,6 +104,7 @@ class IncidentAdmin(Folded):
     ]  # fmt: skip
     list_select_related = ["team"]
     wide_filters = ["status__exact", "severity__exact", "destroyed", "provisional__exact", "integration_id"]
+    autocomplete_fields = ["team"]
     search_fields = ["title"]
     search_help_text = "A number, an id (UUID), or beginnings of words"
     panels: ClassVar = [timeline_of]
@@ -109,13 +120,27 @@ class IncidentAdmin(Folded):
             {
                 "fields": [
                     "standing", "is_live", "provisional", "severity", "type", "regions", "assignee_words", "resource",
-                    "incident_group_id", "escalation_policy_id", "started", "acknowledged", "resolved", "closed",
+                    "group_words", "escalation_policy_id", "started", "acknowledged", "resolved", "closed",
                     "destroyed", "facts", "updated",
                 ]
             },
         ),
         ("Source", {"fields": ["source", "source_organization_id", "source_team_id", "source_id"]}),
     ]  # fmt: skip
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        return super().get_form(request, obj, change, **({} if obj else {"form": DeclarationForm}) | options)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return super().get_fieldsets(request, obj) if obj else [(None, {"fields": DECLARED})]
+
+    def save_model(self, request: HttpRequest, obj: Incident, form: Any, change: bool) -> None:
+        made = declare(obj.team, form.declaration(), by=cast(User, request.user), at=clock.now())
+        obj.pk = made.pk
+        obj.refresh_from_db()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
         incidents = cast(IncidentQuerySet, super().get_queryset(request).defer("search"))
@@ -174,6 +199,11 @@ class IncidentAdmin(Folded):
         who = incident.assignee_name or incident.assignee_email
         return clipped(who) if incident.assignee_id is None else link("teams.user", incident.assignee_id, who)
 
+    @admin.display(description="incident group")
+    def group_words(self, incident: Incident) -> SafeString | str:
+        group = group_of(incident)
+        return link("incidents.incidentgroup", group.pk, clipped(group)) if group else NOTHING
+
     @admin.display(description="integration")
     def source(self, incident: Incident) -> SafeString | str:
         return "native" if incident.is_native else link("integrations.integration", incident.integration_id)
@@ -186,6 +216,54 @@ class IncidentAdmin(Folded):
     updated = when("updated_at", "last fact occurred")
 
 
+def incidents_in(group: IncidentGroup) -> Panel:
+    """The latest incidents of a group."""
+    latest = incidents_of(group).defer("search").order_by("-started_at", "-id")[:SHOWN_BESIDE]
+    return Panel(
+        title=f"Incidents: the latest {SHOWN_BESIDE}",
+        columns=["Title", "State", "Severity", "Started", "Resolved"],
+        rows=[row(each) for each in latest],
+    )
+
+
+@admin.register(IncidentGroup)
+class IncidentGroupAdmin(ViewOnly):
+    """Groups of incidents; which are in one is said by the incidents' facts."""
+
+    list_display = ["called", "team", "source", "made"]
+    list_filter = [SourceFilter, ("team", RelatedFilter)]
+    list_select_related = ["team"]
+    wide_filters = ["integration_id"]
+    search_fields = ["name"]
+    actions = ["resolve_all"]
+    panels: ClassVar = [incidents_in]
+    fieldsets = [
+        (None, {"fields": ["id", "team", "called", "made"]}),
+        ("Source", {"fields": ["source", "source_organization_id", "source_team_id", "source_id"]}),
+    ]
+
+    def has_work_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("incidents.change_incident")
+
+    @admin.action(permissions=["work"], description="Resolve all")
+    def resolve_all(self, request: HttpRequest, queryset: QuerySet[IncidentGroup]) -> None:
+        answers = [each for group in queryset for each in resolve_all(group, **acts(request))]
+        number = len([each for each in answers if each.fact])
+        self.message_user(request, f"{number} resolved.", messages.SUCCESS if number else messages.WARNING)
+        for sentence in refusals(answers)[:REFUSALS_SHOWN]:
+            self.message_user(request, sentence, messages.ERROR)
+
+    @admin.display(description="name")
+    def called(self, group: IncidentGroup) -> SafeString | str:
+        return clipped(group, 70)
+
+    @admin.display(description="integration")
+    def source(self, group: IncidentGroup) -> SafeString | str:
+        return "native" if group.is_native else link("integrations.integration", group.integration_id)
+
+    made = when("created_at")
+
+
 def uuid_of(text: str) -> UUID | None:
     """The UUID that a text from outside writes; None for all else."""
     try:
@@ -195,4 +273,5 @@ def uuid_of(text: str) -> UUID | None:
 
 
 PANELS.insert(0, latest_incidents)
-BELONGINGS.append(("incidents.incident", "Incidents"))
+ResourceAdmin.deleting = staticmethod(resources.destroy)
+BELONGINGS.extend([("incidents.incident", "Incidents"), ("incidents.incidentgroup", "Incident groups")])

@@ -1,8 +1,8 @@
 """
 The API of incidents: the list, one of them, its updates (as the vendor documents them), its notes and its timeline.
 
-Not here: what the answers look like (incidents.serializers, incidents.updates), what a note does
-(incidents.lifecycle).
+Not here: what the answers look like (incidents.serializers, incidents.updates), working on incidents
+(incidents.api_verbs).
 """
 
 from hashlib import sha256
@@ -20,25 +20,29 @@ from config import clock
 from config.api import listing, ok
 from config.errors import NotFound
 from config.fields import ListQuery, QueryInteger, StrictChar, StrictMoment, query
-from config.paging import page
+from config.paging import Order, page
 from config.statements import fetch
 from incidents import lifecycle, updates
+from incidents.api_verbs import changed, declared
+from incidents.bodies import ChangesBody, DeclarationBody, NoteBody
 from incidents.filters import NEWEST, IncidentQuery, in_order, narrowed, order, turns
-from incidents.models import Incident
+from incidents.models import Incident, IncidentGroup
 from incidents.search import found_page
 from incidents.serializers import (
     MOST_UPDATES,
+    GroupPage,
+    GroupSerializer,
     IncidentPage,
     IncidentSerializer,
-    NoteBody,
     NotePage,
     NoteSerializer,
     TimelinePage,
     UpdateSerializer,
 )
-from teams.api import TeamView, unique, unique_id
+from teams.api import TeamView, numbered, unique, unique_id
 from teams.models import Team
 
+NEWEST_GROUP: Order = [("id", "desc")]
 AS_OF = "As it was known at this moment: only what had been recorded by then."
 
 
@@ -76,6 +80,17 @@ class Incidents(TeamView):
             rows, more = page(found, order(chosen), limit, cursor, turns=turns(chosen))
         return listing("incidents", list(IncidentSerializer(rows, many=True).data), chosen["limit"], more)
 
+    @extend_schema(
+        operation_id="declare_incident",
+        summary="Declare an incident",
+        description="At most one incident of a monitor of ours can be live: a second one is a 409 with the first one's "
+        "`incident_id` in `details`.",
+        request=DeclarationBody,
+        responses={201: IncidentSerializer},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        return declared(self, request)
+
 
 class OfIncident(TeamView):
     """The base of endpoints of one incident, which the path names by its UUID."""
@@ -100,6 +115,49 @@ class OneIncident(OfIncident):
     )
     def get(self, request: Request, uuid: str) -> HttpResponse:
         return ok(IncidentSerializer(self.incident).data)
+
+    @extend_schema(
+        operation_id="change_incident",
+        summary="Change an incident",
+        description="What is not named stays as it is; a value that it has already writes nothing.",
+        request=ChangesBody,
+        responses={200: IncidentSerializer},
+    )
+    def put(self, request: Request, uuid: str) -> HttpResponse:
+        return changed(self, self.incident, request)
+
+
+class Groups(TeamView):
+    """`/api/incident-groups`."""
+
+    @extend_schema(
+        operation_id="list_incident_groups",
+        summary="List groups of incidents",
+        description="Newest first: those made here, and those that sources put incidents into.",
+        parameters=[ListQuery],
+        responses={200: GroupPage},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        chosen = query(request, ListQuery)
+        rows, more = page(self.team.incident_groups.all(), NEWEST_GROUP, chosen["limit"], chosen.get("cursor"))
+        return listing("incident_groups", list(GroupSerializer(rows, many=True).data), chosen["limit"], more)
+
+
+class OneGroup(TeamView):
+    """`/api/incident-groups/{id}`."""
+
+    group: IncidentGroup
+
+    def load(self, request: Request, id: str = "", **kwargs: Any) -> None:
+        self.group = numbered(self.team.incident_groups.all(), "Incident group", id)
+
+    @extend_schema(
+        operation_id="get_incident_group",
+        summary="Get a group of incidents",
+        responses={200: GroupSerializer},
+    )
+    def get(self, request: Request, id: str) -> HttpResponse:
+        return ok(GroupSerializer(self.group).data)
 
 
 class Updates(OfIncident):

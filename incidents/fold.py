@@ -12,10 +12,28 @@ from datetime import datetime
 from typing import Any
 
 from timeline.chronology import Fact, Link, Outcome
+from timeline.corrections import CORRECTED
 from timeline.events import RESOURCES, named_resource, said
 
 OPEN, ACKNOWLEDGED, RESOLVED, CLOSED = "open", "acknowledged", "resolved", "closed"
 LIVE = (OPEN, ACKNOWLEDGED)
+
+# The legal moves: which statuses each can be reached from. The one table of them, read by fold and verbs alike.
+MOVES: dict[str, tuple[str, ...]] = {
+    ACKNOWLEDGED: (OPEN,),
+    RESOLVED: LIVE,
+    CLOSED: (ACKNOWLEDGED, RESOLVED),
+    OPEN: (ACKNOWLEDGED, RESOLVED, CLOSED),
+}
+
+
+def steps_from(status: str) -> list[str]:
+    """The statuses that come next after one, in their order; to reopen is no step but a beginning anew."""
+    return [to for to, of in MOVES.items() if to != OPEN and status in of]
+
+
+# What is said about an incident and is nothing that happened to it.
+NOTES = ("incident.commented", CORRECTED)
 
 Entry = dict[str, Any]
 
@@ -26,7 +44,9 @@ class IncidentState:
     An incident after some of its facts. Field names are the model's columns.
 
     `started_at` is None before the first fact. `resource_id` is the local id of a monitor or heartbeat, the source's
-    id of anything else. `provisional`: its start was not told yet.
+    id of anything else. `incident_group_id` is ours where `incident_group_native`, else the source's. `provisional`:
+    its start was not told yet. `only_noted`: there are notes of it and nothing else, which make no beginning.
+    `corrections`: how many of its facts are corrections of others.
     """
 
     title: str = ""
@@ -37,6 +57,7 @@ class IncidentState:
     affected_regions: tuple[str, ...] = ()
     escalation_policy_id: int | None = None
     incident_group_id: int | None = None
+    incident_group_native: bool = False
     assignee_id: int | None = None
     assignee_email: str | None = None
     assignee_name: str | None = None
@@ -49,11 +70,14 @@ class IncidentState:
     closed_at: datetime | None = None
     destroyed_at: datetime | None = None
     provisional: bool = True
+    only_noted: bool = False
+    corrections: int = 0
 
     @property
     def is_live(self) -> bool:
         """Begun, neither resolved nor closed nor deleted."""
-        return self.started_at is not None and self.status in LIVE and self.destroyed_at is None
+        begun = self.started_at is not None and not self.only_noted
+        return begun and self.status in LIVE and self.destroyed_at is None
 
     @property
     def resource(self) -> Link | None:
@@ -73,8 +97,12 @@ Effect = tuple[IncidentState, list[Entry], str]
 
 def step(state: IncidentState, fact: Fact) -> tuple[IncidentState, Outcome]:
     """The state after one more fact, and what the fact did."""
+    if fact.hidden:
+        return state, Outcome(why=hidden_by(fact))
     met = introduced(state, fact)
     after, entries, why = EFFECTS[fact.event](met, fact)
+    if fact.text and entries:
+        entries[0]["message"] = fact.text
     return after, Outcome(
         why=why,
         entries=entries,
@@ -85,8 +113,14 @@ def step(state: IncidentState, fact: Fact) -> tuple[IncidentState, Outcome]:
 
 
 def introduced(state: IncidentState, fact: Fact) -> IncidentState:
-    """What any fact tells by the way: that the incident exists, what it is called, and what it is about."""
-    met = replace(state, started_at=fact.occurred_at) if state.started_at is None else state
+    """
+    What any fact tells by the way: that the incident exists, what it is called, and what it is about. What was only
+    noted before it began does not make it begin earlier.
+    """
+    note = fact.event in NOTES
+    met = state
+    if state.started_at is None or (state.only_noted and not note):
+        met = replace(state, started_at=fact.occurred_at, only_noted=note)
     if not met.title:
         met = replace(met, title=said(fact.payload, "incident_name") or "")
     return about(met, fact)
@@ -149,11 +183,11 @@ def graded(state: IncidentState, fact: Fact) -> IncidentState:
     return replace(state, severity=severity or state.severity, type=kind or state.type)
 
 
-def moved(action: str, to: str, *, of: tuple[str, ...]) -> Callable[[IncidentState, Fact], Effect]:
+def moved(action: str, to: str) -> Callable[[IncidentState, Fact], Effect]:
     """The effect of a fact that moves the status, where the status is one of those it can move."""
 
     def effect(state: IncidentState, fact: Fact) -> Effect:
-        if state.status not in of:
+        if state.status not in MOVES[to]:
             return state, [], cannot(state, to)
         after = replace(state, status=to, **stamped(state, fact, to))
         return after, [entry(action, f"Incident {action}{by_integration(fact)}", "status", state.status, to)], ""
@@ -199,10 +233,12 @@ def target_name(target: dict[str, Any]) -> str | None:
 
 def grouped(state: IncidentState, fact: Fact) -> Effect:
     """Put into a group, or (no id) taken out of one."""
-    group = fact.payload.get("incident_group_id")
-    message = "Taken out of its incident group" if group is None else f"Grouped into incident group {group}"
+    group, name = fact.payload.get("incident_group_id"), said(fact.payload, "incident_group_name")
+    called = f'"{name}"' if name else f"incident group {group}"
+    message = "Taken out of its incident group" if group is None else f"Grouped into {called}"
     changed = entry("updated", message, "incident_group_id", as_text(state.incident_group_id), as_text(group))
-    return replace(state, incident_group_id=group), [changed], ""
+    native = fact.native and group is not None
+    return replace(state, incident_group_id=group, incident_group_native=native), [changed], ""
 
 
 def severity_changed(state: IncidentState, fact: Fact) -> Effect:
@@ -243,12 +279,32 @@ def commented(state: IncidentState, fact: Fact) -> Effect:
     return state, [entry("comment_added", said(fact.payload, "comment") or fact.payload["message"])], ""
 
 
+def corrected(state: IncidentState, fact: Fact) -> Effect:
+    """
+    What it corrects was corrected before the fold; its entry says what became of the status, as was found when it was
+    made.
+    """
+    old, new, reason = (said(fact.payload, name) for name in ("old_status", "new_status", "reason"))
+    changed = []
+    if old and new and old != new:
+        message = f"Status corrected from {old} to {new}" + (f": {reason}" if reason else "")
+        changed = [entry("status_changed", message, "status", old, new)]
+    return replace(state, corrections=state.corrections + 1), changed, ""
+
+
+def hidden_by(fact: Fact) -> str:
+    """Why a hidden fact had no effect."""
+    told = fact.correction or {}
+    name, reason = told.get("user_name") or told.get("user_email"), told.get("reason")
+    return "Hidden" + (f" by {name}" if name else "") + (f": {reason}" if reason else ".")
+
+
 EFFECTS: dict[str, Callable[[IncidentState, Fact], Effect]] = {
     "incident.started": started,
-    "incident.acknowledged": moved("acknowledged", ACKNOWLEDGED, of=(OPEN,)),
-    "incident.resolved": moved("resolved", RESOLVED, of=LIVE),
-    "incident.reopened": moved("reopened", OPEN, of=(ACKNOWLEDGED, RESOLVED, CLOSED)),
-    "incident.closed": moved("closed", CLOSED, of=(RESOLVED, ACKNOWLEDGED)),
+    "incident.acknowledged": moved("acknowledged", ACKNOWLEDGED),
+    "incident.resolved": moved("resolved", RESOLVED),
+    "incident.reopened": moved("reopened", OPEN),
+    "incident.closed": moved("closed", CLOSED),
     "incident.destroyed": destroyed,
     "incident.escalated": escalated,
     "incident.grouped": grouped,
@@ -256,6 +312,7 @@ EFFECTS: dict[str, Callable[[IncidentState, Fact], Effect]] = {
     "incident.assigned": assigned,
     "incident.updated": updated,
     "incident.commented": commented,
+    CORRECTED: corrected,
 }
 
 

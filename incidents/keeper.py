@@ -5,7 +5,7 @@ What an incident's facts mean for the resource it is about is handed on to monit
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -15,8 +15,9 @@ from config import faults, rows
 from incidents.fold import IncidentState, step
 from incidents.models import Incident
 from monitors import keeper as resource_keeper
-from timeline import kept
-from timeline.chronology import Fact, Folded, Link, Outcome, Standing
+from timeline import corrected, kept
+from timeline.chronology import Fact, Folded, Link, Outcome, Standing, fold
+from timeline.corrections import CORRECTED, correct_all
 from timeline.events import INCIDENT
 
 READ = faults.point("incidents: outcomes kept, before the rows")
@@ -30,14 +31,18 @@ ABOUT = ("resource_type", "resource_id")
 Bearing = tuple[Link | None, int, str]
 
 
-def lock(incident_ids: Iterable[int], resources: Iterable[Link] = ()) -> None:
-    """Lock resources, then incidents, in the order everybody does: those given and those the incidents are about."""
-    ids = set(incident_ids)
-    links = about(rows.select(Incident, ABOUT, ids)) | set(resources)
+def lock(incident_ids: Iterable[int], resources: Iterable[Link] = (), corrected_ids: Iterable[int] = ()) -> None:
+    """
+    Lock resources, then incidents, in the order everybody does: those given and those the incidents are about. One that
+    is about to be corrected may come to be about any resource that its facts ever named.
+    """
+    ids, corrected_ids = set(incident_ids), set(corrected_ids)
+    links = about(rows.select(Incident, ABOUT, ids)) | set(resources) | corrected.resources_named(corrected_ids)
     while True:
         before = transaction.savepoint()
         resource_keeper.lock(links)
-        missing = about(rows.select(Incident, ABOUT, ids, lock=True)) - links
+        found = about(rows.select(Incident, ABOUT, ids, lock=True))
+        missing = (found | corrected.resources_named(corrected_ids)) - links
         if not missing:
             transaction.savepoint_commit(before)
             return
@@ -73,14 +78,49 @@ def take_in_incidents(by_incident: dict[int, list[Fact]]) -> list[tuple[Link, Fa
     """Fold facts into their incidents; the answer has each (resource, fact) that a resource must read anew."""
     if not by_incident:
         return []
-    folds = kept.take_in_all(INCIDENT, standings(by_incident), by_incident, IncidentState(), step)
+    stood = standings(by_incident)
+    changed, bearings = with_corrected(by_incident, corrected_by(by_incident, stood))
+    folds = kept.take_in_all(INCIDENT, stood, changed, IncidentState(), step)
     read = [pair for folded in folds.values() for pair in folded.read]
-    bearings = [pair for fact, outcome in read for pair in reread(fact, outcome)]
+    bearings += [pair for fact, outcome in read for pair in reread(fact, outcome)]
     kept.keep_outcomes(read)
     READ()
     rows.update(Incident, [written_row(identity, folded) for identity, folded in folds.items()])
     WRITTEN()
     return bearings
+
+
+def corrected_by(
+    by_incident: Mapping[int, Sequence[Fact]], stood: Mapping[int, Standing[IncidentState]]
+) -> list[tuple[Fact, Fact]]:
+    """
+    Let the facts of incidents be as corrections say, those arriving included; the answer has each stored one that
+    changes, as it was and as it is. Most incidents have no corrections, and nothing is asked for them.
+    """
+    concerned = {
+        identity: facts
+        for identity, facts in by_incident.items()
+        if stood[identity].state.corrections or any(fact.event == CORRECTED for fact in facts)
+    }
+    return corrected.apply(concerned) if concerned else []
+
+
+def with_corrected(
+    by_incident: Mapping[int, Sequence[Fact]], amended: Sequence[tuple[Fact, Fact]]
+) -> tuple[dict[int, list[Fact]], list[tuple[Link, Fact]]]:
+    """
+    All facts that incidents must read, corrected ones among them; and each (resource, fact) that a resource must read
+    anew since the fact moved. What moved is to be read from where it was, and from where it is.
+    """
+    again = {now.id for _, now in amended}
+    changed = {id_: [each for each in facts if each.id not in again] for id_, facts in by_incident.items()}
+    bearings = []
+    for was, now in amended:
+        both = [now] if was.position == now.position else [was, now]
+        changed[now.subject[1]] += both
+        if was.resource:
+            bearings += [(was.resource, each) for each in both]
+    return changed, bearings
 
 
 def reread(fact: Fact, outcome: Outcome) -> list[tuple[Link, Fact]]:
@@ -110,8 +150,8 @@ def standing_of(row: dict[str, Any]) -> Standing[IncidentState]:
 
 
 def fold_again(identity: int) -> Folded[IncidentState]:
-    """Fold the whole history of an incident, writing nothing."""
-    return kept.fold_all((INCIDENT, identity), IncidentState(), step)
+    """Fold the whole history of an incident, corrected anew, writing nothing."""
+    return fold(Standing(IncidentState()), correct_all(kept.facts_of((INCIDENT, identity))), step)
 
 
 def written_row(identity: int, folded: Folded[IncidentState]) -> rows.Row:

@@ -1,59 +1,156 @@
 """
-The verbs of incidents, one place each, called alike by dashboard, API, admin and worker.
+The verbs that move incidents, one place each, called alike by dashboard, API, admin and worker; and what all verbs have
+in common.
 
 A verb locks the incident, answers None where there is nothing to do, raises Conflict where it is not allowed, and else
-records the fact and folds it in. Who may call which verb is the doors' affair.
+records the fact and folds it in. Who may call which verb is the doors' affair. The verbs about what is said of an
+incident stand in incidents.details, those of groups in incidents.grouping, declaring one in incidents.declaring.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from config import faults
-from config.errors import Conflict
+from config.errors import Conflict, ValidationFailed
 from incidents import keeper
-from incidents.fold import CLOSED, OPEN
+from incidents.fold import ACKNOWLEDGED, CLOSED, LIVE, MOVES, OPEN, RESOLVED
 from incidents.models import Incident
+from incidents.moves import IllegalMove, deleted, last_said
 from monitors.keeper import MODELS
-from teams.models import User
+from teams.models import Team, User
 from timeline.acts import act, who
 from timeline.chronology import Link
-from timeline.events import INCIDENT, RESOURCES, Payload
+from timeline.events import EVENTS, INCIDENT, RESOURCES, Payload
 from timeline.models import TimelineEvent
 
 FOLDED = faults.point("act: folded, before the commit")
 
 NOTE_AT_MOST = 1000
+# What is called the act that leads to a status.
+ACTS = {ACKNOWLEDGED: "acknowledged", RESOLVED: "resolved", CLOSED: "closed", OPEN: "reopened"}
+ONE_LIVE = "one_live_native_incident_per_native_resource"
 
 
-def comment(incident: Incident, *, by: User, at: datetime, message: str) -> TimelineEvent:
+# --- moves ----------------------------------------------------------------------------------------------------
+
+
+def acknowledge(incident: Incident, *, by: User | None, at: datetime, note: str = "") -> TimelineEvent | None:
+    """Say that somebody is working on an open incident."""
+    return move(incident, ACKNOWLEDGED, by=by, at=at, note=note)
+
+
+def resolve(incident: Incident, *, by: User | None, at: datetime, note: str = "") -> TimelineEvent | None:
+    """Say that a live incident is over."""
+    return move(incident, RESOLVED, by=by, at=at, note=note)
+
+
+def close(incident: Incident, *, by: User | None, at: datetime, note: str = "") -> TimelineEvent | None:
+    """Close an acknowledged or resolved incident. A mirrored one is closed here only."""
+    return move(incident, CLOSED, by=by, at=at, note=note)
+
+
+def reopen(incident: Incident, *, by: User | None, at: datetime, note: str = "") -> TimelineEvent | None:
+    """Begin again with an incident that was acknowledged, resolved or closed."""
+    return move(incident, OPEN, by=by, at=at, note=note)
+
+
+def move(incident: Incident, to: str, *, by: User | None, at: datetime, note: str = "") -> TimelineEvent | None:
+    """
+    Bring an incident to a status; with a note where one is given. Where it has that status already nothing is written,
+    no note either. Raises IllegalMove, and Conflict where another incident of its resource is live.
+    """
+    with transaction.atomic():
+        locked(incident)
+        if incident.status == to:
+            return None
+        workable(incident, at)
+        if incident.status not in MOVES[to]:
+            raise IllegalMove(incident, to, at)
+        with the_only_live_one(incident.team, resource_of(incident)):
+            sentence = f'Incident "{incident}" {ACTS[to]}{by_whom(by)}'
+            fact = recorded(incident, f"incident.{ACTS[to]}", sentence, by=by, at=at)
+        if note:
+            comment(incident, by=by, at=at, message=note)
+        return fact
+
+
+def set_status(incident: Incident, to: str, *, by: User | None, at: datetime, note: str = "") -> TimelineEvent | None:
+    """As `move`, but only ahead: to reopen is a verb of its own."""
+    with transaction.atomic():
+        locked(incident)
+        if to == OPEN != incident.status:
+            raise IllegalMove(incident, to, at)
+        return move(incident, to, by=by, at=at, note=note)
+
+
+def escalate(
+    incident: Incident, *, by: User | None, at: datetime, targets: Sequence[User | Team], note: str = ""
+) -> TimelineEvent:
+    """
+    Call members of the team, or all of it, to a live incident. Raises Conflict for one that is over, and
+    ValidationFailed naming `targets` for somebody who is not there to be called.
+    """
+    with transaction.atomic():
+        locked(incident)
+        workable(incident, at)
+        if incident.status not in LIVE:
+            raise Conflict(
+                f"It is {incident.status}, and only an open or acknowledged incident can be escalated; "
+                f"reopen it first. {last_said(incident, at)}"
+            )
+        called = [target_of(incident.team, each) for each in targets]
+        names = ", ".join(each["name"] for each in called)
+        fact = recorded(
+            incident,
+            "incident.escalated",
+            f'Incident "{incident}" escalated to {names}',
+            by=by,
+            at=at,
+            fields={"escalation_targets": called},
+        )
+        if note:
+            comment(incident, by=by, at=at, message=note)
+        return fact
+
+
+def target_of(team: Team, target: User | Team) -> Payload:
+    """An escalation target as the log has it."""
+    if isinstance(target, Team) and target == team:
+        return {"type": "team", "id": team.pk, "name": team.name}
+    if isinstance(target, User) and is_member(team, target):
+        return {"type": "user", "id": target.pk, "name": target.get_full_name()}
+    raise ValidationFailed({"targets": [NOBODY]})
+
+
+NOBODY = "No active member of the team has this id."
+
+
+def is_member(team: Team, user: User) -> bool:
+    """Whether a user is in the team and can log in."""
+    return team.memberships.filter(user=user, user__is_active=True).exists()
+
+
+def comment(incident: Incident, *, by: User | None, at: datetime, message: str) -> TimelineEvent:
     """Add an investigation note of 1 to 1,000 characters."""
-    said = f'{by.get_full_name()} commented on incident "{incident}"'
+    said = f'{by.get_full_name() if by else "Watchkeeper"} commented on incident "{incident}"'
     with transaction.atomic():
         locked(incident)
         return recorded(incident, "incident.commented", said, by=by, at=at, fields={"comment": message})
 
 
-def close(incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
-    """Close an acknowledged or resolved incident. A mirrored one is closed here only."""
-    with transaction.atomic():
-        locked(incident)
-        if incident.status == CLOSED:
-            return None
-        if incident.status == OPEN:
-            raise Conflict("An open incident can't be closed; acknowledge or resolve it first.")
-        return recorded(
-            incident, "incident.closed", f'Incident "{incident}" closed by {by.email}', by=by, at=at, fields={}
-        )
-
-
-def destroy(incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
+def destroy(incident: Incident, *, by: User | None, at: datetime) -> TimelineEvent | None:
     """Delete an incident: a tombstone; its history stays."""
     with transaction.atomic():
         locked(incident)
         if incident.destroyed_at is not None:
             return None
-        return recorded(incident, "incident.destroyed", f'Incident "{incident}" destroyed', by=by, at=at, fields={})
+        return recorded(incident, "incident.destroyed", f'Incident "{incident}" destroyed', by=by, at=at)
+
+
+# --- what all verbs share -------------------------------------------------------------------------------------
 
 
 def locked(incident: Incident) -> None:
@@ -62,11 +159,59 @@ def locked(incident: Incident) -> None:
     incident.refresh_from_db()
 
 
+def workable(incident: Incident, at: datetime) -> None:
+    """Raises Conflict for a deleted incident."""
+    if incident.destroyed_at is not None:
+        raise deleted(incident, at)
+
+
+@contextmanager
+def the_only_live_one(team: Team, resource: Link | None) -> Iterator[None]:
+    """
+    For what may make a native incident live: at most one of a native resource can be, which the database enforces.
+    Raises Conflict with the id of the other one; nothing is written then.
+    """
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if ONE_LIVE not in str(error) or resource is None:
+            raise
+        raise taken(team, resource) from None
+
+
+def taken(team: Team, resource: Link) -> Conflict:
+    """The refusal of a second live incident of a resource."""
+    kind, identity = resource
+    live = team.incidents.live().filter(integration_id=None, resource_type=kind, resource_id=identity).first()
+    if live is None:  # it ended while we looked
+        return Conflict(f"Another incident of this {kind} was live just now. Try again.")
+    details = {"incident_id": str(live.uuid), "number": live.number}
+    return Conflict(f'Incident {live.number}, "{live}", of this {kind} is live already.', details=details)
+
+
+def by_whom(by: User | None) -> str:
+    """The end of a sentence that says who acted."""
+    return f" by {by.email}" if by else ""
+
+
 def recorded(
-    incident: Incident, event: str, message: str, *, by: User | None, at: datetime, fields: Payload
+    incident: Incident,
+    event: str,
+    message: str,
+    *,
+    by: User | None,
+    at: datetime,
+    fields: Payload | None = None,
+    named: Link | None = None,
+    occurred_at: datetime | None = None,
 ) -> TimelineEvent:
-    """Record an act on a locked incident, fold it in, and show the incident as it is then."""
-    payload = about(incident) | ({} if event == "incident.destroyed" else who(by)) | fields
+    """
+    Record an act on a locked incident, fold it in, and show the incident as it is then.
+
+    `named` is the resource, where the incident does not know it yet; `occurred_at` is given for what is told late.
+    """
+    says_who = "user_email" in EVENTS[event].fields
     fact = act(
         incident.team,
         event,
@@ -74,8 +219,9 @@ def recorded(
         by=by,
         at=at,
         message=message,
-        fields=payload,
-        named=resource_of(incident),
+        fields=about(incident) | (who(by) if says_who else {}) | (fields or {}),
+        named=named or resource_of(incident),
+        occurred_at=occurred_at,
     )
     keeper.take_in_facts([fact])
     FOLDED()

@@ -19,7 +19,7 @@ from teams.models import Team, User
 
 
 class Status(models.TextChoices):
-    """Where an incident stands."""
+    """Where an incident stands. Which moves are legal stands beside these words in incidents.fold: MOVES."""
 
     OPEN = "open", "Open"
     ACKNOWLEDGED = "acknowledged", "Acknowledged"
@@ -102,12 +102,59 @@ class IncidentQuerySet(models.QuerySet["Incident", "Incident"]):
         start = Left("resource_type", INDEXED_CHARACTERS)
         return self.alias(start=start).filter(start=kind[:INDEXED_CHARACTERS], resource_type=kind)
 
+    def in_group(self, group: "IncidentGroup") -> "IncidentQuerySet":
+        """Those that were put into a group: here, by its id, or at its source, by the id it has there."""
+        mine = Q(incident_group_native=True, incident_group_id=group.pk)
+        if group.integration_id is not None:
+            mine |= Q(
+                incident_group_native=False,
+                incident_group_id=group.source_id,
+                integration_id=group.integration_id,
+                source_organization_id=group.source_organization_id,
+                source_team_id=group.source_team_id,
+            )
+        return self.filter(mine)
+
     def search(self, text: str) -> "IncidentQuerySet":
         """Those with words beginning like every word of the text; all for an empty text, none for one without words."""
         terms = " & ".join(f"'{word[:LONGEST_WORD]}':*" for word in WORD.findall(text))
         if not terms:
             return self.none() if text.strip() else self
         return self.filter(search=SearchQuery(terms, config="simple", search_type="raw"))
+
+
+class IncidentGroup(models.Model):
+    """
+    Incidents that belong together. Which ones do is said by their facts; a mirrored group is one that a source's
+    incidents were put into there.
+    """
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="incident_groups", db_index=False)
+    name = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    integration_id = models.BigIntegerField(null=True, blank=True, help_text="Whose mirror it is; empty: native.")
+    source_organization_id = models.TextField(null=True, blank=True)
+    source_team_id = models.TextField(null=True, blank=True)
+    source_id = models.BigIntegerField(null=True, blank=True, help_text="Its id at the source.")
+    source_key = models.BinaryField(max_length=32, null=True, unique=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(integration_id__isnull=True, source_key__isnull=True, source_id__isnull=True)
+                | Q(integration_id__isnull=False, source_key__isnull=False, source_id__isnull=False, source_id__gte=0),
+                name="incidentgroup_native_or_mirrored",
+            ),
+        ]
+        indexes = [models.Index(fields=["team", "-id"], name="incidentgroup_newest")]
+
+    def __str__(self) -> str:
+        return self.name or f"Incident group {self.pk if self.is_native else self.source_id}"
+
+    @property
+    def is_native(self) -> bool:
+        """Whether it was made here rather than at a source."""
+        return self.integration_id is None
 
 
 class Incident(models.Model):
@@ -132,6 +179,9 @@ class Incident(models.Model):
     affected_regions = ArrayField(models.TextField(), default=list, blank=True)
     escalation_policy_id = models.BigIntegerField(null=True, blank=True)
     incident_group_id = models.BigIntegerField(null=True, blank=True)
+    incident_group_native = models.BooleanField(
+        default=False, db_default=False, help_text="Whether the group's id is ours rather than the source's."
+    )
     assignee = models.ForeignKey(
         User, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
     )
@@ -148,6 +198,8 @@ class Incident(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     destroyed_at = models.DateTimeField(null=True, blank=True)
     provisional = models.BooleanField(default=True, help_text="Known from later events; its start was never told.")
+    only_noted = models.BooleanField(default=False, db_default=False, help_text="There are notes of it, no events.")
+    corrections = models.BigIntegerField(default=0, db_default=0, help_text="How many of its facts correct others.")
     is_live = models.BooleanField(default=False, help_text="Neither resolved nor closed nor deleted.")
 
     # Where the fold stands. `updated_at` is when the last fact occurred.
@@ -216,6 +268,11 @@ class Incident(models.Model):
                 fields=["team", "assignee", "-started_at", "-id"],
                 condition=Q(assignee__isnull=False),
                 name="incident_of_assignee",
+            ),
+            models.Index(
+                fields=["team", "incident_group_id", "-started_at", "-id"],
+                condition=Q(incident_group_id__isnull=False),
+                name="incident_of_group",
             ),
             models.Index(
                 fields=["team", "-started_at", "-id"], condition=Q(destroyed_at__isnull=False), name="incident_gone"

@@ -1,7 +1,7 @@
 """
-How incidents, their updates, notes and timelines look in the API, and what a note's body may say.
+How incidents, their groups, updates, notes and timelines look in the API.
 
-`IncidentSerializer` and `NoteBody` do their work; the other classes only describe, for the schema, what
+The serializers of incidents and groups do their work; the other classes only describe, for the schema, what
 incidents.updates writes.
 """
 
@@ -10,9 +10,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from config.fields import Pagination, StrictChar, StrictMoment
-from incidents.lifecycle import NOTE_AT_MOST
-from incidents.models import Incident, Severity, Status, Type
+from config.errors import STATUS
+from config.fields import Pagination, StrictMoment
+from incidents.models import Incident, IncidentGroup, Severity, Status, Type
 from timeline.models import Effect
 
 MOST_UPDATES = 1000
@@ -43,6 +43,15 @@ class IncidentSourceSerializer(serializers.Serializer):
     incident_id = serializers.IntegerField(source="source_id", help_text="The source's own id.")
 
 
+class GroupSourceSerializer(serializers.Serializer):
+    """Where a group is mirrored from."""
+
+    integration_id = serializers.IntegerField()
+    organization_id = serializers.CharField(source="source_organization_id", help_text="The source's own id.")
+    team_id = serializers.CharField(source="source_team_id", help_text="The source's own id.")
+    incident_group_id = serializers.IntegerField(source="source_id", help_text="The source's own id.")
+
+
 class IncidentSerializer(serializers.Serializer):
     """An incident."""
 
@@ -62,7 +71,9 @@ class IncidentSerializer(serializers.Serializer):
     closed_at = StrictMoment(allow_null=True)
     destroyed_at = StrictMoment(allow_null=True, help_text="When it was deleted at its source, or here.")
     provisional = serializers.BooleanField(help_text="Known from later events; its start was never told.")
-    incident_group_id = serializers.IntegerField(allow_null=True)
+    incident_group_id = serializers.IntegerField(
+        allow_null=True, help_text="Ours; or the source's, where it was grouped there."
+    )
     source = serializers.SerializerMethodField()  # type: ignore[assignment]
     updated_at = StrictMoment(help_text="When the last of its events occurred.")
 
@@ -93,6 +104,43 @@ class IncidentPage(serializers.Serializer):
     """Some incidents."""
 
     incidents = IncidentSerializer(many=True)
+    pagination = Pagination()
+
+
+class RefusalSerializer(serializers.Serializer):
+    """Why something was refused, as in the answer to a request of its own."""
+
+    code = serializers.ChoiceField(choices=list(STATUS))
+    message = serializers.CharField()
+    details = serializers.DictField(required=False)
+
+
+class BulkAnswer(serializers.Serializer):
+    """What became of one of several incidents: an answer as to a request of its own, and its id."""
+
+    id = serializers.UUIDField()
+    success = serializers.BooleanField()
+    data = IncidentSerializer(required=False, help_text="The incident, if `success`.")  # type: ignore[assignment]
+    error = RefusalSerializer(required=False, help_text="What is wrong, if not.")
+
+
+class GroupSerializer(serializers.Serializer):
+    """A group of incidents."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField(help_text="Empty for a source's group, which has only a number.")
+    created_at = StrictMoment()
+    source = serializers.SerializerMethodField()  # type: ignore[assignment]
+
+    @extend_schema_field(GroupSourceSerializer(allow_null=True))
+    def get_source(self, group: IncidentGroup) -> dict[str, Any] | None:
+        return None if group.is_native else GroupSourceSerializer(group).data
+
+
+class GroupPage(serializers.Serializer):
+    """Some groups."""
+
+    incident_groups = GroupSerializer(many=True)
     pagination = Pagination()
 
 
@@ -136,12 +184,6 @@ class NoteSerializer(_Line):
     action = serializers.ChoiceField(choices=[NOTE])
 
 
-class NoteBody(serializers.Serializer):
-    """A new investigation note."""
-
-    message = StrictChar(max_length=NOTE_AT_MOST)
-
-
 class NotePage(serializers.Serializer):
     """Some investigation notes."""
 
@@ -170,13 +212,30 @@ class EventSourceSerializer(serializers.Serializer):
     team_id = serializers.CharField(allow_null=True)
 
 
+class ToldSerializer(serializers.Serializer):
+    """What an event said before any correction."""
+
+    occurred_at = StrictMoment()
+    message = serializers.CharField(help_text="The words of a note; the message of anything else.")
+
+
+class CorrectionSerializer(serializers.Serializer):
+    """The latest correction of an event."""
+
+    by = PersonSerializer(allow_null=True)
+    at = StrictMoment()
+    reason = serializers.CharField(allow_null=True)
+    correction_id = serializers.CharField(help_text="The `id` of the correction, an event of this timeline itself.")
+    was = ToldSerializer()
+
+
 class TimelineEventSerializer(serializers.Serializer):
     """One event of an incident, as it was told and as it was read."""
 
     id = serializers.RegexField(r"^event-[0-9a-f-]{36}$", help_text="The id of its first update, too.")
     event = serializers.CharField(help_text="Its name in the incident log, such as `incident.started`.")
-    message = serializers.CharField(help_text="As the source wrote it.")
-    occurred_at = StrictMoment()
+    message = serializers.CharField(help_text="As the source wrote it, or as it was corrected.")
+    occurred_at = StrictMoment(help_text="As it was told, or as it was corrected.")
     recorded_at = StrictMoment(help_text="When we came to know.")
     late = serializers.BooleanField(help_text="Recorded more than 60 seconds after it occurred.")
     late_by = serializers.FloatField(allow_null=True, help_text="Seconds; null if it was not late.")
@@ -185,6 +244,8 @@ class TimelineEventSerializer(serializers.Serializer):
     user = PersonSerializer(allow_null=True)
     source = EventSourceSerializer(allow_null=True)  # type: ignore[assignment]
     changes = ChangeSerializer(many=True)
+    hidden = serializers.BooleanField(help_text="Staff hid it: it has no effect and stands here only.")
+    corrected = CorrectionSerializer(allow_null=True)
     payload = serializers.DictField(help_text="The whole event.")
 
 

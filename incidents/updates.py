@@ -7,7 +7,8 @@ Not here: changing anything (incidents.lifecycle).
 """
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -16,17 +17,20 @@ from django.db.models import F, IntegerField, QuerySet, Value
 
 from config.paging import Order, Page, cursor_after, page, position
 from config.statements import fetch
+from config.times import parse_rfc3339
 from incidents.fold import IncidentState, step
 from incidents.models import Incident
 from incidents.serializers import UPDATES, person
 from teams.models import User
 from timeline.chronology import Fact, Outcome, Standing, fold
+from timeline.corrections import CORRECTED, correct_all, told_text
 from timeline.events import INCIDENT, said
 from timeline.kept import FACT_COLUMNS, chronology_of, fact_of
 from timeline.models import Effect, TimelineEvent
 
 # The namespace of the ids that facts have in the API. It never changes, or all of them would.
 EVENT_IDS = UUID("7d1bb9e5-6a0c-4a52-9c8c-1f4c0f6a3e27")
+EVENT_ID = re.compile(r"event-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
 NEWEST: Order = [("occurred_at", "desc"), ("rank", "desc"), ("identity", "desc")]
 # A fact may make several updates; `place` counts them from 0, and the last is the newest.
@@ -41,7 +45,7 @@ STANDING = """
 SELECT f.occurred_at, f.rank, f.identity, f.entries, f.user_email, f.user_name, u.uuid
 FROM timeline_timelineevent f LEFT JOIN teams_user u ON u.id = f.user_id
 WHERE f.subject_kind = 'incident' AND f.subject_id = %(incident)s
-    AND f.effect = 'applied' AND f.event <> 'incident.commented'
+    AND f.effect = 'applied' AND f.event <> 'incident.commented' AND f.entries <> '[]'
 """
 # The fact at a cursor itself may have made more than one update.
 FROM_CURSOR = "AND (f.occurred_at, f.rank, f.identity) <= (%(at)s, %(rank)s, %(identity)s)"
@@ -56,17 +60,19 @@ def event_id(identity: bytes | memoryview, place: int = 0) -> str:
     return f"event-{uuid5(EVENT_IDS, f'{text}/{place}' if place else text)}"
 
 
-def facts_of(incident: Incident, as_of: datetime | None = None) -> QuerySet[TimelineEvent]:
-    """An incident's facts, those recorded by a moment if one is given."""
-    facts = chronology_of((INCIDENT, incident.pk))
-    return facts if as_of is None else facts.filter(recorded_at__lte=as_of)
+def facts_of(incident: Incident) -> QuerySet[TimelineEvent]:
+    """An incident's facts in order."""
+    return chronology_of((INCIDENT, incident.pk))
 
 
-def outcomes(incident: Incident, as_of: datetime) -> dict[bytes, Outcome]:
-    """What each fact did, by identity, as far as was known at a moment."""
-    known = map(fact_of, facts_of(incident, as_of).values(*FACT_COLUMNS).iterator())
-    read: list[tuple[Fact, Outcome]] = fold(Standing(IncidentState()), known, step).read
-    return {fact.identity: outcome for fact, outcome in read}
+def known_then(incident: Incident, as_of: datetime) -> list[tuple[Fact, Outcome]]:
+    """
+    The facts recorded by a moment, newest first, with what each did as far as was known then: what was corrected later
+    is as it was told.
+    """
+    recorded = facts_of(incident).filter(recorded_at__lte=as_of).values(*FACT_COLUMNS)
+    known = correct_all(map(fact_of, recorded.iterator()))
+    return fold(Standing(IncidentState()), known, step).read[::-1]
 
 
 # --- updates and notes ------------------------------------------------------------------------------------------------
@@ -100,10 +106,20 @@ def standing(incident: Incident, limit: int, after: tuple[Any, ...] | None) -> l
 
 def stood_then(incident: Incident, as_of: datetime) -> list[Row]:
     """The facts recorded by a moment, newest first, with the updates that they had made by then."""
-    rows = list(facts_of(incident, as_of).exclude(event=COMMENTED).reverse().values(*COLUMNS))
-    # Read after the rows, so that it knows of each of them.
-    read = outcomes(incident, as_of)
-    return [row | {"entries": read[bytes(row["identity"])].entries} for row in rows]
+    read = known_then(incident, as_of)
+    actors = dict(facts_of(incident).exclude(user=None).values_list("id", "user__uuid"))
+    return [
+        {
+            "occurred_at": fact.occurred_at,
+            "rank": fact.rank,
+            "identity": fact.identity,
+            "entries": outcome.entries,
+            "user_email": fact.user_email,
+            "user_name": fact.user_name,
+            "user__uuid": actors.get(fact.id),
+        }
+        for fact, outcome in read
+    ]
 
 
 def place_of(cursor: str) -> list[Any]:
@@ -143,7 +159,8 @@ def told(incident: Incident, row: Row, place: int, people: dict[int, UUID]) -> d
 
 def notes(incident: Incident, limit: int, cursor: str | None = None) -> Page:
     """The newest `limit` investigation notes behind a cursor, each as NoteSerializer describes."""
-    rows, more = page(facts_of(incident).filter(event=COMMENTED).values(*COLUMNS), NEWEST, limit, cursor)
+    shown = facts_of(incident).filter(event=COMMENTED, effect=Effect.APPLIED)
+    rows, more = page(shown.values(*COLUMNS), NEWEST, limit, cursor)
     return Page([told(incident, row, 0, {}) for row in rows], more)
 
 
@@ -158,24 +175,60 @@ def note(incident: Incident, fact: TimelineEvent, by: User) -> dict[str, Any]:
 
 def timeline(incident: Incident, limit: int, cursor: str | None = None, as_of: datetime | None = None) -> Page:
     """The newest `limit` events behind a cursor, each as TimelineEventSerializer describes."""
-    facts = facts_of(incident, as_of).annotate(user_uuid=F("user__uuid"))
-    found, more = page(facts, NEWEST, limit, cursor)
-    if as_of and found:
-        read = outcomes(incident, as_of)
-        for fact in found:
-            then = read[bytes(fact.identity)]
-            fact.entries, fact.why = then.entries, then.why
-    return Page([event(fact) for fact in found], more)
+    facts = facts_of(incident).annotate(user_uuid=F("user__uuid"))
+    found, more = told_then(facts, incident, as_of, limit, cursor) if as_of else page(facts, NEWEST, limit, cursor)
+    correctors = correctors_of(incident, found)
+    return Page([event(fact, correctors) for fact in found], more)
 
 
-def event(fact: TimelineEvent) -> dict[str, Any]:
+def told_then(
+    facts: QuerySet[TimelineEvent], incident: Incident, as_of: datetime, limit: int, cursor: str | None
+) -> Page:
+    """The newest `limit` facts behind a cursor of those recorded by a moment, as they were known then."""
+    after = tuple(position(facts, NEWEST, cursor)) if cursor else None
+    read = [(fact, outcome) for fact, outcome in known_then(incident, as_of) if after is None or fact.position < after]
+    rows = facts.in_bulk([fact.id for fact, _ in read[:limit]])
+    shown = []
+    for fact, outcome in read[:limit]:
+        row = rows[fact.id]
+        row.occurred_at, row.correction = fact.occurred_at, fact.correction
+        row.entries, row.why = outcome.entries, outcome.why
+        shown.append(row)
+    return Page(shown, cursor_after(shown[-1], NEWEST) if len(read) > limit else None)
+
+
+def correctors_of(incident: Incident, facts: Iterable[TimelineEvent]) -> dict[str, UUID | None]:
+    """The UUIDs of the users of ours who made the corrections of facts, by the identities of those."""
+    made = {fact.correction["by"] for fact in facts if fact.correction}
+    if not made:
+        return {}
+    corrections = facts_of(incident).filter(event=CORRECTED, identity__in=map(bytes.fromhex, made))
+    return {bytes(identity).hex(): uuid for identity, uuid in corrections.values_list("identity", "user__uuid")}
+
+
+def one_event(incident: Incident, row: int) -> dict[str, Any]:
+    """The event with a row's id."""
+    fact = facts_of(incident).annotate(user_uuid=F("user__uuid")).get(pk=row)
+    return event(fact, correctors_of(incident, [fact]))
+
+
+def rows_of(incident: Incident, ids: Collection[str]) -> dict[str, int]:
+    """Which rows an incident's events are, by their ids in the API. Those are digests, so all of its facts are read."""
+    wanted = {each for each in ids if EVENT_ID(each)}
+    if not wanted:
+        return {}
+    facts = facts_of(incident).values_list("identity", "id").iterator()
+    return {text: row for identity, row in facts if (text := event_id(identity)) in wanted}
+
+
+def event(fact: TimelineEvent, correctors: dict[str, UUID | None]) -> dict[str, Any]:
     """One event of the timeline."""
     late_by = fact.late_seconds
     uuid: UUID | None = fact.user_uuid  # type: ignore[attr-defined]
     return {
         "id": event_id(fact.identity),
         "event": fact.event,
-        "message": fact.payload["message"],
+        "message": fact.message,
         "occurred_at": fact.occurred_at,
         "recorded_at": fact.recorded_at,
         "late": late_by is not None,
@@ -185,7 +238,24 @@ def event(fact: TimelineEvent) -> dict[str, Any]:
         "user": person(str(uuid) if uuid else None, fact.user_email, fact.user_name),
         "source": source(fact),
         "changes": [change(entry) for entry in fact.entries],
+        "hidden": fact.is_hidden,
+        "corrected": correction(fact, correctors),
         "payload": fact.payload,
+    }
+
+
+def correction(fact: TimelineEvent, correctors: dict[str, UUID | None]) -> dict[str, Any] | None:
+    """Who corrected a fact last, when and why, and what it was before any correction; None where nobody did."""
+    told = fact.correction
+    if told is None:
+        return None
+    uuid = correctors.get(told["by"])
+    return {
+        "by": person(str(uuid) if uuid else None, told["user_email"], told["user_name"]),
+        "at": parse_rfc3339(told["at"]),
+        "reason": told["reason"],
+        "correction_id": event_id(bytes.fromhex(told["by"])),
+        "was": {"occurred_at": fact.told_at, "message": told_text(fact.event, fact.payload)},
     }
 
 

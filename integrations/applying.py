@@ -16,14 +16,15 @@ from django.db import InterfaceError, OperationalError, models, transaction
 
 from config import faults, rows, strictjson
 from incidents import keeper
-from incidents.models import Incident
+from incidents.models import Incident, IncidentGroup
 from integrations.inbox import wrong_fields
 from integrations.incident_log import Heard, SourceRecord, hear
 from integrations.models import InboundDelivery, Verdict
 from integrations.turns import Turns
 from monitors.models import Heartbeat, Monitor
 from timeline.chronology import Fact
-from timeline.events import HEARTBEAT, INCIDENT, MONITOR, VENDOR_EVENTS, validate
+from timeline.corrections import CORRECTED
+from timeline.events import HEARTBEAT, INCIDENT, INCIDENT_GROUP, MONITOR, VENDOR_EVENTS, validate
 from timeline.record import Recording, record, unrecorded
 
 log = structlog.get_logger(__name__)
@@ -48,7 +49,12 @@ POSTPONED = faults.point("applying: one postponed, before the commit")
 CHOSEN = faults.point("recognize: chosen, not yet handed on")
 RECOGNIZED = faults.point("recognize: handed on")
 
-SOURCES: dict[str, type[models.Model]] = {MONITOR: Monitor, HEARTBEAT: Heartbeat, INCIDENT: Incident}
+SOURCES: dict[str, type[models.Model]] = {
+    MONITOR: Monitor,
+    HEARTBEAT: Heartbeat,
+    INCIDENT: Incident,
+    INCIDENT_GROUP: IncidentGroup,
+}
 
 
 def apply_due(at: datetime, most: int = BATCH, turns: Turns | None = None) -> int:
@@ -173,6 +179,7 @@ def take_in(readings: Sequence[Reading]) -> None:
     keeper.lock(
         (fact.subject[1] for fact in facts if fact.subject[0] == INCIDENT),
         {link for fact in facts for link in (fact.subject, fact.named) if link and link[0] != INCIDENT},
+        {fact.subject[1] for fact in facts if fact.event == CORRECTED},
     )
     LOCKED()
     new = unrecorded([recording(reading) for reading in readings])

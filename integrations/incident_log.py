@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from timeline.chronology import Fact, Link
-from timeline.events import INCIDENT, RESOURCES, Judged, Payload, named_resource, said
+from timeline.events import (
+    INCIDENT,
+    INCIDENT_GROUP,
+    RESOURCES,
+    EventType,
+    Judged,
+    Payload,
+    named_resource,
+    said,
+)
 from timeline.identity import source_key
 
 
@@ -31,17 +40,21 @@ class SourceRecord:
 
 @dataclass(frozen=True)
 class Heard:
-    """A sound event of a known type: what it is about, the monitor or heartbeat it names by the way, and itself."""
+    """
+    A sound event of a known type: what it is about, the monitor or heartbeat it names by the way, the group it puts an
+    incident into, and itself.
+    """
 
     judged: Judged
     identity: bytes
     subject: SourceRecord
     named: SourceRecord | None
+    group: SourceRecord | None = None
 
     @property
     def records(self) -> list[SourceRecord]:
         """All of the vendor's records that it names."""
-        return [self.subject, self.named] if self.named else [self.subject]
+        return [record for record in (self.subject, self.named, self.group) if record]
 
     def fact(self, ids: dict[bytes, int], recorded_at: datetime) -> Fact:
         """The fact it is, given the ids of our records by key."""
@@ -71,7 +84,11 @@ def hear(judged: Judged, identity: bytes, integration_id: int) -> Heard:
     assert judged.type and not judged.fields
     payload, kind = judged.payload, judged.type
     subject = record_of(integration_id, payload, kind.subject, payload[kind.subject_field])
-    return Heard(judged, identity, subject, named_record(integration_id, payload) if kind.subject == INCIDENT else None)
+    if kind.subject != INCIDENT:
+        return Heard(judged, identity, subject, None)
+    return Heard(
+        judged, identity, subject, named_record(integration_id, payload), named_group(integration_id, payload, kind)
+    )
 
 
 def named_record(integration_id: int, payload: Payload) -> SourceRecord | None:
@@ -80,6 +97,12 @@ def named_record(integration_id: int, payload: Payload) -> SourceRecord | None:
     if named is None or named[0] not in RESOURCES:
         return None
     return record_of(integration_id, payload, *named)
+
+
+def named_group(integration_id: int, payload: Payload, kind: EventType) -> SourceRecord | None:
+    """The group that an event puts an incident into."""
+    number = payload.get("incident_group_id") if kind.action == "grouped" else None
+    return None if number is None else record_of(integration_id, payload, INCIDENT_GROUP, number)
 
 
 def record_of(integration_id: int, payload: Payload, kind: str, identity: int) -> SourceRecord:

@@ -1,23 +1,31 @@
 """
 Monitors and heartbeats as an operator needs them.
 
-What they are like is folded from facts, so nothing here writes it; deleting one records that it was deleted. Not here:
-the incidents about them, which the storey above adds to `PANELS`.
+What they are like is folded from facts, so whatever is done to one here is done by its verb, and only to those of a
+team's own. Not here: the incidents about them; the storey above adds those to `PANELS`, and what happens to them when
+their resource is deleted (`ResourceAdmin.deleting`).
 """
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from config import clock
 from config.admin import Folded, Panel, PanelOf, when
 from config.changelist import RelatedFilter, SinceFilter
+from config.errors import Conflict
 from config.shown import clipped, link, state
-from monitors.lifecycle import destroy
-from monitors.models import Heartbeat, Monitor, Resource
+from monitors import lifecycle
+from monitors.forms import HeartbeatRecord, MonitorRecord
+from monitors.models import Heartbeat, Monitor, Resource, Status
+from monitors.spans import written
 from teams.admin import BELONGINGS
 from timeline.admin import SourceFilter, chronology_of
 
@@ -45,24 +53,93 @@ class ResourceAdmin(Folded):
     list_select_related = ["team"]
     wide_filters = ["status__exact", "destroyed", "provisional__exact", "integration_id"]
     search_fields = ["name"]
+    autocomplete_fields = ["team"]
+    actions = ["pause", "unpause"]
     panels = PANELS
     retire_means = (
-        "It is marked as deleted by a fact in its history, which stays, as do its incidents. Where it is the mirror of "
-        "something at a vendor, nothing changes there. This can't be taken back."
+        "It is marked as deleted by a fact in its history, which stays, as do its incidents. What is live about it is "
+        "resolved first. This can't be taken back."
     )
+    # The verb; the storey above has more to do.
+    deleting: ClassVar[Callable[..., Any]] = staticmethod(lifecycle.destroy)
+    # What people give, and how it is shown where it can't be changed.
+    given: ClassVar[list[str]] = []
+    told: ClassVar[list[str]] = []
+
+    # What can be done, and to which
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return admin.ModelAdmin.has_change_permission(self, request, obj) and (obj is None or obj.is_changeable)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or obj.is_changeable)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        told = ["shown_name", "url", "type"] if self.model is Monitor else ["shown_name"]
+        if obj is None:
+            return [(None, {"fields": ["team", *self.given]})]
+        described = self.given if self.has_change_permission(request, obj) else self.told
         where = ["source", "source_organization_id", "source_team_id", "source_id"]
-        standing = ["standing", "since", "live_incidents", "provisional", "destroyed"]
         return [
-            (None, {"fields": ["id", "team", *told]}),
+            (None, {"fields": ["id", "team", *described]}),
             ("Source", {"fields": where}),
-            ("Folded from its facts", {"fields": [*standing, "facts", "last_occurred"]}),
+            ("Folded from its facts", {"fields": self.standing_fields}),
         ]
 
+    standing_fields = ["standing", "since", "live_incidents", "provisional", "destroyed", "facts", "last_occurred"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        if obj is None:
+            return []
+        shown = [name for _, options in self.get_fieldsets(request, obj) for name in options["fields"]]
+        return [name for name in shown if name not in self.given]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        if obj is not None and not self.has_change_permission(request, obj):
+            options["form"] = ModelForm
+        return super().get_form(request, obj, change, **options)
+
+    def save_model(self, request: HttpRequest, obj: Resource, form: Any, change: bool) -> None:
+        by: Any = request.user
+        details, at = {name: form.cleaned_data[name] for name in self.given}, clock.now()
+        if change:
+            lifecycle.edit(self.model._base_manager.get(pk=obj.pk), by=by, at=at, **details)
+        else:
+            obj.pk = lifecycle.create(self.model, form.cleaned_data["team"], by=by, at=at, **details).pk
+        obj.refresh_from_db()
+
     def retire(self, record: Resource, *, by: Any, at: datetime) -> bool:
-        return destroy(record, by=by, at=at) is not None
+        return self.deleting(record, by=by, at=at) is not None
+
+    @admin.action(permissions=["change"], description="Pause")
+    def pause(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self.each(request, queryset, lifecycle.pause, "paused")
+
+    @admin.action(permissions=["change"], description="Unpause")
+    def unpause(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        self.each(request, queryset, lifecycle.unpause, "unpaused")
+
+    def each(self, request: HttpRequest, resources: QuerySet[Any], verb: Callable[..., Any], done: str) -> None:
+        """Call a verb on each resource, and say with how many that worked and why not with the others."""
+        refusals, number = set(), 0
+        for resource in resources:
+            try:
+                if verb(resource, by=request.user, at=clock.now()):
+                    number += 1
+                    self.log_change(request, resource, f"{done.capitalize()}.")
+            except Conflict as refusal:
+                refusals.add(refusal.message)
+        self.message_user(request, f"{number} {done}.", messages.SUCCESS if number else messages.WARNING)
+        for message in sorted(refusals)[:5]:
+            self.message_user(request, message, messages.ERROR)
+
+    def offers(self, action: str, record: Resource) -> bool:
+        is_paused = record.status == Status.PAUSED
+        return record.is_changeable and action == ("unpause" if is_paused else "pause")
+
+    # How it is shown
 
     @admin.display(description="name")
     def shown_name(self, resource: Resource) -> SafeString | str:
@@ -88,6 +165,9 @@ class ResourceAdmin(Folded):
 class MonitorAdmin(ResourceAdmin):
     """Monitors."""
 
+    form = MonitorRecord
+    given = ["name", "url", "type"]
+    told = ["shown_name", "url", "type"]
     list_display = [
         "shown_name", "standing", "since", "live_incidents", "shown_url", "team", "source", "last_occurred",
     ]  # fmt: skip
@@ -101,7 +181,18 @@ class MonitorAdmin(ResourceAdmin):
 class HeartbeatAdmin(ResourceAdmin):
     """Heartbeats."""
 
+    form = HeartbeatRecord
+    given = ["name", "period", "grace"]
+    told = ["shown_name", "shown_period", "shown_grace"]
     list_display = ["shown_name", "standing", "since", "live_incidents", "team", "source", "last_occurred"]
+
+    @admin.display(description="reports once in")
+    def shown_period(self, heartbeat: Heartbeat) -> str | None:
+        return None if heartbeat.period is None else written(heartbeat.period)
+
+    @admin.display(description="may be late by")
+    def shown_grace(self, heartbeat: Heartbeat) -> str | None:
+        return None if heartbeat.grace is None else written(heartbeat.grace)
 
 
 BELONGINGS += [("monitors.monitor", "Monitors"), ("monitors.heartbeat", "Heartbeats")]

@@ -1,28 +1,52 @@
 """
-The API of monitors and heartbeats: their lists, and one of them.
+The API of monitors and heartbeats: their lists, one of them, and the verbs of those that are the team's own.
+
+Deleting is handed in where the paths are named (`deleting`): before a resource goes, the storey above has something to
+do. Not here: what the answers look like (monitors.serializers), what the verbs do (monitors.lifecycle).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.serializers import Serializer
 
+from config import clock
 from config.api import listing, ok
 from config.fields import query
 from config.paging import Order, page
+from monitors import lifecycle
 from monitors.models import Heartbeat, Monitor
 from monitors.serializers import (
+    HeartbeatBody,
+    HeartbeatChanges,
     HeartbeatPage,
     HeartbeatSerializer,
+    MonitorBody,
+    MonitorChanges,
     MonitorPage,
     MonitorSerializer,
     ResourceQuery,
 )
 from teams.api import TeamView, numbered
+from teams.models import Role
 
 NEWEST: Order = [("id", "desc")]
+
+CREATED = "It is `pending` until it was checked for the first time."
+CHANGED = "What isn't said stays; values that are so already change nothing. A mirrored one can't be changed: 409."
+DELETED = (
+    "It stays in the record with its `destroyed_at`, as does its history. A live incident about it is resolved first. "
+    "A mirrored one can't be deleted: 409."
+)
+PAUSED = "Nothing checks it until it is unpaused. One that is paused already stays so. A mirrored one can't be: 409."
+UNPAUSED = (
+    "It is `pending` until it is checked again, or `down` while an incident is live. One that isn't paused stays as it "
+    "is. A mirrored one can't be unpaused: 409."
+)
 
 
 def narrowed(chosen: dict[str, Any]) -> Q:
@@ -37,7 +61,24 @@ def narrowed(chosen: dict[str, Any]) -> Q:
     return asked
 
 
-class Monitors(TeamView):
+def said(request: Request, body_class: type[Serializer]) -> dict[str, Any]:
+    """The request's body, validated."""
+    body = body_class(data=request.data)
+    body.is_valid(raise_exception=True)
+    return dict(body.validated_data)
+
+
+class ManagedView(TeamView):
+    """What members read and managers change."""
+
+    roles = dict.fromkeys(("POST", "PUT", "DELETE"), Role.MANAGER)
+    deleting: Callable[..., Any] = staticmethod(lifecycle.destroy)
+
+
+# --- monitors -------------------------------------------------------------------------------------------------
+
+
+class Monitors(ManagedView):
     """`/api/monitors`."""
 
     @extend_schema(
@@ -53,9 +94,21 @@ class Monitors(TeamView):
         rows, more = page(found, NEWEST, chosen["limit"], chosen.get("cursor"))
         return listing("monitors", list(MonitorSerializer(rows, many=True).data), chosen["limit"], more)
 
+    @extend_schema(
+        operation_id="create_monitor",
+        summary="Create a monitor",
+        description=CREATED,
+        request=MonitorBody,
+        responses={201: MonitorSerializer},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        body = said(request, MonitorBody)
+        monitor = lifecycle.create(Monitor, self.team, by=self.user, at=clock.now(), **body)
+        return ok(MonitorSerializer(monitor).data, status=201)
 
-class OneMonitor(TeamView):
-    """`/api/monitors/{id}`."""
+
+class OfMonitor(ManagedView):
+    """The base of endpoints of one monitor, which the path names by its id."""
 
     monitor: Monitor
 
@@ -63,12 +116,75 @@ class OneMonitor(TeamView):
         monitors: QuerySet[Monitor] = self.team.monitors.all()
         self.monitor = numbered(monitors, "Monitor", id)
 
-    @extend_schema(operation_id="get_monitor", summary="Get a monitor", responses={200: MonitorSerializer})
-    def get(self, request: Request, id: str) -> HttpResponse:
+    def shown(self) -> HttpResponse:
+        """The monitor as it is now."""
         return ok(MonitorSerializer(self.monitor).data)
 
 
-class Heartbeats(TeamView):
+class OneMonitor(OfMonitor):
+    """`/api/monitors/{id}`."""
+
+    @extend_schema(operation_id="get_monitor", summary="Get a monitor", responses={200: MonitorSerializer})
+    def get(self, request: Request, id: str) -> HttpResponse:
+        return self.shown()
+
+    @extend_schema(
+        operation_id="update_monitor",
+        summary="Change a monitor",
+        description=CHANGED,
+        request=MonitorChanges,
+        responses={200: MonitorSerializer},
+    )
+    def put(self, request: Request, id: str) -> HttpResponse:
+        lifecycle.edit(self.monitor, by=self.user, at=clock.now(), **said(request, MonitorChanges))
+        return self.shown()
+
+    @extend_schema(
+        operation_id="delete_monitor",
+        summary="Delete a monitor",
+        description=DELETED,
+        request=None,
+        responses={200: MonitorSerializer},
+    )
+    def delete(self, request: Request, id: str) -> HttpResponse:
+        self.deleting(self.monitor, by=self.user, at=clock.now())
+        return self.shown()
+
+
+class MonitorPause(OfMonitor):
+    """`/api/monitors/{id}/pause`."""
+
+    @extend_schema(
+        operation_id="pause_monitor",
+        summary="Pause a monitor",
+        description=PAUSED,
+        request=None,
+        responses={200: MonitorSerializer},
+    )
+    def post(self, request: Request, id: str) -> HttpResponse:
+        lifecycle.pause(self.monitor, by=self.user, at=clock.now())
+        return self.shown()
+
+
+class MonitorUnpause(OfMonitor):
+    """`/api/monitors/{id}/unpause`."""
+
+    @extend_schema(
+        operation_id="unpause_monitor",
+        summary="Unpause a monitor",
+        description=UNPAUSED,
+        request=None,
+        responses={200: MonitorSerializer},
+    )
+    def post(self, request: Request, id: str) -> HttpResponse:
+        lifecycle.unpause(self.monitor, by=self.user, at=clock.now())
+        return self.shown()
+
+
+# --- heartbeats -----------------------------------------------------------------------------------------------
+
+
+class Heartbeats(ManagedView):
     """`/api/heartbeats`."""
 
     @extend_schema(
@@ -84,9 +200,21 @@ class Heartbeats(TeamView):
         rows, more = page(found, NEWEST, chosen["limit"], chosen.get("cursor"))
         return listing("heartbeats", list(HeartbeatSerializer(rows, many=True).data), chosen["limit"], more)
 
+    @extend_schema(
+        operation_id="create_heartbeat",
+        summary="Create a heartbeat",
+        description=CREATED,
+        request=HeartbeatBody,
+        responses={201: HeartbeatSerializer},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        body = said(request, HeartbeatBody)
+        heartbeat = lifecycle.create(Heartbeat, self.team, by=self.user, at=clock.now(), **body)
+        return ok(HeartbeatSerializer(heartbeat).data, status=201)
 
-class OneHeartbeat(TeamView):
-    """`/api/heartbeats/{id}`."""
+
+class OfHeartbeat(ManagedView):
+    """The base of endpoints of one heartbeat, which the path names by its id."""
 
     heartbeat: Heartbeat
 
@@ -94,6 +222,66 @@ class OneHeartbeat(TeamView):
         heartbeats: QuerySet[Heartbeat] = self.team.heartbeats.all()
         self.heartbeat = numbered(heartbeats, "Heartbeat", id)
 
+    def shown(self) -> HttpResponse:
+        """The heartbeat as it is now."""
+        return ok(HeartbeatSerializer(self.heartbeat).data)
+
+
+class OneHeartbeat(OfHeartbeat):
+    """`/api/heartbeats/{id}`."""
+
     @extend_schema(operation_id="get_heartbeat", summary="Get a heartbeat", responses={200: HeartbeatSerializer})
     def get(self, request: Request, id: str) -> HttpResponse:
-        return ok(HeartbeatSerializer(self.heartbeat).data)
+        return self.shown()
+
+    @extend_schema(
+        operation_id="update_heartbeat",
+        summary="Change a heartbeat",
+        description=CHANGED,
+        request=HeartbeatChanges,
+        responses={200: HeartbeatSerializer},
+    )
+    def put(self, request: Request, id: str) -> HttpResponse:
+        lifecycle.edit(self.heartbeat, by=self.user, at=clock.now(), **said(request, HeartbeatChanges))
+        return self.shown()
+
+    @extend_schema(
+        operation_id="delete_heartbeat",
+        summary="Delete a heartbeat",
+        description=DELETED,
+        request=None,
+        responses={200: HeartbeatSerializer},
+    )
+    def delete(self, request: Request, id: str) -> HttpResponse:
+        self.deleting(self.heartbeat, by=self.user, at=clock.now())
+        return self.shown()
+
+
+class HeartbeatPause(OfHeartbeat):
+    """`/api/heartbeats/{id}/pause`."""
+
+    @extend_schema(
+        operation_id="pause_heartbeat",
+        summary="Pause a heartbeat",
+        description=PAUSED,
+        request=None,
+        responses={200: HeartbeatSerializer},
+    )
+    def post(self, request: Request, id: str) -> HttpResponse:
+        lifecycle.pause(self.heartbeat, by=self.user, at=clock.now())
+        return self.shown()
+
+
+class HeartbeatUnpause(OfHeartbeat):
+    """`/api/heartbeats/{id}/unpause`."""
+
+    @extend_schema(
+        operation_id="unpause_heartbeat",
+        summary="Unpause a heartbeat",
+        description=UNPAUSED,
+        request=None,
+        responses={200: HeartbeatSerializer},
+    )
+    def post(self, request: Request, id: str) -> HttpResponse:
+        lifecycle.unpause(self.heartbeat, by=self.user, at=clock.now())
+        return self.shown()

@@ -22,6 +22,28 @@ class Status(models.TextChoices):
     MAINTENANCE = "maintenance", "Maintenance"
 
 
+class Type(models.TextChoices):
+    """
+    What is looked at where a monitor's address leads. A mirrored one may have any word of its source's.
+
+    Source: the incident log's `monitor_type` ("status", "keyword", "ping"); the others are its neighbours' words.
+    """
+
+    STATUS = "status", "HTTP status"
+    KEYWORD = "keyword", "Keyword on the page"
+    TCP = "tcp", "TCP port"
+    PING = "ping", "Ping"
+    DNS = "dns", "DNS name"
+    TLS = "tls", "TLS certificate"
+
+
+# What people give; a vendor's names have no bound.
+LONGEST_NAME = 255
+# In seconds. Shorter than half a minute is too short for what runs late by itself; longer than a year is forgotten.
+SHORTEST_PERIOD, LONGEST_PERIOD, USUAL_PERIOD = 30, 31_536_000, 86_400
+LONGEST_GRACE, USUAL_GRACE = 31_536_000, 3_600
+
+
 class Resource(models.Model):
     """What monitors and heartbeats have in common: whose they are, where they come from, what state they are in."""
 
@@ -77,6 +99,16 @@ class Resource(models.Model):
         """Whether it is ours to check and to change."""
         return self.integration_id is None
 
+    @property
+    def is_changeable(self) -> bool:
+        """Whether it can be changed here: ours, and not deleted."""
+        return self.is_native and self.destroyed_at is None
+
+    @property
+    def is_unchecked(self) -> bool:
+        """Whether it is one of ours that nothing has checked yet."""
+        return self.is_native and self.status == Status.PENDING
+
 
 class Monitor(Resource):
     """A URL, host or service that is checked."""
@@ -87,6 +119,8 @@ class Monitor(Resource):
 
 
 class Heartbeat(Resource):
-    """A job that is expected to report."""
+    """A job that is expected to report: once in each period, and then late by the grace at most."""
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="heartbeats")
+    period = models.IntegerField(null=True, blank=True, help_text="In seconds; empty: not told.")
+    grace = models.IntegerField(null=True, blank=True, help_text="In seconds; empty: not told.")

@@ -1,5 +1,5 @@
 """
-How monitors and heartbeats look in the API, and by what their lists are filtered.
+How monitors and heartbeats look in the API, by what their lists are filtered, and what can be said of new ones.
 """
 
 from typing import Any
@@ -7,8 +7,29 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from config.fields import ListQuery, Pagination, QueryBoolean, QueryChoices, StrictChar, StrictMoment
-from monitors.models import Heartbeat, Monitor, Status
+from config.fields import (
+    ListQuery,
+    Pagination,
+    QueryBoolean,
+    QueryChoices,
+    StrictChar,
+    StrictChoice,
+    StrictInteger,
+    StrictMoment,
+)
+from monitors.addresses import LONGEST_ADDRESS, WEB_ADDRESS
+from monitors.models import (
+    LONGEST_GRACE,
+    LONGEST_NAME,
+    LONGEST_PERIOD,
+    SHORTEST_PERIOD,
+    USUAL_GRACE,
+    USUAL_PERIOD,
+    Heartbeat,
+    Monitor,
+    Status,
+    Type,
+)
 
 LONGEST_SEARCH = 200
 
@@ -34,7 +55,9 @@ class HeartbeatSourceSerializer(_SourceSerializer):
 class _ResourceSerializer(serializers.Serializer):
     id = serializers.IntegerField()
     name = serializers.CharField(help_text="Empty if it was never named.")
-    status = serializers.ChoiceField(choices=Status.choices)
+    status = serializers.ChoiceField(
+        choices=Status.choices, help_text="One of your own is `pending` until it was checked."
+    )
     status_inferred = serializers.BooleanField(help_text="Concluded from its incidents, not said.")
     status_since = StrictMoment(allow_null=True)
     live_incidents = serializers.IntegerField(help_text="How many incidents hold it down now.")
@@ -57,6 +80,8 @@ class MonitorSerializer(_ResourceSerializer):
 class HeartbeatSerializer(_ResourceSerializer):
     """A heartbeat."""
 
+    period = serializers.IntegerField(allow_null=True, help_text="It has to report once in so many seconds.")
+    grace = serializers.IntegerField(allow_null=True, help_text="By how many seconds a report may be late.")
     source = serializers.SerializerMethodField()  # type: ignore[assignment]
 
     @extend_schema_field(HeartbeatSourceSerializer(allow_null=True))
@@ -82,5 +107,61 @@ class ResourceQuery(ListQuery):
     """The query string of the lists of monitors and heartbeats."""
 
     status = QueryChoices(choices=Status.values, required=False, help_text="One, or several separated by commas.")
-    destroyed = QueryBoolean(required=False, help_text="Only those deleted at their source (true), or only the others.")
+    destroyed = QueryBoolean(required=False, help_text="Only deleted ones (true), or only the others.")
     q = StrictChar(required=False, max_length=LONGEST_SEARCH, help_text="A part of the name.")
+
+
+# --- what is said of one that is made or changed --------------------------------------------------------------
+
+
+def _name(**how: Any) -> StrictChar:
+    return StrictChar(max_length=LONGEST_NAME, **how)
+
+
+def _url(**how: Any) -> StrictChar:
+    words = "http or https, without user name and password. What is looked at there depends on the type."
+    return StrictChar(max_length=LONGEST_ADDRESS, validators=[WEB_ADDRESS], help_text=words, **how)
+
+
+def _type(**how: Any) -> StrictChoice:
+    return StrictChoice(choices=Type.choices, **how)
+
+
+def _period(**how: Any) -> StrictInteger:
+    return StrictInteger(min_value=SHORTEST_PERIOD, max_value=LONGEST_PERIOD, help_text="In seconds.", **how)
+
+
+def _grace(**how: Any) -> StrictInteger:
+    return StrictInteger(max_value=LONGEST_GRACE, help_text="In seconds.", **how)
+
+
+class MonitorBody(serializers.Serializer):
+    """A new monitor."""
+
+    name = _name()
+    url = _url()
+    type = _type(default=Type.STATUS)
+
+
+class MonitorChanges(serializers.Serializer):
+    """What is to change of a monitor; what isn't said stays."""
+
+    name = _name(required=False)
+    url = _url(required=False)
+    type = _type(required=False)
+
+
+class HeartbeatBody(serializers.Serializer):
+    """A new heartbeat."""
+
+    name = _name()
+    period = _period(default=USUAL_PERIOD)
+    grace = _grace(default=USUAL_GRACE)
+
+
+class HeartbeatChanges(serializers.Serializer):
+    """What is to change of a heartbeat; what isn't said stays."""
+
+    name = _name(required=False)
+    period = _period(required=False)
+    grace = _grace(required=False)

@@ -30,6 +30,9 @@ class TeamView(APIView):
     permission_classes = [KeyMay]
     throttle_classes = [PerKey]
 
+    def whose_keys(self) -> str:
+        return f"api key {cast(APIKey, self.request.auth).pk}"
+
     @property
     def team(self) -> Team:
         """Whose records may be reached."""

@@ -15,7 +15,9 @@ from typing import Any
 from config.times import parse_rfc3339, rfc3339
 from incidents import fold as incident_fold
 from monitors import fold as resource_fold
+from monitors.keeper import columns as resource_columns
 from timeline.chronology import Fact, Link, Outcome, Standing, fold
+from timeline.corrections import correct_all
 from timeline.events import EVENTS, RESOURCES, Payload, named_resource, said
 from timeline.identity import event_identity
 
@@ -72,6 +74,7 @@ DETAILS: dict[str, Payload] = {
     "incident.severity_changed": ACTED | {"severity": "critical"},
     "incident.assigned": ACTED | {"assignee_email": "grace@example.com", "assignee_name": "Grace Hopper"},
     "incident.updated": ACTED | {"title": "Shop can't be reached"},
+    "incident.corrected": ACTED | {"reason": "It was a mistake."},
 }
 
 
@@ -127,7 +130,7 @@ def shown_of(events: Iterable[Payload]) -> Shown:
     stands_in: dict[Link, list[Fact]] = defaultdict(list)
     for subject, history in chronologies.items():
         if subject[0] == "incident":
-            folded = fold(Standing(incident_fold.IncidentState()), history, incident_fold.step)
+            folded = fold(Standing(incident_fold.IncidentState()), correct_all(history), incident_fold.step)
             shown[subject] = incident_shown(folded.standing.state, folded.read)
             for each in read_again(folded.read):
                 if each.resource:
@@ -157,10 +160,10 @@ def incident_shown(state: incident_fold.IncidentState, read: list[tuple[Fact, Ou
             for entry in reversed(outcome.entries)
         ],
         "no_effect": [(each.identity, outcome.why) for each, outcome in read if outcome.why],
+        "corrected": [(each.identity, each.occurred_at, each.correction) for each, _ in read if each.correction],
     }
 
 
 def resource_shown(kind: str, state: resource_fold.ResourceState) -> dict[str, Any]:
-    """A monitor or heartbeat: its columns. A heartbeat has no URL and no type."""
-    columns = asdict(state)
-    return columns if kind == "monitor" else {k: v for k, v in columns.items() if k not in ("url", "type")}
+    """A monitor or heartbeat: its columns."""
+    return {name: value for name, value in asdict(state).items() if name in resource_columns(kind)}

@@ -35,13 +35,15 @@ def act(
     message: str,
     fields: Payload,
     named: Link | None = None,
+    occurred_at: datetime | None = None,
 ) -> Fact:
     """
     Record one act of ours on a locked subject, at `at` or just after the last fact there. The caller takes it in.
 
-    `fields` are the event's own; `by` is None where the system itself acted.
+    `fields` are the event's own; `by` is None where the system itself acted. `occurred_at` is given where it lies in
+    the past, told after the fact.
     """
-    occurred_at = after_last(subject, milliseconds(at))
+    occurred_at = milliseconds(occurred_at) if occurred_at else after_last(subject, milliseconds(at))
     payload = {
         "dt": rfc3339(occurred_at),
         "event": event,
@@ -63,10 +65,14 @@ def act(
         user_email=by.email if by else None,
         user_name=by.get_full_name() if by else None,
     )
-    [recorded] = record([Recording(fact, team.pk, user_id=by.pk if by else None)])
+    recorded = record([Recording(fact, team.pk, user_id=by.pk if by else None)])
+    if not recorded:
+        # The very same was said at that moment before, and was corrected to have occurred at another.
+        later = occurred_at + APART
+        return act(team, event, subject, by=by, at=at, message=message, fields=fields, named=named, occurred_at=later)
     RECORDED()
     transaction.on_commit(COMMITTED)
-    return recorded
+    return fact
 
 
 def after_last(subject: Link, at: datetime) -> datetime:
@@ -74,10 +80,10 @@ def after_last(subject: Link, at: datetime) -> datetime:
     The moment, or a millisecond after the subject's last fact where that is later.
 
     So two acts of ours are never at once; and what somebody did on seeing what a source with a fast clock told takes
-    effect after it, not before.
+    effect after it, not before. What is hidden is out of the way.
     """
     facts = TimelineEvent.objects.filter(subject_kind=subject[0], subject_id=subject[1]).order_by("-occurred_at")
-    last = facts.values_list("occurred_at", flat=True).first()
+    last = facts.exclude(correction__hidden=True).values_list("occurred_at", flat=True).first()
     return at if last is None else max(at, last + APART)
 
 

@@ -104,6 +104,7 @@ class TimelineEventAdmin(ViewOnly):
         (None, {"fields": ["event", "about", "occurred", "recorded", "team", "source", "actor"]}),
         ("As it was told", {"fields": ["told"]}),
         ("As it was read", {"fields": ["effect_word", "reason", "resource", "named", "hold", "presses", "shown"]}),
+        ("As it was corrected", {"fields": ["corrected"]}),
         ("Its place in the order", {"fields": ["rank", "digest"]}),
     ]
 
@@ -167,6 +168,10 @@ class TimelineEventAdmin(ViewOnly):
     @admin.display(description="updates")
     def shown(self, fact: TimelineEvent) -> SafeString | str:
         return pretty(fact.entries)
+
+    @admin.display(description="correction")
+    def corrected(self, fact: TimelineEvent) -> SafeString | str:
+        return NOTHING if fact.correction is None else pretty(fact.correction)
 
     @admin.display(description="identity")
     def digest(self, fact: TimelineEvent) -> str:

@@ -20,6 +20,7 @@ CHECKPOINT_EVERY = 100
 
 Position = tuple[datetime, int, bytes]
 Link = tuple[str, int]
+Correction = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -28,7 +29,8 @@ class Fact:
     One thing that happened, as the folds read it.
 
     `subject` and `named` are (kind, local id); `payload` is the event as it was sent; `native` says it is our own.
-    `id` is the row's, 0 before it has one. The last five are the fold's earlier reading of it, so that a keeper can
+    `id` is the row's, 0 before it has one. `correction` is what staff said of it later (timeline.corrections);
+    `occurred_at` is then the corrected time. The last five are the fold's earlier reading of it, so that a keeper can
     tell what a refold changed.
     """
 
@@ -44,11 +46,22 @@ class Fact:
     user_email: str | None = None
     user_name: str | None = None
     id: int = 0
+    correction: Correction | None = None
     resource: Link | None = None
     hold: int = 0
     presses: str = ""
     why: str = ""
     entries: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it is to be left out."""
+        return self.correction is not None and self.correction["hidden"]
+
+    @property
+    def text(self) -> str | None:
+        """How it is to read, where that was corrected."""
+        return self.correction["message"] if self.correction else None
 
     @property
     def position(self) -> Position:

@@ -7,6 +7,7 @@ shape; `validate` judges the ones that strangers send. Pure: no database, no clo
 Source: the vendor's "Incident logs integration" document (19 event types); ours beyond it are marked.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,8 @@ from config.times import parse_rfc3339
 
 MONITOR, HEARTBEAT, INCIDENT = "monitor", "heartbeat", "incident"
 RESOURCES = (MONITOR, HEARTBEAT)
+# What incidents are put into. It has no events of its own: its incidents' say who is in it.
+INCIDENT_GROUP = "incident_group"
 
 LARGEST_ID = 2**63 - 1
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -28,10 +31,12 @@ RANKS = {
         (
             "created", "unpaused", "started", "reopened", "down", "verifying_recovery", "acknowledged", "escalated",
             "grouped", "assigned", "severity_changed", "updated", "commented", "resolved", "up", "closed", "paused",
-            "destroyed",
+            "destroyed", "corrected",
         )
     )
 }  # fmt: skip
+
+DIGEST = re.compile(r"[0-9a-f]{64}").fullmatch
 
 Payload = dict[str, Any]
 Check = Callable[[Any], str | None]
@@ -64,6 +69,16 @@ def targets(value: Any) -> str | None:
     return next(problems, None)
 
 
+def truth(value: Any) -> str | None:
+    """What is wrong with a value that should be true or false."""
+    return None if isinstance(value, bool) else "Must be true or false."
+
+
+def digest(value: Any) -> str | None:
+    """What is wrong with a value that should be the identity of a fact."""
+    return None if isinstance(value, str) and DIGEST(value) else "Must be 64 hexadecimal digits in lower case."
+
+
 def target(value: Any) -> str | None:
     """What is wrong with a value that should be an escalation target."""
     if not isinstance(value, dict):
@@ -94,6 +109,8 @@ OF_A_MONITOR: dict[str, Check] = {
     "monitor_type": text,
 }
 OF_A_HEARTBEAT: dict[str, Check] = {"heartbeat_id": identifier, "heartbeat_name": text}
+# How often a heartbeat has to report and how late it may be, in seconds. Ours; its creation has them too.
+TIMING: dict[str, Check] = {"heartbeat_period": identifier, "heartbeat_grace": identifier}
 OF_AN_INCIDENT: dict[str, Check] = {
     "incident_id": identifier,
     "incident_name": text,
@@ -108,6 +125,16 @@ BY_WHOM: dict[str, Check] = {
     "integration_type": text,
 }
 ASSIGNEE: dict[str, Check] = {"assignee_id": identifier, "assignee_email": text, "assignee_name": text}
+# Of which fact a correction says what (only what it changes), why, and what that made of the incident's status.
+CORRECTION: dict[str, Check] = {
+    "corrects": digest,
+    "occurred_at": time,
+    "text": text,
+    "hidden": truth,
+    "reason": text,
+    "old_status": text,
+    "new_status": text,
+}
 
 
 @dataclass(frozen=True)
@@ -158,18 +185,21 @@ def vocabulary() -> dict[str, EventType]:
             EventType(f"heartbeat.{action}", OF_A_HEARTBEAT)
             for action in ("created", "destroyed", "down", "paused", "unpaused", "up")
         ),
+        EventType("monitor.updated", OF_A_MONITOR, ours=True),
+        EventType("heartbeat.updated", OF_A_HEARTBEAT | TIMING, ours=True),
         EventType("incident.started", started),
         *(EventType(f"incident.{action}", acted) for action in ("acknowledged", "reopened", "resolved")),
         EventType("incident.destroyed", OF_AN_INCIDENT),
         EventType("incident.escalated", OF_AN_INCIDENT | {"escalation_targets": targets}),
         EventType("incident.grouped", OF_AN_INCIDENT | {"incident_group_id": identifier}),
         EventType("incident.closed", acted, ours=True),
-        EventType("incident.commented", acted | {"comment": text}, ours=True),
+        EventType("incident.commented", acted | {"comment": text, "reason": text}, ours=True),
         EventType("incident.severity_changed", acted | {"severity": text}, ours=True),
         EventType("incident.assigned", acted | ASSIGNEE, ours=True),
         EventType(
             "incident.updated", acted | {"title": text, "error_message": text, "affected_regions": texts}, ours=True
         ),
+        EventType("incident.corrected", acted | CORRECTION, ours=True),
     ]
     return {each.name: each for each in types}
 

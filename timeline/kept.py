@@ -45,9 +45,11 @@ OUTCOMES_KEPT = faults.point("outcomes: kept")
 
 FACT_COLUMNS = (
     "id", "event", "occurred_at", "rank", "identity", "payload", "subject_kind", "subject_id", "named_kind", "named_id",
-    "integration_id", "recorded_at", "user_email", "user_name", "resource_kind", "resource_id", "hold", "presses",
-    "why", "entries",
+    "integration_id", "recorded_at", "user_email", "user_name", "correction", "resource_kind", "resource_id", "hold",
+    "presses", "why", "entries",
 )  # fmt: skip
+
+JSON_COLUMNS = ("payload", "correction", "entries")
 
 # Before every fact there can be.
 BEGINNING: Position = (EARLIEST, -1, b"")
@@ -68,6 +70,7 @@ def fact_of(row: dict[str, Any]) -> Fact:
         recorded_at=row["recorded_at"],
         user_email=row["user_email"],
         user_name=row["user_name"],
+        correction=row["correction"],
         resource=link(row["resource_kind"], row["resource_id"]),
         hold=row["hold"],
         presses=row["presses"],
@@ -257,7 +260,7 @@ def read(cursor: Any) -> Iterator[tuple[Any, ...]]:
 def told(values: Sequence[Any]) -> Fact:
     """A fact from the plain values of FACT_COLUMNS."""
     row = dict(zip(FACT_COLUMNS, values, strict=True))
-    return fact_of(row | {"payload": json.loads(row["payload"]), "entries": json.loads(row["entries"])})
+    return fact_of(row | {name: json.loads(row[name]) for name in JSON_COLUMNS if row[name] is not None})
 
 
 def about(kind: str, positions: Mapping[int, Position]) -> dict[str, str]:
@@ -284,8 +287,8 @@ def position_of(checkpoint: Checkpoint) -> Position:
 
 
 def state_from(kind: type[State], values: dict[str, Any]) -> State:
-    """A fold's state (a dataclass) from a row's or a checkpoint's values."""
-    return kind(**{name: value_from(name, values[name]) for name in names_of(kind)})  # type: ignore[arg-type]
+    """A fold's state (a dataclass) from a row's or a checkpoint's values; an old checkpoint may lack some."""
+    return kind(**{name: value_from(name, values[name]) for name in names_of(kind) if name in values})  # type: ignore[arg-type]
 
 
 @cache

@@ -2,7 +2,8 @@
 What happened: facts in one timeline, and the checkpoints from which a chronology can be folded again.
 
 A fact is written by timeline.record only and never changed; the columns under "derived" are the fold's reading of it,
-written by the keepers (incidents.keeper, monitors.keeper) and rewritten when an earlier fact arrives late.
+written by the keepers (incidents.keeper, monitors.keeper) and rewritten when an earlier fact arrives late. When it
+occurred is what its payload says, unless that was corrected: `correction` is what the correcting facts come to.
 Facts name their subjects by plain columns (kind and id), so that history outlives its subject.
 """
 
@@ -10,8 +11,10 @@ from datetime import UTC, datetime
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.json import KeyTextTransform
 
 from teams.models import Team, User
+from timeline.corrections import told_at
 from timeline.events import EARLIEST
 
 # Fixed bounds, never now(): a row that was good when it was written stays good.
@@ -59,7 +62,8 @@ class TimelineEvent(models.Model):
     user_email = models.TextField(null=True)
     user_name = models.TextField(null=True)
 
-    # Derived.
+    # Derived; and, where there is a correction, `occurred_at`.
+    correction = models.JSONField(null=True, help_text="What was said of it later: see timeline.corrections.")
     resource_kind = models.CharField(max_length=20, choices=SubjectKind.choices, null=True)
     resource_id = models.BigIntegerField(null=True, help_text="In which resource's chronology it also stands.")
     effect = models.CharField(max_length=10, choices=Effect.choices, default=Effect.APPLIED)
@@ -106,6 +110,12 @@ class TimelineEvent(models.Model):
                 condition=Q(event="incident.commented"),
                 name="fact_note",
             ),
+            models.Index(
+                "subject_id",
+                KeyTextTransform("corrects", "payload"),
+                condition=Q(event="incident.corrected"),
+                name="fact_correction",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -117,9 +127,25 @@ class TimelineEvent(models.Model):
         return (self.occurred_at, self.rank, bytes(self.identity))
 
     @property
+    def told_at(self) -> datetime:
+        """When it occurred, as it was told: before any correction."""
+        return told_at(self.payload) if self.correction else self.occurred_at
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether staff hid it."""
+        return bool(self.correction and self.correction["hidden"])
+
+    @property
+    def message(self) -> str:
+        """What it says: in its own words, unless they were corrected."""
+        corrected = self.correction["message"] if self.correction else None
+        return str(corrected or self.payload["message"])
+
+    @property
     def late_seconds(self) -> float | None:
-        """How much later than it occurred it was recorded, in seconds; None where that is no news."""
-        seconds = (self.recorded_at - self.occurred_at).total_seconds()
+        """How much later than it was said to occur it was recorded, in seconds; None where that is no news."""
+        seconds = (self.recorded_at - self.told_at).total_seconds()
         return seconds if seconds > LATE_AFTER_SECONDS else None
 
 

@@ -91,6 +91,7 @@ def row(recording: Recording) -> rows.Row:
         "user_id": recording.user_id,
         "user_email": fact.user_email,
         "user_name": fact.user_name,
+        "correction": fact.correction,
         "resource_kind": resource_kind,
         "resource_id": resource_id,
         "effect": Effect.NONE if fact.why else Effect.APPLIED,

@@ -30,6 +30,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from config import clock
+from config.times import rfc3339
 from config.vault import keyed_digest, seal
 from incidents import fold as incident_fold
 from incidents.models import Incident
@@ -51,6 +52,7 @@ from tests.histories import (
     event,
     fact,
     incident_shown,
+    moment,
     resource_shown,
     shown_of,
 )
@@ -58,6 +60,7 @@ from tests.incidents.test_fold_pairs import events_of, row_from, table
 from timeline import chronology, kept
 from timeline.chronology import Ledger
 from timeline.events import EVENTS, INCIDENT, RESOURCES, validate
+from timeline.identity import event_identity
 from timeline.models import TimelineEvent
 
 FULL = bool(os.environ.get("WATCHKEEPER_TEST_FULL"))
@@ -106,9 +109,35 @@ def histories(types: Sequence[str], at_least: int = 1) -> st.SearchStrategy[list
     return st.lists(told(often), min_size=at_least, max_size=12)
 
 
+@st.composite
+def correction(draw: st.DrawFn, events: Sequence[Payload]) -> Payload:
+    """A correction of one of some events, now and then of what is none of its incident."""
+    corrected = draw(st.sampled_from(events))
+    says: Payload = {
+        "corrects": event_identity(corrected).hex(),
+        "incident_id": corrected.get("incident_id", 201),
+        **draw(st.sampled_from(ABOUT)),
+    }
+    if draw(st.booleans()):
+        says["occurred_at"] = rfc3339(moment(draw(st.integers(-2, 9))))
+    if draw(st.booleans()):
+        says["text"] = draw(st.sampled_from(("as it was", "as it was not")))
+    if draw(st.booleans()):
+        says["hidden"] = draw(st.booleans())
+    return event("incident.corrected", draw(st.integers(2, 8)), **says)
+
+
+@st.composite
+def corrected_histories(draw: st.DrawFn, told_events: st.SearchStrategy[list[Payload]], most: int) -> list[Payload]:
+    """A history with up to so many corrections of its events."""
+    events = draw(told_events)
+    return [*events, *draw(st.lists(correction(events), max_size=most))]
+
+
 ANY_KIND = histories(VENDOR_TYPES + OURS)
+CORRECTED = corrected_histories(ANY_KIND, 5)
 OF_A_VENDOR = histories(VENDOR_TYPES)
-LONG = histories(VENDOR_TYPES + OURS, at_least=8)
+LONG = corrected_histories(histories(VENDOR_TYPES + OURS, at_least=8), 3)
 
 
 def examples(usually: int, in_full: int, phases: tuple[Phase, ...] = tuple(Phase)) -> settings:
@@ -296,6 +325,11 @@ def incident_row_shown(incident: Incident, source_ids: dict[Link, int]) -> dict[
             for entry in reversed(each.entries)
         ],
         "no_effect": [(bytes(each.identity), each.why) for each in reversed(newest_first) if each.effect == "none"],
+        "corrected": [
+            (bytes(each.identity), each.occurred_at, each.correction)
+            for each in reversed(newest_first)
+            if each.correction
+        ],
     }
 
 
@@ -366,7 +400,7 @@ def test_a_history_comes_to_the_same_through_the_door_and_the_database(
     capsys: pytest.CaptureFixture[str], checkpoint_every: int
 ) -> None:
     @examples(SAMPLE if checkpoint_every == 100 else 15, 300)
-    @given(ANY_KIND, st.randoms(use_true_random=False))
+    @given(CORRECTED, st.randoms(use_true_random=False))
     def told_to_a_door(events: list[Payload], chance: random.Random) -> None:
         door = Door()
         for batch in shuffled(events, chance):

@@ -1,12 +1,16 @@
 """Incidents in Django admin."""
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from incidents.models import Incident
+from incidents.declaring import declare
+from incidents.grouping import incidents_of
+from incidents.models import Incident, IncidentGroup
 from monitors.models import Monitor
-from tests.conftest import NOON, an_event
+from tests.conftest import NOON, an_event, make_user
+from tests.incidents.conftest import a_declaration
 from timeline.models import TimelineEvent
 
 LIST = "/admin/incidents/incident/"
@@ -26,8 +30,8 @@ def test_nothing_in_admin_writes_what_the_fold_keeps(staff, incident):
     before = Incident.objects.defer("search").values().get()
     form = {"status": "resolved", "title": "x", "severity": "minor", "is_live": ""}
     assert staff.post(f"{LIST}{incident.pk}/change/", form).status_code == 403
-    assert staff.post(f"{LIST}{incident.pk}/change/", form | {"_saveasnew": "1"}).status_code == 403
-    assert staff.post(f"{LIST}add/", form).status_code == 403
+    assert "This field is required." in staff.post(f"{LIST}1/change/", form | {"_saveasnew": "1"}).content.decode()
+    assert "This field is required." in staff.post(f"{LIST}add/", form).content.decode()
     assert Incident.objects.values().get() == before
 
 
@@ -110,3 +114,132 @@ def test_a_list_costs_the_same_for_one_row_and_for_thirty(staff, tell):
 def test_admin_sees_the_incidents_of_all_teams(staff, incident, other_team):
     assert shown(staff) == [incident.pk]
     assert shown(staff, f"team__id__exact={other_team.pk}") == []
+
+
+# --- working on incidents ---------------------------------------------------------------------------------------------
+
+
+def told_to(client, action, *incidents, **typed):
+    """The answer to an action on incidents; with what was typed in its form, if it has one."""
+    chosen = {"action": action, "_selected_action": [each.pk for each in incidents]}
+    return client.post(LIST, chosen | ({"post": "yes"} | typed if typed else {}), follow=True)
+
+
+def said(answer):
+    return [str(message) for message in answer.context["messages"]]
+
+
+def events():
+    found = TimelineEvent.objects.filter(subject_kind="incident").order_by("occurred_at", "id")
+    return [each.removeprefix("incident.") for each in found.values_list("event", flat=True)]
+
+
+def test_moves_are_tools_and_actions_with_the_same_history(staff, operator, incident):
+    page = staff.get(f"{LIST}{incident.pk}/change/").content.decode()
+    assert all(f'name="action" value="{verb}"' in page for verb in ("acknowledge", "resolve", "escalate", "assign"))
+    assert 'name="action" value="close"' not in page and 'name="action" value="reopen"' not in page
+    assert said(told_to(staff, "acknowledge", incident)) == ["1 acknowledged."]
+    assert said(told_to(staff, "acknowledge", incident)) == ["0 acknowledged. Nothing to do for 1."]
+    told_to(staff, "close", incident)
+    [refusal] = said(told_to(staff, "resolve", incident))[1:]
+    assert refusal.startswith("My Website is Down: It is closed; it can only be reopened. Olga Operator closed it at")
+    told_to(staff, "reopen", incident)
+    assert events() == ["started", "acknowledged", "closed", "reopened"]
+    assert TimelineEvent.objects.filter(user=operator).count() == 3
+    history = staff.get(f"{LIST}{incident.pk}/history/").content.decode()
+    assert "Acknowledged." in history and "Reopened." in history
+
+
+@pytest.mark.parametrize(
+    ("action", "typed", "event"),
+    [
+        ("escalate", {"people": "", "note": "Help."}, "escalated"),
+        ("escalate", {"people": "ALICE@example.com , alice@example.com"}, "escalated"),
+        ("assign", {"assignee": "alice@example.com"}, "assigned"),
+        ("change_severity", {"severity": "critical"}, "severity_changed"),
+        ("edit", {"title": "Shop", "affected_regions": "eu , us"}, "updated"),
+        ("group", {"name": "Outage"}, "grouped"),
+        ("comment", {"message": "Looked at it."}, "commented"),
+    ],
+)
+def test_what_needs_to_be_told_more_is_asked_first(staff, operator, user, incident, action, typed, event):
+    asked = told_to(staff, action, incident).content.decode()
+    assert all(f'name="{name}"' in asked for name in typed) and "recorded here only" in asked
+    assert events() == ["started"]
+    answer = told_to(staff, action, incident, **typed)
+    assert said(answer)[0].startswith("1 ")
+    assert events()[1] == event
+    assert TimelineEvent.objects.filter(event=f"incident.{event}", user=operator).exists()
+
+
+@pytest.mark.parametrize(
+    ("action", "typed", "wrong"),
+    [
+        ("escalate", {"people": "nobody@example.com"}, "nobody@example.com is no active member of the team."),
+        ("assign", {"assignee": "operator@example.com"}, "operator@example.com is no active member of the team."),
+        ("assign", {"assignee": "x"}, "Enter a valid email address."),
+        ("change_severity", {"severity": "bad"}, "Select a valid choice."),
+        ("edit", {"title": "x" * 256}, "at most 255 characters"),
+        ("edit", {"affected_regions": "," .join(["eu"] * 101)}, "At most 100 regions"),
+        ("group", {"number": "9223372036854775807"}, "Its team has no group of this number."),
+        ("group", {"number": "x"}, "Enter a whole number."),
+        ("comment", {"message": ""}, "This field is required."),
+    ],
+)  # fmt: skip
+def test_what_is_typed_wrong_is_said_and_nothing_is_written(staff, incident, action, typed, wrong):
+    answer = told_to(staff, action, incident, **typed)
+    assert answer.status_code == 200 and wrong in answer.content.decode().replace("&#x27;", "'")
+    assert events() == ["started"]
+
+
+def test_each_team_s_incidents_get_a_new_group_of_their_own(staff, incident, other_team):
+    stranger = make_user("stranger@example.com", other_team)
+    theirs = declare(other_team, a_declaration(), by=stranger, at=NOON)
+    told_to(staff, "group", incident, theirs, name="Outage")
+    groups = IncidentGroup.objects.order_by("id")
+    assert {each.team for each in groups} == {incident.team, other_team}
+    assert {incidents_of(each).get() for each in groups} == {incident, theirs}
+    page = staff.get(f"/admin/incidents/incidentgroup/{groups[0].pk}/change/").content.decode()
+    assert "Outage" in page and incidents_of(groups[0]).get().title in page
+    chosen = {"action": "resolve_all", "_selected_action": [each.pk for each in groups]}
+    assert said(staff.post("/admin/incidents/incidentgroup/", chosen, follow=True)) == ["2 resolved."]
+    assert said(staff.post("/admin/incidents/incidentgroup/", chosen, follow=True)) == ["0 resolved."]
+
+
+def test_an_incident_is_declared_by_its_verb(staff, operator, team, shop):
+    typed = {"team": team.pk, "severity": "minor", "type": "timeout", "error_message": "Timeout", "monitor": shop.pk}
+    began = {"started_at_0": "2026-05-13", "started_at_1": "09:00:00"}
+    assert "Separated by commas." in staff.get(f"{LIST}add/").content.decode()
+    answer = staff.post(f"{LIST}add/", typed | began | {"affected_regions": "eu"})
+    assert answer.headers["Location"] == LIST, answer.context["errors"]
+    incident = Incident.objects.get()
+    assert (incident.severity, incident.affected_regions, incident.resource_id) == ("minor", ["eu"], shop.pk)
+    assert incident.started_at.hour == 9
+    assert TimelineEvent.objects.get(event="incident.started").user == operator
+    again = staff.post(f"{LIST}add/", typed).content.decode()
+    assert "An incident of this monitor is live already." in again
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrong"),
+    [
+        ({}, "This field is required."),
+        ({"monitor": "7"}, "The team has no monitor of this number."),
+        ({"started_at_0": "2199-12-31", "started_at_1": "09:00:00"}, "Must be from 2000-01-01 until now."),
+    ],
+)
+def test_what_cannot_be_declared_is_said(staff, team, typed, wrong):
+    usual = {"team": team.pk, "severity": "minor", "type": "timeout", "error_message": "Timeout"} if typed else {}
+    assert wrong in staff.post(f"{LIST}add/", usual | typed).content.decode()
+    assert not Incident.objects.exists()
+
+
+def test_who_may_only_look_at_incidents_can_do_nothing_to_them(client, incident):
+    looker = make_user("looker@example.com", is_staff=True)
+    looker.user_permissions.add(Permission.objects.get(codename="view_incident"))
+    client.force_login(looker)
+    page = client.get(f"{LIST}{incident.pk}/change/").content.decode()
+    assert 'name="action" value="acknowledge"' not in page
+    told_to(client, "acknowledge", incident)
+    assert client.get(f"{LIST}add/").status_code == 403
+    assert events() == ["started"]

@@ -4,6 +4,7 @@ import pytest
 
 from incidents.fold import EFFECTS, IncidentState, step
 from tests.histories import event, fact, moment
+from timeline.chronology import Outcome
 from timeline.events import EVENTS
 
 BLANK = IncidentState()
@@ -67,6 +68,63 @@ def test_the_first_fact_of_an_unknown_incident_opens_it_provisionally(first):
     state, [outcome] = run(told(first, 3))
     assert (state.started_at, state.provisional, state.title) == (moment(3), True, "Shop is down")
     assert "created" not in [each["action"] for each in outcome.entries]
+
+
+@pytest.mark.parametrize("note", ["commented", "corrected"])
+def test_what_is_noted_before_it_began_does_not_make_it_begin_earlier(note):
+    state, [noted, begun] = run(told(note, 3), told("started", 9))
+    assert (state.started_at, state.only_noted, state.is_live) == (moment(9), False, True)
+    assert (noted.hold, begun.hold, begun.presses) == (0, 1, "hold")
+
+
+@pytest.mark.parametrize("note", ["commented", "corrected"])
+def test_an_incident_with_nothing_but_notes_has_a_time_and_is_not_live(note):
+    state = after(told(note, 3), told("commented", 4))
+    assert (state.started_at, state.only_noted, state.is_live) == (moment(3), True, False)
+
+
+def corrected(fact, **says):
+    """A fact as staff corrected it."""
+    fact.correction = {"occurred_at": None, "message": None, "hidden": False} | says
+    return fact
+
+
+@pytest.mark.parametrize("name", sorted(each.removeprefix("incident.") for each in EFFECTS))
+def test_a_hidden_fact_is_skipped_whatever_it_says(name):
+    before = after(told("started"))
+    state, [outcome] = run(corrected(told(name, 5), hidden=True), state=before)
+    assert state == before
+    assert outcome == Outcome(why="Hidden.")
+
+
+def test_why_a_fact_is_hidden_is_said():
+    hidden = corrected(told("resolved", 5), hidden=True, user_name="Ada Lovelace", reason="A test.")
+    assert run(hidden)[1][0].why == "Hidden by Ada Lovelace: A test."
+    hidden = corrected(told("resolved", 5), hidden=True, user_name=None, user_email="ada@example.com", reason=None)
+    assert run(hidden)[1][0].why == "Hidden by ada@example.com."
+
+
+def test_a_corrected_text_is_the_first_entry_s():
+    edit = corrected(told("updated", 5, title="New", error_message="Two"), message="It was renamed.")
+    assert [each["message"] for each in entries(told("started"), edit)] == [
+        "It was renamed.",
+        "Cause changed from Connection refused to Two",
+    ]
+    assert entries(told("resolved", 1), corrected(told("resolved", 5), message="Over.")) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shows"),
+    [("resolved", "open", True), ("open", "open", False), (None, None, False), ("open", None, False)],
+)
+def test_a_correction_shows_the_status_that_it_changed(old, new, shows):
+    found = entries(told("started"), told("corrected", 5, old_status=old, new_status=new))
+    expected = ("status_changed", "resolved", "open", "Status corrected from resolved to open: It was a mistake.")
+    assert list(map(shown, found)) == ([expected] if shows else [])
+
+
+def test_corrections_are_counted():
+    assert after(told("started"), told("corrected", 5), told("corrected", 6)).corrections == 2
 
 
 def test_reopened_first_of_all_has_no_effect_for_it_is_open_already():

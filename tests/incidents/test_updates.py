@@ -565,6 +565,8 @@ def test_an_event_of_the_timeline_has_all_that_is_known_of_it(api, integration):
                 "message": "Incident acknowledged",
             }
         ],
+        "hidden": False,
+        "corrected": None,
         "payload": sent,
     }
 

@@ -6,7 +6,6 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from monitors import lifecycle
 from monitors.models import Heartbeat, Monitor
 from tests.conftest import NOON, an_event, tell_it
 
@@ -66,6 +65,8 @@ def test_a_heartbeat_has_every_field_that_is_promised(api, tell, integration):
             "live_incidents": 0,
             "provisional": False,
             "destroyed_at": "2026-05-13T12:05:00.000Z",
+            "period": None,
+            "grace": None,
             "source": {
                 "integration_id": integration.pk,
                 "organization_id": "org_123",
@@ -81,14 +82,6 @@ def test_a_monitor_that_an_incident_holds_down_says_so(api, tell):
     [shown] = api.get("/api/monitors").json()["data"]["monitors"]
     assert (shown["status"], shown["status_inferred"], shown["live_incidents"]) == ("down", True, 1)
     assert (shown["provisional"], shown["name"], shown["url"], shown["type"]) == (True, "My Website", "", "")
-
-
-def test_a_native_resource_has_no_source(api, team, user):
-    monitor = Monitor.objects.create(team=team, name="Ours")
-    shown = api.get(f"/api/monitors/{monitor.pk}").json()["data"]
-    assert (shown["source"], shown["status"], shown["status_since"]) == (None, "pending", None)
-    lifecycle.destroy(monitor, by=user, at=NOON)
-    assert api.get(f"/api/monitors/{monitor.pk}").json()["data"]["destroyed_at"] == "2026-05-13T12:00:00.000Z"
 
 
 @pytest.mark.parametrize(

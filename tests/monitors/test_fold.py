@@ -175,3 +175,55 @@ def test_a_state_is_never_changed_in_place():
     step(state, told("monitor.down", 9))
     assert state == copy
     assert state.status_since + timedelta(0) == moment(0)
+
+
+# --- our own --------------------------------------------------------------------------------------------------
+
+
+def ours(name, at=0, **fields):
+    one = told(name, at, **fields)
+    one.native = True
+    return one
+
+
+def test_one_of_ours_that_no_incident_holds_down_any_more_waits_for_a_check():
+    state = after(ours("monitor.created"), pressing("hold", 1, at=1))
+    assert (state.status, state.status_inferred) == ("down", True)
+    state = after(pressing("release", -1, at=2), state=state)
+    assert (state.status, state.status_inferred, state.status_since) == ("pending", False, moment(2))
+
+
+def test_one_of_ours_that_is_unpaused_while_an_incident_is_live_is_down():
+    state = after(ours("monitor.created"), pressing("hold", 1, at=1), ours("monitor.paused", 2))
+    state, outcome = step(state, ours("monitor.unpaused", 3))
+    assert (state.status, state.status_inferred) == ("down", True)
+    assert outcome.entries[0]["message"] == "Unpaused, down while an incident is live"
+
+
+def test_what_incidents_of_before_its_creation_came_to_says_nothing_of_one_of_ours():
+    before = [pressing("hold", 1, at=0), pressing("release", -1, at=1)]
+    state = after(*before, ours("monitor.created", 2))
+    assert (state.status, state.status_inferred, state.status_since) == ("pending", False, moment(2))
+    assert after(before[0], ours("monitor.created", 2)).status == "down"
+
+
+def test_paused_one_of_ours_stays_so_whatever_incidents_do():
+    state = after(ours("monitor.created"), ours("monitor.paused", 1), pressing("hold", 1, at=2))
+    assert after(pressing("release", -1, at=3), state=state).status == "paused"
+
+
+def test_an_edit_has_an_entry_for_each_detail_that_differs():
+    state = after(ours("heartbeat.created", heartbeat_name="Backup", heartbeat_period=60, heartbeat_grace=0))
+    assert (state.period, state.grace) == (60, 0)
+    state, outcome = step(state, ours("heartbeat.updated", 1, heartbeat_name="Dump", heartbeat_period=3600))
+    assert [(each["field"], each["old"], each["new"]) for each in outcome.entries] == [
+        ("name", "Backup", "Dump"),
+        ("period", "1 min", "1 h"),
+    ]
+    again, outcome = step(state, ours("heartbeat.updated", 2, heartbeat_name="Dump", heartbeat_period=3600))
+    assert (again, outcome.entries, outcome.why) == (state, [], "Nothing differed.")
+
+
+def test_what_a_source_says_beyond_its_vocabulary_is_not_ours_to_fold():
+    state = after(told("heartbeat.created", heartbeat_period=60, heartbeat_grace=5))
+    assert (state.period, state.grace, state.native) == (None, None, False)

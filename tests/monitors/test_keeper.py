@@ -123,3 +123,9 @@ def test_a_resource_that_lost_all_its_facts_is_blank_again(tell):
     assert (about.status, about.name, about.live_incidents, about.facts) == ("down", "Other", 1, 2)
     assert says_what_its_facts_say(left)
     assert says_what_its_facts_say(about)
+
+
+def test_a_checkpoint_of_before_a_state_had_all_that_it_has_now_is_read_with_the_defaults():
+    state = ResourceState(name="Shop", status="down", live_incidents=2)
+    old = {name: value for name, value in kept.as_json(state).items() if name not in ("native", "period", "grace")}
+    assert kept.state_from(ResourceState, old) == state

@@ -100,3 +100,11 @@ def test_who_acted_is_called_by_name_or_else_by_address(db):
     assert who(make_user("b@example.com"))["user_name"] == "b@example.com"
     assert who(make_user("c@example.com", name="Cy"))["user_name"] == "Cy"
     assert set(who(None)) == {"user_email", "user_name", "integration_name", "integration_type"}
+
+
+def test_what_was_said_once_and_moved_can_be_said_again_at_the_same_moment(team, user):
+    """The two would be one fact otherwise, for they say the same to the letter."""
+    said = {"by": user, "at": NOON, "message": "m", "fields": {"incident_id": 1}, "occurred_at": NOON}
+    first = act(team, "incident.commented", ("incident", 1), **said)
+    again = act(team, "incident.commented", ("incident", 1), **said)
+    assert (again.occurred_at - first.occurred_at, again.id == first.id) == (timedelta(milliseconds=1), False)

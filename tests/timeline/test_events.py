@@ -106,6 +106,7 @@ def test_events_of_one_moment_stand_in_the_contract_s_order():
         "closed",
         "paused",
         "destroyed",
+        "corrected",
     ]
     assert list(RANKS.values()) == sorted(RANKS.values())
 

@@ -1,0 +1,168 @@
+"""
+The API of correcting an incident's history: entries added after the fact, and corrections of one event or of several.
+
+Not here: what a correction does (incidents.corrections), how the timeline is shown (incidents.updates).
+"""
+
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from config import clock
+from config.api import ok
+from config.errors import ApiError, NotFound
+from config.fields import StrictBoolean, StrictChar, StrictMoment
+from incidents import api, updates
+from incidents.corrections import REASON_AT_MOST, add, correct
+from incidents.lifecycle import NOTE_AT_MOST
+from incidents.models import Incident
+from incidents.serializers import RefusalSerializer, TimelineEventSerializer
+from teams.api import TeamView, unique
+
+EVENTS_AT_MOST = 100
+CORRECTABLE = {"occurred_at", "message", "hidden"}
+
+
+class EntryBody(serializers.Serializer):
+    """An entry that is added after the fact."""
+
+    message = StrictChar(max_length=NOTE_AT_MOST)
+    occurred_at = StrictMoment(help_text="From 2000-01-01 to now.")
+    reason = StrictChar(max_length=REASON_AT_MOST)
+
+
+class CorrectionBody(serializers.Serializer):
+    """What is said of an event now; at least one of the three, the rest stays as it is."""
+
+    occurred_at = StrictMoment(required=False, help_text="From 2000-01-01 to now.")
+    message = StrictChar(max_length=NOTE_AT_MOST, required=False, help_text="How it is to read.")
+    hidden = StrictBoolean(required=False, help_text="Whether it is left out: it has no effect then.")
+    reason = StrictChar(max_length=REASON_AT_MOST)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs.keys() & CORRECTABLE:
+            raise serializers.ValidationError({"body": ["Say at least one of occurred_at, message and hidden."]})
+        return attrs
+
+
+class AtLeastOne(OpenApiSerializerExtension):
+    """The document says so too."""
+
+    target_class = CorrectionBody
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return schema | {"anyOf": [{"required": [name]} for name in sorted(CORRECTABLE)]}
+
+
+class HidingBody(serializers.Serializer):
+    """Which events are to be hidden, or shown again."""
+
+    ids = serializers.ListField(
+        child=StrictChar(max_length=100), min_length=1, max_length=EVENTS_AT_MOST, help_text="Of the timeline."
+    )
+    hidden = StrictBoolean()
+    reason = StrictChar(max_length=REASON_AT_MOST)
+
+
+class HidingAnswer(serializers.Serializer):
+    """What became of one of several events: an answer as to a request of its own, and its id."""
+
+    id = serializers.CharField()
+    success = serializers.BooleanField()
+    data = TimelineEventSerializer(required=False, help_text="The event, if `success`.")  # type: ignore[assignment]
+    error = RefusalSerializer(required=False, help_text="What is wrong, if not.")
+
+
+class OfCorrectedIncident(TeamView):
+    """The base of endpoints that correct the history of the incident which the path names by its UUID."""
+
+    incident: Incident
+
+    def load(self, request: Request, uuid: str = "", **kwargs: Any) -> None:
+        self.incident = unique(self.team.incidents.defer("search"), "Incident", uuid)
+
+
+class Timeline(api.Timeline):
+    """`/api/incidents/{uuid}/timeline`."""
+
+    @extend_schema(
+        operation_id="add_incident_event",
+        summary="Add an entry after the fact",
+        description="An investigation note with a time of its own, which moves neither the status nor the start.",
+        request=EntryBody,
+        responses={201: TimelineEventSerializer},
+    )
+    def post(self, request: Request, uuid: str) -> HttpResponse:
+        incident = self.team.incidents.defer("search").get(pk=self.incident.pk)
+        entry = add(incident, by=self.user, at=clock.now(), **said(EntryBody, request))
+        return ok(updates.one_event(incident, entry.pk), status=201)
+
+
+class Corrections(OfCorrectedIncident):
+    """`/api/incidents/{uuid}/timeline/{event_id}/corrections`."""
+
+    event: int
+
+    def load(self, request: Request, uuid: str = "", event_id: str = "", **kwargs: Any) -> None:
+        super().load(request, uuid)
+        self.event = updates.rows_of(self.incident, {event_id}).get(event_id, 0)
+        if not self.event:
+            raise missing()
+
+    @extend_schema(
+        operation_id="correct_incident_event",
+        summary="Correct an event",
+        description="Its time, its text, or whether it counts at all; status and times of the incident follow. What "
+        "was told stays in `payload` and `corrected.was`. Of several corrections the latest holds. What is so already "
+        "is a 200. A correction can't be corrected, and an incident's last event can't be hidden: 409.",
+        request=CorrectionBody,
+        responses={200: TimelineEventSerializer, 201: TimelineEventSerializer},
+    )
+    def post(self, request: Request, uuid: str, event_id: str) -> HttpResponse:
+        made = correct(self.incident, self.event, by=self.user, at=clock.now(), **said(CorrectionBody, request))
+        return ok(updates.one_event(self.incident, self.event), status=201 if made else 200)
+
+
+class Hiding(OfCorrectedIncident):
+    """`/api/incidents/{uuid}/timeline/corrections`."""
+
+    @extend_schema(
+        operation_id="hide_incident_events",
+        summary="Hide several events, or show them again",
+        description="Each by itself, in the order of `ids`; one that is refused stops none of the others.",
+        request=HidingBody,
+        responses={200: HidingAnswer(many=True)},
+    )
+    def post(self, request: Request, uuid: str) -> HttpResponse:
+        body = said(HidingBody, request)
+        ids = body.pop("ids")
+        rows = updates.rows_of(self.incident, set(ids))
+        return ok([self.answer(each, rows.get(each), body) for each in ids])
+
+    def answer(self, event_id: str, row: int | None, body: dict[str, Any]) -> dict[str, Any]:
+        """What became of one of them, as HidingAnswer describes it."""
+        try:
+            if row is None:
+                raise missing()
+            correct(self.incident, row, by=self.user, at=clock.now(), **body)
+        except ApiError as refused:
+            error = {"code": refused.code, "message": refused.message}
+            return {"id": event_id, "success": False, "error": error}
+        return {"id": event_id, "success": True, "data": updates.one_event(self.incident, row)}
+
+
+def said(body_class: type[serializers.Serializer], request: Request) -> dict[str, Any]:
+    """What a request says, validated."""
+    body = body_class(data=request.data)
+    body.is_valid(raise_exception=True)
+    return body.validated_data
+
+
+def missing() -> NotFound:
+    """The answer to an id of no event of the incident."""
+    return NotFound("Event not found")

@@ -1,0 +1,173 @@
+"""
+What requests that work on incidents may say.
+
+Not here: what it means (incidents.lifecycle and the rooms beside it), how incidents are shown (incidents.serializers).
+"""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from config.fields import LARGEST_ID, StrictChar, StrictChoice, StrictInteger, StrictMoment, StrictUUID
+from incidents.details import CAUSE_AT_MOST, TITLE_AT_MOST
+from incidents.grouping import NAME_AT_MOST
+from incidents.lifecycle import NOTE_AT_MOST
+from incidents.models import Severity, Status, Type
+
+# A note that goes with a move.
+MOVING_NOTE_AT_MOST = 500
+REGIONS_AT_MOST = 100
+REGION_AT_MOST = 255
+MONITORS_AT_MOST = 100
+TARGETS_AT_MOST = 100
+INCIDENTS_AT_MOST = 100
+
+# Who can be called.
+TARGETS = ("user", "team")
+
+WHOSE = "A member of the team, by UUID; null for nobody."
+NOTE = "Becomes an investigation note."
+
+
+class NoteBody(serializers.Serializer):
+    """A new investigation note."""
+
+    message = StrictChar(max_length=NOTE_AT_MOST)
+
+
+class RegionsField(serializers.ListField):
+    """Names of regions."""
+
+    def __init__(self, **options: Any) -> None:
+        child = StrictChar(max_length=REGION_AT_MOST)
+        super().__init__(child=child, max_length=REGIONS_AT_MOST, required=False, **options)
+
+
+class DeclarationBody(serializers.Serializer):
+    """What somebody says went wrong."""
+
+    severity = StrictChoice(choices=Severity.choices)
+    type = StrictChoice(choices=Type.choices)
+    error_message = StrictChar(max_length=CAUSE_AT_MOST)
+    title = StrictChar(max_length=TITLE_AT_MOST, required=False, allow_null=True, help_text="Else the error message.")
+    started_at = StrictMoment(required=False, allow_null=True, help_text="May lie in the past; now, if not said.")
+    affected_regions = RegionsField()
+    affected_monitor_ids = serializers.ListField(
+        child=StrictInteger(), max_length=MONITORS_AT_MOST, required=False, help_text="Monitors of the team."
+    )
+    monitor_id = StrictInteger(
+        required=False,
+        allow_null=True,
+        help_text="The monitor that the incident is about; else it is the first of the affected ones.",
+    )
+
+
+class ChangesBody(serializers.Serializer):
+    """What is to be changed; the rest stays as it is."""
+
+    severity = StrictChoice(choices=Severity.choices, required=False)
+    title = StrictChar(max_length=TITLE_AT_MOST, required=False)
+    error_message = StrictChar(max_length=CAUSE_AT_MOST, required=False)
+    affected_regions = RegionsField()
+    assignee_id = StrictUUID(required=False, allow_null=True, help_text=WHOSE)
+
+
+class StatusBody(serializers.Serializer):
+    """The status that an incident is to have."""
+
+    status = StrictChoice(choices=Status.choices)
+    note = StrictChar(max_length=MOVING_NOTE_AT_MOST, required=False, allow_null=True, help_text=NOTE)
+    assignee_id = StrictUUID(required=False, allow_null=True, help_text=WHOSE)
+
+
+class ReopeningBody(serializers.Serializer):
+    """Why an incident is reopened."""
+
+    note = StrictChar(max_length=MOVING_NOTE_AT_MOST, required=False, allow_null=True, help_text=NOTE)
+
+
+@extend_schema_field(
+    {"oneOf": [{"type": "integer", "minimum": 0, "maximum": LARGEST_ID}, {"type": "string", "minLength": 1}]}
+)
+class TargetId(serializers.Field):
+    """A user's UUID or a team's public id; or the integer by which the incident log calls either."""
+
+    default_error_messages = {"invalid": "Expected a UUID, a team's id, or a whole number."}
+
+    def to_internal_value(self, data: Any) -> int | str:
+        is_number = type(data) is int and 0 <= data <= LARGEST_ID
+        if not (is_number or (isinstance(data, str) and data.strip())):
+            self.fail("invalid")
+        return data.strip() if isinstance(data, str) else data
+
+    def to_representation(self, value: int | str) -> int | str:
+        return value
+
+
+class TargetBody(serializers.Serializer):
+    """Somebody to be called."""
+
+    type = StrictChoice(choices=TARGETS)
+    id = TargetId(help_text="A member's UUID, or the id of the team itself; or either's integer of the incident log.")
+
+
+class TargetsField(serializers.ListField):
+    """Those to be called."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(child=TargetBody(), min_length=1, max_length=TARGETS_AT_MOST, **options)
+
+
+class EscalationBody(serializers.Serializer):
+    """Who is to be called."""
+
+    targets = TargetsField()
+
+
+class GroupingBody(serializers.Serializer):
+    """Which group; without an id a new one is made."""
+
+    incident_group_id = StrictInteger(required=False, help_text="A group of the team.")
+    name = StrictChar(
+        max_length=NAME_AT_MOST, required=False, help_text="Of a new group; else it is called as the incident is."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) == 2:
+            raise serializers.ValidationError({"name": ["Only a new group is given a name; leave the id out."]})
+        return attrs
+
+
+# Which fields an action can't do without.
+NEEDED = {
+    "acknowledge": "",
+    "resolve": "",
+    "close": "",
+    "reopen": "",
+    "escalate": "targets",
+    "group": "",
+    "ungroup": "",
+    "assign": "assignee_id",
+    "change_severity": "severity",
+    "comment": "message",
+}
+
+
+class BulkBody(GroupingBody):
+    """One action on several incidents; besides its own fields, those of the others are ignored."""
+
+    ids = serializers.ListField(child=StrictUUID(), min_length=1, max_length=INCIDENTS_AT_MOST)
+    action = StrictChoice(choices=list(NEEDED))
+    note = StrictChar(max_length=MOVING_NOTE_AT_MOST, required=False, allow_null=True, help_text=NOTE)
+    targets = TargetsField(required=False, help_text="To escalate to.")
+    assignee_id = StrictUUID(required=False, allow_null=True, help_text=WHOSE)
+    severity = StrictChoice(choices=Severity.choices, required=False)
+    message = StrictChar(max_length=NOTE_AT_MOST, required=False, help_text="The note, to comment.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        needed = NEEDED[attrs["action"]]
+        if needed and needed not in attrs:
+            raise serializers.ValidationError({needed: ["This field is required."]})
+        super().validate({name: attrs[name] for name in ("incident_group_id", "name") if name in attrs})
+        return attrs
