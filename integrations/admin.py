@@ -1,7 +1,7 @@
 """
 Integrations and the keys that send to them, as an operator needs them.
 
-What they sent has pages of its own (admindeliveries), which Django admin finds by way of this module. Not here: the
+What they sent has pages of its own (admin_deliveries), which Django admin finds by way of this module. Not here: the
 verbs (lifecycle).
 """
 
@@ -21,10 +21,11 @@ from config.changelist import RelatedFilter
 from config.paging import Order
 from config.shown import clipped, link, listing, moment, state
 from config.vault import CannotOpen
-from integrations.admindeliveries import message_of
+from integrations.admin_deliveries import message_of
 from integrations.forms import GIVEN, NEW, NONE, IntegrationForm, NewIngestKeyForm
 from integrations.lifecycle import (
-    bind_key,
+    edit_integration,
+    issue_key,
     new_signing_secret,
     open_integration,
     reopen_integration,
@@ -35,9 +36,8 @@ from integrations.lifecycle import (
 )
 from integrations.models import InboundDelivery, IngestKey, Integration, IntegrationType
 from teams.admin import BELONGINGS, IsActive, shown_once, standing_of
-from teams.authentication import make_key
 from teams.lifecycle import revoke_key
-from teams.models import APIKey, Scope
+from teams.models import Scope
 
 SHOWN_BESIDE = 20
 
@@ -114,13 +114,13 @@ class IntegrationAdmin(Retiring):
     def save_model(self, request: HttpRequest, obj: Integration, form: Any, change: bool) -> None:
         if not change:
             made, _ = open_integration(obj.team, obj.name, IntegrationType(obj.type), clock.now())
-            Integration.objects.filter(pk=made.pk).update(count_only=obj.count_only)
+            edit_integration(made, name=obj.name, type=obj.type, count_only=obj.count_only)
             obj.pk = made.pk
             obj.refresh_from_db()
             page = link("integrations.integration", obj.pk, "its page")
             self.message_user(request, format_html("The address that it sends to stands on {}.", page), messages.INFO)
         else:
-            obj.save(update_fields=["name", "type", "count_only"])
+            edit_integration(obj, name=obj.name, type=obj.type, count_only=obj.count_only)
         self.sign(request, obj, form.cleaned_data["signing"], form.cleaned_data["signing_secret"])
 
     def sign(self, request: HttpRequest, integration: Integration, signing: str, given: str) -> None:
@@ -227,9 +227,15 @@ class IngestKeyAdmin(Retiring):
 
     def save_model(self, request: HttpRequest, obj: IngestKey, form: Any, change: bool) -> None:
         said = form.cleaned_data
-        key, text = make_key(obj.integration.team, said["user"], said["name"], [Scope.INGEST, *said["further"]])
-        APIKey.objects.filter(pk=key.pk).update(expires_at=said["expires_at"])
-        bind_key(key, obj.integration)
+        scopes = [Scope.INGEST, *said["further"]]
+        key, text = issue_key(
+            obj.integration.team,
+            said["user"],
+            said["name"],
+            scopes,
+            expires_at=said["expires_at"],
+            integration=obj.integration,
+        )
         obj.api_key = key
         shown_once(request, f"This is the key “{key.name}”.", text)
 

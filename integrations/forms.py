@@ -1,7 +1,7 @@
 """
-What operators type about integrations and the keys that send to them, and what of it can't be.
+What managers and operators type about integrations and the keys that send to them, and what of it can't be.
 
-Not here: the pages that these forms stand on (admin), or what senders send (inbox).
+Not here: the pages that these forms stand on (dashboard, admin), or what senders send (inbox).
 """
 
 from datetime import datetime
@@ -12,11 +12,11 @@ from django.contrib import admin
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import ValidationError
 
-from config.adminforms import MomentField, Suggesting
+from config.adminforms import LAST_YEAR, MomentField, Suggesting
 from integrations.lifecycle import sound_signing_secret
-from integrations.models import IngestKey, Integration
+from integrations.models import IngestKey, Integration, IntegrationType
 from teams.forms import still_to_come
-from teams.models import APIKey, Scope, User
+from teams.models import APIKey, Scope, Team, User
 
 LONGEST_NAME = 200
 COUNTED_AT_MOST = 100
@@ -49,14 +49,89 @@ SIGNING = [
     (GIVEN, "Ask for signatures, with the secret that the sender gave"),
     (NONE, "Ask for no signatures"),
 ]
+COUNTED = "Names of unknown events to count and not to keep, one to a line."
 
 
-class IntegrationForm(forms.ModelForm):
-    """An integration. Its token is made with it; its signing secret is set here and never shown again."""
+class SigningForm(forms.Form):
+    """Which signatures to ask for. A secret is typed here and never shown again."""
 
-    count_only = NamesField(
-        required=False, help_text="Names of unknown events to count and not to keep, one to a line."
+    signing = forms.ChoiceField(choices=SIGNING[1:], initial=NEW, widget=forms.RadioSelect, label="From now on")
+    signing_secret = forms.CharField(
+        required=False,
+        max_length=200,
+        label="The sender's secret",
+        help_text="Begins with whsec_; only where the sender gave one.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        secret = said.get("signing_secret") or ""
+        if said.get("signing") == GIVEN:
+            try:
+                sound_signing_secret(secret)
+            except ValueError as error:
+                self.add_error("signing_secret", str(error))
+        elif secret:
+            self.add_error("signing", "A secret was given: choose that signatures are made with it.")
+        return said
+
+
+class NamingForm(forms.Form):
+    """What a team says about an integration of its own."""
+
+    name = forms.CharField(max_length=LONGEST_NAME, widget=forms.TextInput(attrs={"dir": "auto"}))
+    type = forms.ChoiceField(label="Whose events it takes in", choices=IntegrationType.choices)
+    count_only = NamesField(label="Names to count only", required=False, help_text=COUNTED)
+
+
+class TeamKeyForm(forms.Form):
+    """A new API key of a team; it acts for whoever makes it."""
+
+    name = forms.CharField(
+        max_length=LONGEST_NAME, help_text="What it is for.", widget=forms.TextInput(attrs={"dir": "auto"})
+    )
+    scopes = forms.MultipleChoiceField(
+        label="It may", choices=Scope.choices, initial=[Scope.READ], widget=forms.CheckboxSelectMultiple
+    )
+    integration = forms.ModelChoiceField(
+        queryset=Integration.objects.none(),
+        required=False,
+        empty_label="None",
+        help_text="Where to, for a key that sends events in.",
+    )
+    expires_at = forms.DateTimeField(
+        label="It expires",
+        required=False,
+        help_text="Left empty, it is good until it is revoked.",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+    def __init__(self, data: Any, team: Team) -> None:
+        super().__init__(data)
+        self.fields["integration"].queryset = team.integrations.order_by("name", "id")  # type: ignore[attr-defined]
+
+    def clean_expires_at(self) -> datetime | None:
+        moment: datetime | None = still_to_come(self.cleaned_data["expires_at"])
+        if moment and moment.year > LAST_YEAR:
+            raise ValidationError(f"The year {LAST_YEAR} is the last one that can be.")
+        return moment
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        if "scopes" not in said or "integration" not in said:
+            return said
+        if Scope.INGEST in said["scopes"] and said["integration"] is None:
+            self.add_error("integration", "A key that sends events in needs an integration to send them to.")
+        elif Scope.INGEST not in said["scopes"] and said["integration"] is not None:
+            self.add_error("scopes", "An integration was chosen: choose that events are sent in, too.")
+        return said
+
+
+class IntegrationForm(SigningForm, forms.ModelForm):
+    """An integration in admin. Its token is made with it; its signing secret is set here and never shown again."""
+
+    count_only = NamesField(required=False, help_text=COUNTED)
     signing = forms.ChoiceField(choices=SIGNING, initial=KEEP, widget=forms.RadioSelect, label="From now on")
     signing_secret = forms.CharField(
         required=False,
@@ -77,18 +152,6 @@ class IntegrationForm(forms.ModelForm):
         if team and team.integrations.filter(name=name).exclude(pk=self.instance.pk).exists():
             raise ValidationError("The team has an integration of this name already.")
         return name
-
-    def clean(self) -> dict[str, Any]:
-        said = super().clean() or self.cleaned_data
-        secret = said.get("signing_secret") or ""
-        if said.get("signing") == GIVEN:
-            try:
-                sound_signing_secret(secret)
-            except ValueError as error:
-                self.add_error("signing_secret", str(error))
-        elif secret:
-            self.add_error("signing", "A secret was given: choose that signatures are made with it.")
-        return said
 
 
 class NewIngestKeyForm(forms.ModelForm):

@@ -1,6 +1,6 @@
 """
-The verbs of integrations: opening and shutting an inbound door, its secrets, and binding keys to it. Called alike by
-admin and commands.
+The verbs of integrations: opening and shutting an inbound door, its secrets, and the keys bound to it. Called alike by
+dashboard, admin and commands.
 
 Not here: what comes in through the door (integrations.door, integrations.inbox).
 """
@@ -14,7 +14,8 @@ from django.db import IntegrityError, transaction
 from config.errors import Conflict
 from config.vault import keyed_digest, new_token, open_sealed, seal
 from integrations.models import IngestKey, Integration, IntegrationType
-from teams.models import APIKey, Scope, Team
+from teams.authentication import make_key
+from teams.models import APIKey, Scope, Team, User
 
 TOKEN_PREFIX = "whi_"  # noqa: S105 - what tokens begin with, so that a leaked one is recognized
 PATH = "/api/webhooks/incident-log"
@@ -35,6 +36,22 @@ def open_integration(team: Team, name: str, type: IntegrationType, at: datetime)
     except IntegrityError:
         raise Conflict(f"The team already has an integration called {name}.") from None
     return integration, token
+
+
+def edit_integration(integration: Integration, *, name: str, type: str, count_only: list[str]) -> bool:
+    """
+    Change what an integration is called, whose log comes in, and which unknown events are counted only; whether
+    anything is other than it was. Raises Conflict if another one of the team has that name.
+    """
+    said = {"name": name, "type": type, "count_only": count_only}
+    try:
+        with transaction.atomic():
+            present = Integration.objects.select_for_update(no_key=True).get(pk=integration.pk)
+            if all(getattr(present, field) == value for field, value in said.items()):
+                return False
+            return bool(Integration.objects.filter(pk=integration.pk).update(**said))
+    except IntegrityError:
+        raise Conflict(f"The team already has an integration called {name}.") from None
 
 
 def webhook_path(integration: Integration) -> str:
@@ -97,3 +114,25 @@ def bind_key(key: APIKey, integration: Integration) -> IngestKey:
     if bound.integration_id != integration.pk:
         raise Conflict("The key is bound to another integration.")
     return bound
+
+
+def issue_key(
+    team: Team,
+    user: User,
+    name: str,
+    scopes: list[str],
+    *,
+    expires_at: datetime | None = None,
+    integration: Integration | None = None,
+) -> tuple[APIKey, str]:
+    """
+    A new key that acts for a member of the team, and its text, which is shown once. With the scope `ingest` it is bound
+    to an integration of the team. Raises Conflict for an integration without that scope, or the scope without one.
+    """
+    if (Scope.INGEST in scopes) != (integration is not None):
+        raise Conflict(f"A key that has the scope {Scope.INGEST}, and no other, is bound to an integration.")
+    with transaction.atomic():
+        key, text = make_key(team, user, name, scopes, expires_at=expires_at)
+        if integration is not None:
+            bind_key(key, integration)
+        return key, text

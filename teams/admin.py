@@ -24,8 +24,16 @@ from config.changelist import RelatedFilter, SinceFilter
 from config.shown import link, listing, state
 from teams.authentication import make_key
 from teams.forms import KeyForm, NewKeyForm, NewMembershipForm, NewUserForm, UserForm
-from teams.lifecycle import deactivate_team, deactivate_user, reactivate_team, revoke_key
-from teams.models import APIKey, Membership, Organization, Team, User
+from teams.lifecycle import (
+    add_member,
+    change_role,
+    deactivate_team,
+    deactivate_user,
+    reactivate_team,
+    remove_member,
+    revoke_key,
+)
+from teams.models import APIKey, Membership, Organization, Role, Team, User
 
 TEAMS_AT_MOST = 20
 
@@ -135,6 +143,23 @@ class NewMembers(StrictInline):
         return False
 
 
+class HasMembers(Retiring):
+    """Records on whose pages memberships are added, changed and removed: by the verbs."""
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        if formset.model is not Membership:
+            super().save_formset(request, form, formset, change)
+            return
+        formset.save(commit=False)
+        at = clock.now()
+        for added in formset.new_objects:
+            add_member(added.team, added.user, Role(added.role), at=at)
+        for changed, _ in formset.changed_objects:
+            change_role(changed, Role(changed.role), even_the_last=True)
+        for removed in formset.deleted_objects:
+            remove_member(removed, at=at, even_the_last=True)
+
+
 class IsActive(SinceFilter):
     title = "state"
     parameter_name = "deactivated"
@@ -156,7 +181,7 @@ def belongings_of(team: Team) -> Panel:
 
 
 @admin.register(Team)
-class TeamAdmin(Retiring):
+class TeamAdmin(HasMembers):
     """Teams, with their people and the way to all that is theirs."""
 
     list_display = ["name", "organization", "public_id", "is_open", "created"]
@@ -202,7 +227,7 @@ class TeamAdmin(Retiring):
 
 
 @admin.register(User)
-class UserAdmin(Retiring, DjangoUserAdmin):
+class UserAdmin(HasMembers, DjangoUserAdmin):
     """People. Operators are made and changed by superusers only, and nobody shuts themselves out."""
 
     form = UserForm
@@ -320,8 +345,7 @@ class APIKeyAdmin(Retiring):
         if change:
             obj.save(update_fields=["name", "expires_at"])
             return
-        key, text = make_key(obj.team, obj.user, obj.name, obj.scopes)
-        APIKey.objects.filter(pk=key.pk).update(expires_at=obj.expires_at)
+        key, text = make_key(obj.team, obj.user, obj.name, obj.scopes, expires_at=obj.expires_at)
         obj.pk = key.pk
         obj.refresh_from_db()
         shown_once(request, f"This is the key “{key.name}”.", text)

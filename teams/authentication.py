@@ -5,7 +5,7 @@ A key is sent as `X-API-Key` or `Authorization: Bearer`; never is a session cook
 and expired keys are all the same 401.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django.conf import settings
@@ -32,11 +32,19 @@ SHOWN_CHARACTERS = 10
 USED_RESOLUTION = timedelta(minutes=1)
 
 
-def make_key(team: Team, user: User, name: str, scopes: list[str]) -> tuple[APIKey, str]:
+def make_key(
+    team: Team, user: User, name: str, scopes: list[str], *, expires_at: datetime | None = None
+) -> tuple[APIKey, str]:
     """A new key, and its text, which is shown once and not kept."""
     text = new_token(KEY_PREFIX)
     key = APIKey.objects.create(
-        team=team, user=user, name=name, prefix=text[:SHOWN_CHARACTERS], digest=plain_digest(text), scopes=scopes
+        team=team,
+        user=user,
+        name=name,
+        prefix=text[:SHOWN_CHARACTERS],
+        digest=plain_digest(text),
+        scopes=scopes,
+        expires_at=expires_at,
     )
     return key, text
 

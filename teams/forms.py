@@ -1,7 +1,7 @@
 """
-What operators type about people, memberships and API keys, and what of it can't be.
+What managers and operators type about people, memberships and API keys, and what of it can't be.
 
-Not here: the pages that these forms stand on (admin), or what programs send (the API's serializers).
+Not here: the pages that these forms stand on (dashboard, admin), or what programs send (the API's serializers).
 """
 
 import zoneinfo
@@ -10,11 +10,13 @@ from functools import cache
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminUserCreationForm, PasswordChangeForm, UserChangeForm
+from django.contrib.auth.password_validation import password_validators_help_texts
 from django.core.exceptions import ValidationError
 
 from config import clock
-from teams.models import APIKey, Scope, User
+from teams.lifecycle import LONGEST_EMAIL, LONGEST_NAME
+from teams.models import APIKey, Role, Scope, User
 
 
 @cache
@@ -103,6 +105,45 @@ class KeyForm(forms.ModelForm):
     def clean_expires_at(self) -> datetime | None:
         expires_at: datetime | None = self.cleaned_data["expires_at"]
         return still_to_come(expires_at) if "expires_at" in self.changed_data else expires_at
+
+
+class NewMemberForm(forms.Form):
+    """Somebody who is to be in a team, known here or not. Whether they can be is for teams.lifecycle.welcome to say."""
+
+    email = forms.EmailField(
+        label="E-mail", max_length=LONGEST_EMAIL, widget=forms.EmailInput(attrs={"autocomplete": "off"})
+    )
+    role = forms.ChoiceField(choices=Role.choices, initial=Role.RESPONDER)
+    name = forms.CharField(
+        label="Name of a new user",
+        required=False,
+        max_length=LONGEST_NAME,
+        help_text="Only for somebody whom no team here has had yet. Their first password is then shown once.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "dir": "auto"}),
+    )
+
+
+class RoleForm(forms.Form):
+    """What a member may do from now on."""
+
+    role = forms.ChoiceField(choices=Role.choices, widget=forms.RadioSelect)
+
+
+class OwnPasswordForm(PasswordChangeForm):
+    """Another password of one's own. (Saved by teams.lifecycle.set_password.)"""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["old_password"].label = "Present password"
+        self.fields["new_password1"].help_text = " ".join(password_validators_help_texts())
+        self.fields["new_password2"].label = "The new password again"
+        self.fields["new_password2"].help_text = ""
+
+    def clean_new_password1(self) -> str:
+        password: str = self.cleaned_data["new_password1"]
+        if self.user.check_password(password):
+            raise ValidationError("This is the present password.")
+        return password
 
 
 def still_to_come(moment: datetime | None) -> datetime | None:

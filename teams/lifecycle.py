@@ -3,20 +3,23 @@ The verbs of organizations, teams and their people, one place each.
 
 Each makes what is not there yet and answers with what is: calling one twice, or twice at the same time, makes nothing
 twice. Nobody is ever deleted, because the history names them: people and teams are deactivated, keys are revoked.
-Not here: making API keys (teams.authentication), logging in.
+Who may call which verb is the doors' affair. Not here: making API keys (teams.authentication), logging in.
 """
 
+import secrets
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, connection, transaction
 
-from config.errors import ValidationFailed
+from config.errors import Conflict, ValidationFailed
 from teams.models import APIKey, Membership, Organization, Role, Team, User
 
 LONGEST_NAME = 200
 LONGEST_EMAIL = 254
+# Enough characters that nobody guesses them in the time until they are replaced.
+PASSWORD_BYTES = 12
 
 
 def make_organization(name: str, *, at: datetime, public_id: str = "") -> Organization:
@@ -39,11 +42,18 @@ def make_team(organization: Organization, name: str, *, at: datetime, public_id:
 
 
 def make_user(
-    email: str, *, at: datetime, name: str = "", password: str | None = None, operator: bool = False
+    email: str,
+    *,
+    at: datetime,
+    name: str = "",
+    password: str | None = None,
+    operator: bool = False,
+    must_change_password: bool = False,
 ) -> tuple[User, bool]:
     """
     The user of that e-mail address, and whether it is new. Only a new one gets the name, the password (None: no login
-    until one is set) and, as an operator, all of Django admin. Raises ValidationFailed for a bad address.
+    until one is set), which they may have to change, and, as an operator, all of Django admin. Raises ValidationFailed
+    for a bad address.
     """
     email = sound_email(email)
     found = User.objects.filter(email__iexact=email).first()
@@ -52,7 +62,7 @@ def make_user(
     make = User.objects.create_superuser if operator else User.objects.create_user
     try:
         with transaction.atomic():
-            return make(email, password, name=name, date_joined=at), True
+            return make(email, password, name=name, date_joined=at, must_change_password=must_change_password), True
     except IntegrityError:  # somebody else made it meanwhile
         return User.objects.get(email__iexact=email), False
 
@@ -64,6 +74,95 @@ def add_member(team: Team, user: User, role: Role, *, at: datetime) -> Membershi
         membership.role = role
         membership.save(update_fields=["role"])
     return membership
+
+
+def welcome(team: Team, email: str, role: Role, *, at: datetime, name: str = "") -> tuple[Membership, str | None]:
+    """
+    Make the user of that address a member. Where there is none, a user of that name is made; the second answer is their
+    password, which they must change when they first log in. Raises ValidationFailed, naming `email` or `name`; Conflict
+    for somebody who is a member.
+    """
+    with transaction.atomic():
+        hold(team)
+        user = User.objects.filter(email__iexact=sound_email(email)).first()
+        password = None
+        if user is None:
+            password = secrets.token_urlsafe(PASSWORD_BYTES)
+            user = newcomer(email, name, password, at)
+        if not user.is_active:
+            raise ValidationFailed({"email": ["This user is deactivated. The operator can make them active again."]})
+        if team.memberships.filter(user=user).exists():
+            raise Conflict(f"{user.get_full_name()} is a member already.")
+        return add_member(team, user, role, at=at), password
+
+
+def newcomer(email: str, name: str, password: str, at: datetime) -> User:
+    """A user who was not there, with a password that others know. Raises ValidationFailed without a name."""
+    if not name.strip():
+        raise ValidationFailed({"name": ["Nobody here has this address yet. Give a name to make a new user."]})
+    user, is_new = make_user(email, name=sound_name(name, "name"), password=password, must_change_password=True, at=at)
+    if not is_new:  # somebody else made it in this very moment, and knows its password
+        raise ValidationFailed({"email": ["Somebody else has just added this address. Try again."]})
+    return user
+
+
+def change_role(membership: Membership, role: Role, *, even_the_last: bool = False) -> bool:
+    """
+    Give a member another role; whether they had another. Raises Conflict for somebody who is no member any more, and
+    for the last manager, unless an operator asks, who can always make another.
+    """
+    with transaction.atomic():
+        hold(membership.team)
+        present = Membership.objects.filter(pk=membership.pk).select_related("user").first()
+        if present is None:
+            raise Conflict(f"{membership.user.get_full_name()} is no member any more.")
+        if present.role == role:
+            return False
+        if role != Role.MANAGER and not even_the_last:
+            leave_a_manager(present)
+        return bool(Membership.objects.filter(pk=present.pk).update(role=role))
+
+
+def remove_member(membership: Membership, *, at: datetime, even_the_last: bool = False) -> bool:
+    """
+    Take a member out of the team and revoke their keys for it, so that these stay shut if the member comes back;
+    whether they were in it. Raises Conflict for the last manager, unless an operator asks.
+    """
+    with transaction.atomic():
+        hold(membership.team)
+        present = Membership.objects.filter(pk=membership.pk).select_related("user").first()
+        if present is None:
+            return False
+        if not even_the_last:
+            leave_a_manager(present)
+        APIKey.objects.filter(team=present.team_id, user=present.user_id, revoked_at=None).update(revoked_at=at)
+        present.delete()
+        return True
+
+
+def leave_a_manager(membership: Membership) -> None:
+    """Raises Conflict if, without this member, no manager who can log in would be left. The team must be held."""
+    if membership.role != Role.MANAGER or not membership.user.is_active:
+        return
+    others = Membership.objects.filter(team=membership.team_id, role=Role.MANAGER, user__is_active=True)
+    if not others.exclude(pk=membership.pk).exists():
+        who = membership.user.get_full_name()
+        raise Conflict(f"{who} is the team’s last manager. Make somebody else a manager first.")
+
+
+def hold(team: Team) -> None:
+    """
+    Until the transaction ends, let nobody else change who is in a team and as what. Events can be taken in meanwhile:
+    records that name the team need not wait.
+    """
+    Team.objects.select_for_update(no_key=True).get(pk=team.pk)
+
+
+def set_password(user: User, password: str) -> None:
+    """Give a user a password that they chose."""
+    user.set_password(password)
+    user.must_change_password = False
+    user.save(update_fields=["password", "must_change_password"])
 
 
 def deactivate_team(team: Team, *, at: datetime) -> bool:

@@ -96,6 +96,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     time_zone = models.CharField(max_length=60, default="UTC", help_text="In which times are shown.")
     is_staff = models.BooleanField("operator", default=False, help_text="May enter Django admin.")
     is_active = models.BooleanField("active", default=True, help_text="May log in, and keys may act for it.")
+    must_change_password = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="Somebody else knows it, and it opens one page only."
+    )
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()

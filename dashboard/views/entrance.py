@@ -7,16 +7,21 @@ Not here: what may be seen once inside (access).
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from config import ratelimit
-from dashboard.access import TeamRequest, switch, team_page
+from dashboard.access import TeamRequest, switch, team_page, to_login
 from dashboard.forms import LoginForm, PreferencesForm
 from dashboard.frame import show
+from teams.forms import OwnPasswordForm
+from teams.lifecycle import set_password
 
 
 class Login(LoginView):
@@ -57,3 +62,23 @@ def preferences(request: TeamRequest) -> HttpResponse:
         messages.success(request, "Saved.")
         return redirect("preferences")
     return show(request, "entrance/preferences.html", {"form": form}, status=400 if form.is_bound else 200)
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def password(request: HttpRequest) -> HttpResponse:
+    """`/password`: another password; whose present one was given by somebody else sees no other page before."""
+    if not request.user.is_authenticated:
+        return to_login(request)
+    if request.method == "POST":
+        ratelimit.check_failures(request)
+    form = OwnPasswordForm(request.user, request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        set_password(request.user, form.cleaned_data["new_password1"])
+        update_session_auth_hash(request, request.user)
+        messages.success(request, "Your password is changed.")
+        return redirect("overview")
+    if "old_password" in form.errors:
+        ratelimit.count_failure(request)
+    return render(request, "entrance/password.html", {"form": form}, status=400 if form.is_bound else 200)

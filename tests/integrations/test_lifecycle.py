@@ -6,7 +6,7 @@ from django.db import transaction
 from config.errors import Conflict
 from config.vault import CannotOpen
 from integrations.door import by_key, by_token
-from integrations.lifecycle import bind_key, open_integration, webhook_path
+from integrations.lifecycle import bind_key, edit_integration, issue_key, open_integration, webhook_path
 from integrations.models import IngestKey, IntegrationType
 from teams.authentication import make_key
 from teams.models import Scope
@@ -67,3 +67,31 @@ def test_a_key_that_may_not_send_is_not_bound(team, user, integration):
     with pytest.raises(Conflict, match="ingest"):
         bind_key(key, integration)
     assert not IngestKey.objects.exists()
+
+
+def test_an_integration_is_edited_and_keeps_its_token(team, integration):
+    said = {"name": "Pager", "type": IntegrationType.OTHER, "count_only": ["a.b"]}
+    assert edit_integration(integration, **said) is True
+    assert edit_integration(integration, **said) is False
+    integration.refresh_from_db()
+    assert {field: getattr(integration, field) for field in said} == said
+    assert webhook_path(integration).endswith(integration.token)
+
+
+def test_a_name_is_not_taken_twice_in_a_team_by_editing(team, integration):
+    make_integration(team, "Second")
+    with pytest.raises(Conflict, match="already has an integration called Second"):
+        edit_integration(integration, name="Second", type=IntegrationType.OTHER, count_only=[])
+    integration.refresh_from_db()
+    assert integration.name == "Better Stack"
+
+
+def test_a_key_is_issued_bound_or_not_at_all(team, user, integration, other_team):
+    key, text = issue_key(team, user, "sender", [Scope.INGEST], expires_at=NOON, integration=integration)
+    assert (key.ingest.integration, key.expires_at) == (integration, NOON)
+    assert text.startswith(key.prefix)
+    foreign = make_integration(other_team)
+    for scopes, bound in [([Scope.INGEST], None), ([Scope.READ], integration), ([Scope.INGEST], foreign)]:
+        with pytest.raises(Conflict):
+            issue_key(team, user, "another", scopes, integration=bound)
+    assert team.api_keys.get() == key

@@ -114,6 +114,7 @@ def test_a_team_can_be_reactivated_from_its_page(staff, team):
 def test_members_are_added_changed_and_removed_on_the_teams_page(staff, operator, team, user):
     newcomer = make_user("carol@example.com")
     membership = team.memberships.get()
+    key, _ = make_key(team, user, "Alice's", [Scope.READ])
     form = {
         "organization": team.organization_id,
         "name": team.name,
@@ -142,6 +143,8 @@ def test_members_are_added_changed_and_removed_on_the_teams_page(staff, operator
     assert "duplicate" in staff.post(page, twice).content.decode()
     assert staff.post(page, form | {"memberships-0-DELETE": "on", "memberships-2-0-user": ""}).status_code == 302
     assert list(team.memberships.values_list("user__email", flat=True)) == ["carol@example.com"]
+    key.refresh_from_db()
+    assert key.revoked_at is not None
 
 
 def test_a_membership_of_another_team_is_not_changed_through_a_teams_page(staff, team, user, other_team):

@@ -164,8 +164,9 @@ def test_refusals_come_in_the_contracts_order(team, user, told, api):
     assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD, POST")
     assert api.post(path, "x", content_type="text/plain").status_code == 415
     assert api.post(path, "{", content_type="application/json").json()["error"]["code"] == "MALFORMED_JSON"
+    Membership.objects.filter(user=user).update(role=Role.MANAGER)
     for listed in LISTS:
-        assert api.post(listed, {}, content_type="application/json").status_code == 405
+        assert api.put(listed, {}, content_type="application/json").status_code == 405
 
 
 @pytest.mark.parametrize("path", ["/api", "/api/", "/api/nonsense", "/api/incidents/", "/api/incidents/x/y/z"])

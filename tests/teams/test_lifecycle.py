@@ -7,9 +7,20 @@ from threading import Barrier
 import pytest
 from django.db import connections, transaction
 
-from config.errors import ValidationFailed
-from teams.lifecycle import add_member, make_organization, make_team, make_user
-from teams.models import Membership, Organization, Role, Team, User
+from config.errors import Conflict, ValidationFailed
+from teams.authentication import make_key
+from teams.lifecycle import (
+    add_member,
+    change_role,
+    make_organization,
+    make_team,
+    make_user,
+    remove_member,
+    set_password,
+    welcome,
+)
+from teams.models import APIKey, Membership, Organization, Role, Scope, Team, User
+from tests import conftest
 from tests.conftest import NOON
 
 EARLIER = NOON - timedelta(days=30)
@@ -128,3 +139,113 @@ def test_several_at_once_make_one_user():
 def test_several_at_once_make_one_team():
     organization = make_organization("Acme", at=NOON)
     assert len({team.pk for team in at_once(lambda: make_team(organization, "Night shift", at=NOON))}) == 1
+
+
+# --- members ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def managers(team):
+    """The memberships of two managers."""
+    people = [conftest.make_user(f"{name}@example.com", team, Role.MANAGER, name=name) for name in ("Ann", "Bea")]
+    return [team.memberships.get(user=each) for each in people]
+
+
+def test_somebody_known_is_welcomed_as_they_are(team):
+    bob = conftest.make_user("bob@example.com", name="Bob")
+    member, password = welcome(team, "BOB@example.com", Role.VIEWER, name="Robert", at=NOON)
+    assert (member.user, member.role, member.created_at, password) == (bob, Role.VIEWER, NOON, None)
+    bob.refresh_from_db()
+    assert (bob.name, bob.must_change_password) == ("Bob", False)
+
+
+def test_somebody_new_is_welcomed_with_a_password_that_they_must_change(team):
+    member, password = welcome(team, "new@example.com", Role.MANAGER, name=" Nora ", at=NOON)
+    nora = member.user
+    assert (nora.name, nora.must_change_password, nora.check_password(password)) == ("Nora", True, True)
+    set_password(nora, "a lamp of brass")
+    nora.refresh_from_db()
+    assert (nora.must_change_password, nora.check_password("a lamp of brass")) == (False, True)
+
+
+def test_who_can_not_be_welcomed_leaves_no_trace(team, user):
+    conftest.make_user("gone@example.com", is_active=False)
+    with pytest.raises(Conflict, match="is a member already"):
+        welcome(team, "alice@example.com", Role.MANAGER, at=NOON)
+    for email, field in [("gone@example.com", "email"), ("no address", "email"), ("new@example.com", "name")]:
+        with pytest.raises(ValidationFailed) as refused:
+            welcome(team, email, Role.VIEWER, at=NOON)
+        assert list(refused.value.fields) == [field]
+    assert (User.objects.count(), Membership.objects.get().role) == (2, Role.RESPONDER)
+
+
+def test_a_role_is_changed_once(managers):
+    ann, _ = managers
+    assert change_role(ann, Role.VIEWER) is True
+    assert change_role(ann, Role.VIEWER) is False
+    assert list(Membership.objects.order_by("id").values_list("role", flat=True)) == [Role.VIEWER, Role.MANAGER]
+
+
+def test_the_last_manager_stays_whatever_is_asked(managers):
+    ann, bea = managers
+    change_role(ann, Role.VIEWER)
+    for verb in (lambda: change_role(bea, Role.RESPONDER), lambda: remove_member(bea, at=NOON)):
+        with pytest.raises(Conflict, match="Bea is the team’s last manager"):
+            verb()
+    assert change_role(bea, Role.MANAGER) is False
+    assert change_role(bea, Role.VIEWER, even_the_last=True) is True
+
+
+def test_a_manager_who_can_not_log_in_does_not_count_and_may_go(managers):
+    ann, bea = managers
+    User.objects.filter(pk=ann.user_id).update(is_active=False)
+    with pytest.raises(Conflict):
+        remove_member(bea, at=NOON)
+    assert remove_member(ann, at=NOON) is True
+
+
+def test_removing_a_member_revokes_their_keys_for_this_team_alone(managers, other_team):
+    ann, bea = managers
+    other_team.memberships.create(user=ann.user)
+    for team, member in [(ann.team, ann), (other_team, ann), (bea.team, bea)]:
+        make_key(team, member.user, f"{member.user.name} in {team}", [Scope.READ])
+    assert remove_member(ann, at=NOON) is True
+    assert remove_member(ann, at=NOON) is False
+    assert APIKey.objects.get(revoked_at__isnull=False).name == "Ann in Operations"
+    assert APIKey.objects.get(revoked_at=NOON)
+    with pytest.raises(Conflict, match="Ann is no member any more"):
+        change_role(ann, Role.VIEWER)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("verb", [lambda one: change_role(one, Role.VIEWER), lambda one: remove_member(one, at=NOON)])
+def test_two_managers_who_turn_on_each_other_leave_one(verb):
+    team = conftest.make_team()
+    for name in ("Ann", "Bea"):
+        conftest.make_user(f"{name}@example.com", team, Role.MANAGER, name=name)
+    waiting = list(team.memberships.select_related("user", "team"))
+
+    def turn_on():
+        try:
+            return verb(waiting.pop())
+        except Conflict as refusal:
+            return refusal.message
+
+    answers = at_once(turn_on, times=2)
+    assert True in answers and any("last manager" in str(answer) for answer in answers)
+    assert team.memberships.filter(role=Role.MANAGER).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_at_once_welcome_somebody_once():
+    team = conftest.make_team()
+
+    def welcomed():
+        try:
+            return welcome(team, "new@example.com", Role.VIEWER, name="N", at=NOON)[1]
+        except Conflict:
+            return None
+
+    answers = at_once(welcomed)
+    [password] = [answer for answer in answers if answer]
+    assert Membership.objects.get().user.check_password(password)

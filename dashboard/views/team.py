@@ -1,0 +1,212 @@
+"""
+What a team's managers decide: who is in it and as what. And what their pages have in common with those of its keys
+(team_keys) and integrations (team_integrations).
+
+Every verb is called in `managing`, under which a member who is no manager any more is turned away, and no two managers
+change the team at once. Not here: what the verbs do (teams.lifecycle, integrations.lifecycle).
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.db import transaction
+from django.db.models import Model
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from config.clock import now
+from config.errors import Conflict, ValidationFailed
+from config.paging import Order, page
+from dashboard import once
+from dashboard.access import TeamRequest, reached, require, switch, team_page
+from dashboard.frame import show
+from dashboard.views.lists import older
+from teams.forms import NewMemberForm, RoleForm
+from teams.lifecycle import change_role, hold, remove_member, welcome
+from teams.models import Membership, Role
+
+ROWS = 30
+IN_ORDER: Order = [("id", "asc")]
+KEYS_NAMED = 20
+PAGES = (("members", "Members"), ("integrations", "Integrations"), ("keys", "API keys"))
+
+
+# --- what the pages have in common ------------------------------------------------------------------------------------
+
+
+def record(request: TeamRequest, relation: str, pk: int) -> Any:
+    """A record of the team, for its managers. Raises Http404, or PermissionDenied for other members."""
+    found = reached(request, relation, pk=pk)
+    require(request, Role.MANAGER)
+    return found
+
+
+def settle(request: TeamRequest) -> None:
+    """
+    Go over to the team that a form was made for, if it names one: another may have been chosen since in another window.
+    Raises Http404 for a team that the member is not in, PermissionDenied for who is no manager of it.
+    """
+    wanted = request.POST.get("team", request.team.public_id)
+    if wanted != request.team.public_id:
+        membership = next((one for one in request.memberships if one.team.public_id == wanted), None)
+        if membership is None:
+            raise Http404
+        switch(request, membership)
+    require(request, Role.MANAGER)
+
+
+@contextmanager
+def managing(request: TeamRequest) -> Iterator[None]:
+    """A transaction in which the member is a manager still. Raises PermissionDenied for who is none any more."""
+    with transaction.atomic():
+        hold(request.team)
+        present = request.team.memberships.filter(user=request.user).first()
+        request.membership = present or Membership(role=Role.VIEWER)
+        require(request, Role.MANAGER)
+        yield
+
+
+def team_show(
+    request: TeamRequest, template: str, context: dict[str, Any], *, fragment: str | None = None, status: int = 200
+) -> HttpResponse:
+    """A page of the team's, with a secret that is to be shown once."""
+    place = str(request.resolver_match.url_name if request.resolver_match else "")
+    tabs = [{"name": name, "word": word, "here": name == place} for name, word in PAGES]
+    secret = None if fragment and request.htmx else once.take(request, place=request.team.public_id, at=now())
+    return show(request, template, context | {"tabs": tabs, "secret": secret}, fragment=fragment, status=status)
+
+
+def show_form(request: TeamRequest, form: forms.Form, said: Mapping[str, Any]) -> HttpResponse:
+    """A form by itself. `said`: "heading", "lede", "button", "back" (an address) and "back_word"."""
+    return team_show(request, "team/form.html", {"form": form, **said}, status=400 if form.is_bound else 200)
+
+
+def confirm(request: TeamRequest, said: Mapping[str, Any]) -> HttpResponse:
+    """What something means, before it is done. `said`: as for a form, and "means" (sentences)."""
+    return team_show(request, "team/confirm.html", dict(said))
+
+
+def blame(form: forms.Form, refusal: Conflict | ValidationFailed, field: str) -> None:
+    """Say what a verb had against what was typed, beside the fields; `field` is the one that a Conflict is about."""
+    fields = refusal.fields if isinstance(refusal, ValidationFailed) else {field: [refusal.message]}
+    for name, texts in fields.items():
+        for text in texts:
+            form.add_error(name if name in form.fields else None, text)
+
+
+def noted(request: TeamRequest, subject: Model, words: str, flag: int = CHANGE) -> None:
+    """Keep who did what in the record's history, which operators read in Django admin."""
+    LogEntry.objects.log_actions(request.user.pk, [subject], flag, words, single_object=True)
+
+
+def back(name: str, word: str, *key: int) -> dict[str, str]:
+    """Where "Cancel" and the way up lead."""
+    return {"back": reverse(name, args=key), "back_word": word}
+
+
+# --- members ----------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+@team_page
+def members(request: TeamRequest) -> HttpResponse:
+    """`/team/members`: who is in the team, in the order in which they came."""
+    require(request, Role.MANAGER)
+    found = request.team.memberships.select_related("user")
+    rows, cursor = page(found, IN_ORDER, ROWS, request.GET.get("cursor"))
+    context = {"members": rows, "more": older(request, cursor)}
+    return team_show(request, "team/members.html", context, fragment="team/_members.html")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def new_member(request: TeamRequest) -> HttpResponse:
+    """`/team/members/new`: a form; POST makes somebody a member, and a user if they are none."""
+    settle(request)
+    form = NewMemberForm(request.POST if request.method == "POST" else None)
+    if form.is_valid() and welcomed(request, form):
+        return redirect("members")
+    lede = "Somebody who has an account here comes in by their address alone. For all others an account is made."
+    said = {"heading": "Add a member", "lede": lede, "button": "Add member"}
+    return show_form(request, form, said | back("members", "Members"))
+
+
+def welcomed(request: TeamRequest, form: NewMemberForm) -> bool:
+    """Make a member of what was typed; whether that could be."""
+    said = form.cleaned_data
+    try:
+        with managing(request):
+            made, password = welcome(request.team, said["email"], Role(said["role"]), name=said["name"], at=now())
+            noted(request, request.team, f"Made {made.user} a member ({made.role}).")
+            if password:
+                noted(request, made.user, "Made with a first password.", ADDITION)
+    except (Conflict, ValidationFailed) as refusal:
+        blame(form, refusal, "email")
+        return False
+    who = made.user.get_full_name()
+    if password:
+        words = f"This is the first password of {who}, who logs in with {made.user.email} and must then change it."
+        once.keep(request, words, password, place=request.team.public_id, at=now())
+    messages.success(request, f"{who} is a member now.")
+    return True
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def member_role(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/team/members/{id}/role`: a form; POST gives a member another role."""
+    found: Membership = record(request, "memberships", pk)
+    who = found.user.get_full_name()
+    form = RoleForm(request.POST if request.method == "POST" else None, initial={"role": found.role})
+    if form.is_valid():
+        role = Role(form.cleaned_data["role"])
+        try:
+            with managing(request):
+                if change_role(found, role):
+                    noted(request, request.team, f"Made {found.user} a {role}.")
+                    messages.success(request, f"{who} is a {role} now.")
+        except Conflict as refusal:
+            blame(form, refusal, "role")
+        else:
+            return after(request, found)
+    said = {"heading": f"What may {who} do?", "lede": found.user.email, "button": "Save"}
+    return show_form(request, form, said | back("members", "Members"))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def remove(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/team/members/{id}/remove`: what removing a member means; POST does it."""
+    found: Membership = record(request, "memberships", pk)
+    who = found.user.get_full_name()
+    if request.method == "POST":
+        try:
+            with managing(request):
+                if remove_member(found, at=now()):
+                    noted(request, request.team, f"Removed {found.user}.", DELETION)
+                    messages.success(request, f"{who} is no member any more.")
+        except Conflict as refusal:
+            messages.error(request, refusal.message)
+        return after(request, found)
+    means = ["Everything they did stays under their name, and so does their account."]
+    said = {"heading": f"Remove {who}?", "means": means, "button": "Remove", "keys": losing(found)}
+    return confirm(request, said | back("members", "Members"))
+
+
+def after(request: TeamRequest, found: Membership) -> HttpResponse:
+    """Back to the members; who is no manager any more has nothing to see there."""
+    themselves = found.user_id == request.user.pk
+    is_manager = Membership.objects.filter(team=request.team, user=request.user, role=Role.MANAGER).exists()
+    return redirect("overview" if themselves and not is_manager else "members")
+
+
+def losing(member: Membership) -> list[Any]:
+    """The keys that are revoked with a member, the newest ones."""
+    own = member.team.api_keys.filter(user=member.user_id, revoked_at=None)
+    return list(own.select_related("ingest__integration")[:KEYS_NAMED])
