@@ -6,6 +6,7 @@ Plain data, all invented. Not here: what happens to them (story).
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from integrations.models import IntegrationType
 from teams.models import Role
@@ -66,6 +67,17 @@ class Watched:
 
 
 @dataclass(frozen=True)
+class Own:
+    """A monitor or heartbeat of the team's own; `details` are what its form asks for beside the name."""
+
+    key: str
+    number: int
+    kind: str
+    name: str
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Fault:
     """Something that goes wrong now and then: with what, how it shows, for how many minutes, what is found out."""
 
@@ -102,6 +114,12 @@ SOURCES = {
         ),
     )
 }  # fmt: skip
+
+
+def page(url: str, kind: str = "status") -> dict[str, Any]:
+    """The details of a monitor of our own."""
+    return {"url": url, "type": kind}
+
 
 SHOP = "https://www.harbourpine.example"
 API = "https://api.harbourpine.example"
@@ -147,6 +165,24 @@ WATCHED = {
         Watched("newsletter", 310208, "Newsletter queue"),
         Watched("stock_sync", 310209, "Warehouse stock sync"),
         Watched("coupon_mail", 310210, "Coupon reminder mails"),
+    )
+}
+
+DAY, HOUR = 86_400, 3_600
+
+OWN = {
+    each.key: each
+    for each in (
+        Own("handbook", 1, "monitor", "Staff handbook", page("https://handbook.harbourpine.example/")),
+        Own("porto_tills", 2, "monitor", "Tills, Porto store", page("https://tills.porto.harbourpine.example/ready")),
+        Own(
+            "porto_cards", 3, "monitor", "Card terminals, Porto store", page("https://cards.porto.harbourpine.example/")
+        ),
+        Own("collect", 4, "monitor", "Click and collect", page(f"{SHOP}/collect", "keyword")),
+        Own("kiosk", 5, "monitor", "Showroom kiosk", page("https://kiosk.harbourpine.example/", "ping")),
+        Own("wiki", 6, "monitor", "Old wiki", page("https://wiki.harbourpine.example/")),
+        Own("payroll", 7, "heartbeat", "Payroll export", {"period": 31 * DAY, "grace": DAY}),
+        Own("renewal", 8, "heartbeat", "Certificate renewal", {"period": DAY, "grace": HOUR}),
     )
 }
 

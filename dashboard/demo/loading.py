@@ -13,7 +13,7 @@ from django.db import transaction
 
 from dashboard.demo.cast import BEGINNING, ORGANIZATION, ORGANIZATION_ID, PEOPLE, SOURCES, TEAM, TEAM_ID
 from dashboard.demo.player import Player
-from dashboard.demo.scripts import Happening, Sent
+from dashboard.demo.scripts import Happening
 from dashboard.demo.story import story
 from integrations.lifecycle import open_integration
 from integrations.models import Integration
@@ -66,7 +66,7 @@ def tell_story(team: Team, now: datetime, progress: Progress) -> None:
 
 def incidents_in(happenings: list[Happening]) -> int:
     """How many incidents the story tells the beginning of."""
-    return len({each.opens for each in happenings if isinstance(each, Sent) and each.opens})
+    return len({each.opens for each in happenings if each.opens})
 
 
 def open_doors(team: Team, now: datetime) -> dict[str, Integration]:

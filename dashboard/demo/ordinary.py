@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dashboard.demo.cast import BEGINNING, FAULTS, ON_CALL, PEOPLE, REGIONS, SOURCES, WATCHED, Fault
-from dashboard.demo.scripts import Course, Script, minutes
+from dashboard.demo.courses import Course
+from dashboard.demo.scripts import Script, minutes
 
 INCIDENTS = 54
 # So long before now the last of them begins: none goes on at the moment.

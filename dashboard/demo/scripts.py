@@ -1,18 +1,18 @@
 """
 How a story is written down: happenings in time, each either an event that a source sends or an act of somebody of ours.
 
-Events have the words and fields of the vendor's document. Nothing happens here; that is the player's part.
+Events have the words and fields of the vendor's document. Nothing happens here; that is the player's part. Not here:
+the course of an incident (courses).
 """
 
 import json
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from config.times import rfc3339
-from dashboard.demo.cast import ESCALATION_POLICY, PEOPLE, REGIONS, SOURCES, WATCHED, Person, Source, Watched
+from dashboard.demo.cast import SOURCES, Own, Source, Watched
 
 # How long a webhook is on its way: (shortest, longest), in milliseconds.
 ON_ITS_WAY = (240, 1900)
@@ -21,8 +21,9 @@ NUMBERS_A_MINUTE = 3
 FIRST_NUMBER = 701_340
 
 Payload = dict[str, Any]
-# An incident at its source: (source, number).
+# An incident at its source, or one of ours, or a monitor or heartbeat of ours: (source or HERE, number).
 Named = tuple[str, int]
+HERE = "here"
 
 
 def minutes(number: float) -> timedelta:
@@ -43,15 +44,15 @@ class Sent:
 
 @dataclass(frozen=True)
 class Act:
-    """Somebody of ours notes something on an incident, closes it, or deletes it or a monitor."""
+    """Somebody of ours works on an incident, or manages a monitor or heartbeat of ours. `told`: what the verb takes."""
 
     at: datetime
     verb: str
     by: str
-    source: str
     kind: str
-    number: int
-    message: str = ""
+    named: Named
+    told: Payload = field(default_factory=dict)
+    opens: Named | None = None
 
 
 Happening = Sent | Act
@@ -113,6 +114,10 @@ class Script:
         message = f'{watched.kind.capitalize()} "{watched.name}" {words}'
         self.tell(SOURCES[watched.source], f"{watched.kind}.{action}", at, message, about(watched) | fields)
 
+    def manage(self, own: Own, verb: str, at: datetime, who: str, **told: Any) -> None:
+        """Let one of ours do something with a monitor or heartbeat of ours."""
+        self.happenings.append(Act(at, verb, who, own.kind, (HERE, own.number), told))
+
     def number_at(self, source: str, at: datetime) -> Named:
         """The next free number of an incident that begins at a moment."""
         number = FIRST_NUMBER + int((at - self.now + timedelta(days=40)).total_seconds() // (60 / NUMBERS_A_MINUTE))
@@ -148,113 +153,3 @@ def about(watched: Watched) -> Payload:
     if watched.kind == "monitor":
         fields |= {"monitor_url": watched.url, "monitor_type": watched.type}
     return fields
-
-
-def by(who: str | None) -> Payload:
-    """The fields that say who acted: a person's key, the name of a program, or nobody."""
-    person = PEOPLE.get(who or "")
-    return {
-        "user_email": person.email if person else None,
-        "user_name": person.name if person else None,
-        "integration_name": who if who and not person else None,
-        "integration_type": who.lower() if who and not person else None,
-    }
-
-
-def at_source(person: Person) -> Payload:
-    """A person as a target of escalation."""
-    return {"type": "user", "id": person.number, "name": person.name}
-
-
-ON_CALL_TEAM: Payload = {"type": "team", "id": 740, "name": "Platform on call"}
-
-
-class Course:
-    """The course of an incident, as its source tells it and our people work on it. Each method takes the moment."""
-
-    def __init__(self, script: Script, on: str, name: str, begins: datetime, resource_type: str | None = None) -> None:
-        self.script = script
-        self.watched = WATCHED[on]
-        self.source = SOURCES[self.watched.source]
-        self.named = script.number_at(self.source.key, begins)
-        self.name = name
-        self.resource_type = resource_type or self.watched.kind
-
-    def tell(self, action: str, at: datetime, words: str, fields: Payload | None = None, **sending: Any) -> bytes:
-        """An event of this incident."""
-        about_it = {
-            "incident_id": self.named[1],
-            "incident_name": self.name,
-            "resource_type": self.resource_type,
-            "resource_id": self.watched.id,
-            "resource_name": self.watched.name,
-        }
-        message = f'Incident "{self.name}" {words}'
-        return self.script.tell(self.source, f"incident.{action}", at, message, about_it | (fields or {}), **sending)
-
-    def start(self, at: datetime, cause: str, regions: Sequence[str] = REGIONS[:2]) -> None:
-        """It began; a source that watches also says that what it watches is down."""
-        if self.source.key == "better_stack" and self.resource_type == self.watched.kind:
-            told = {"cause": cause, "regions": list(regions)} if self.watched.kind == "monitor" else {}
-            self.script.tell_of(self.watched, "down", at - timedelta(milliseconds=180), **told)
-        self.start_again(at, cause, regions, opens=self.named)
-
-    def start_again(self, at: datetime, cause: str, regions: Sequence[str], **sending: Any) -> None:
-        """It is told as started; a second time, with what is known by then."""
-        told = {"incident_cause": cause, "regions": list(regions), "escalation_policy_id": ESCALATION_POLICY}
-        self.tell("started", at, f"started — {cause}", told, **sending)
-
-    def acknowledge(self, at: datetime, who: str, **sending: Any) -> bytes:
-        """A person (by key) or a program (by name) took it."""
-        return self.tell("acknowledged", at, f"acknowledged by {called(who)}", by(who), **sending)
-
-    def escalate(self, at: datetime, *people: str) -> None:
-        """Further people were called, and the team on call."""
-        targets = [*(at_source(PEOPLE[key]) for key in people), ON_CALL_TEAM]
-        names = ", ".join(str(target["name"]) for target in targets)
-        self.tell("escalated", at, f"escalated to {names}", {"escalation_targets": targets})
-
-    def group(self, at: datetime, group: int) -> None:
-        """It belongs to a group."""
-        self.tell("grouped", at, f"grouped into incident group {group}", {"incident_group_id": group})
-
-    def verify(self, at: datetime) -> None:
-        """What it is about answers again and is watched for a while."""
-        self.script.tell_of(self.watched, "verifying_recovery", at)
-
-    def resolve(self, at: datetime, who: str | None = None) -> bytes:
-        """It is over: a person said so, or it ended by itself."""
-        words = f"resolved by {called(who)}" if who else "resolved automatically"
-        body = self.tell("resolved", at, words, by(who))
-        if self.resource_type == "heartbeat":
-            self.script.tell_of(self.watched, "up", at + timedelta(milliseconds=420))
-        return body
-
-    def reopen(self, at: datetime, who: str | None = None) -> None:
-        """It was not over."""
-        self.tell("reopened", at, f"reopened by {called(who)}" if who else "reopened", by(who))
-
-    def vanish(self, at: datetime) -> None:
-        """It was deleted at its source."""
-        self.tell("destroyed", at, "destroyed")
-
-    def note(self, at: datetime, who: str, message: str) -> None:
-        """One of ours writes down what was found."""
-        self.act(at, "note", who, message)
-
-    def close(self, at: datetime, who: str = "mara") -> None:
-        """One of ours closes it."""
-        self.act(at, "close", who)
-
-    def delete(self, at: datetime, who: str = "mara") -> None:
-        """One of ours deletes it here."""
-        self.act(at, "delete", who)
-
-    def act(self, at: datetime, verb: str, who: str, message: str = "") -> None:
-        """One of ours does something."""
-        self.script.happenings.append(Act(at, verb, who, self.source.key, "incident", self.named[1], message))
-
-
-def called(who: str | None) -> str:
-    """A person's address, as the vendor's messages have it, or a program's name."""
-    return PEOPLE[who].email if who in PEOPLE else str(who)

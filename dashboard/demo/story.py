@@ -1,8 +1,9 @@
 """
 What happens: a month up to now, in chapters. Everything is told relative to now and the same each time.
 
-The chapters here are there to show something; ordinary days fill the month between them (ordinary). That they show it,
-and that nothing else looks strange, is what tests/dashboard/test_demo.py holds the story to.
+The chapters here are there to show something, as are those of what our people do themselves (ours); ordinary days fill
+the month between them (ordinary). That they show it, and that nothing else looks strange, is what
+tests/dashboard/test_demo.py holds the story to.
 """
 
 import json
@@ -11,8 +12,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from dashboard.demo.cast import BEGINNING, REGIONS, SOURCES, WATCHED
+from dashboard.demo.courses import Course
 from dashboard.demo.ordinary import ordinary_days
-from dashboard.demo.scripts import Act, Course, Happening, Script, minutes
+from dashboard.demo.ours import (
+    a_store_calls,
+    a_test_of_theirs,
+    declared_just_now,
+    our_own_monitors,
+    the_power_dips,
+)
+from dashboard.demo.scripts import Happening, Script, minutes
 
 SEED = 20_260_513
 OUTAGE_GROUP = 4417
@@ -66,7 +75,7 @@ def a_migration(script: Script) -> None:
 
 
 def an_old_import_is_switched_off(script: Script) -> None:
-    """The legacy import fails one last time and is taken down, like some mails; staff put an old gate's reader away."""
+    """The legacy import fails one last time and is taken down, like some mails and an old gate's reader."""
     start = script.ago(days=11, hours=7)
     course = Course(script, "legacy", "Legacy order import (SOAP) is down", start)
     course.start(start, "Connection refused", REGIONS[:1])
@@ -85,9 +94,7 @@ def an_old_import_is_switched_off(script: Script) -> None:
     course = Course(script, "badges", "Badge reader offline", start)
     course.start(start, "Connection timed out", ["lisbon-dc"])
     course.resolve(start + minutes(26))
-    script.happenings.append(
-        Act(start + timedelta(days=2), "delete", "daniel", "warehouse", "monitor", WATCHED["badges"].id)
-    )
+    script.tell_of(WATCHED["badges"], "destroyed", start + timedelta(days=2))
 
 
 # --- incidents that went their own way -------------------------------------------------------------------------------
@@ -119,6 +126,7 @@ def a_name_server_fails(script: Script) -> None:
         courses.append(course)
     first = courses[0]
     first.acknowledge(start + minutes(5), "mara")
+    first.grade(start + minutes(6), "mara", "critical")
     first.escalate(start + minutes(7), "tomas", "priya")
     first.note(
         start + minutes(12), "mara", "All five come from ns1. Registrar's panel shows an expired DNSSEC signature."
@@ -137,6 +145,13 @@ def a_name_server_fails(script: Script) -> None:
         "Cause: the signing job failed silently for 14 days. Follow-up: alert on signature age (OPS-2302), a "
         "second name server at another provider (OPS-2303).",
     )  # fmt: skip
+    first.add(
+        start + timedelta(hours=6),
+        "mara",
+        start + minutes(2),
+        "Customer care takes the first call about failing sign-ins.",
+        "From the call log, which we got only now",
+    )
     for number, course in enumerate(courses):
         course.close(start + timedelta(hours=26, minutes=number))
 
@@ -153,7 +168,14 @@ def it_comes_back(script: Script) -> None:
     course.note(
         start + minutes(44),
         "jonas",
-        "Callbacks pile up again: the retry queue was never drained. 312 payments are unconfirmed.",
+        "Callbacks pile up again: the retry queue was never drained. 213 payments are unconfirmed.",
+    )
+    course.correct(
+        start + minutes(46),
+        "jonas",
+        "incident.commented",
+        "Digits swapped",
+        message="Callbacks pile up again: the retry queue was never drained. 312 payments are unconfirmed.",
     )
     course.escalate(start + minutes(48), "mara")
     course.acknowledge(start + minutes(49), "jonas")
@@ -301,6 +323,7 @@ def right_now(script: Script) -> None:
     search = Course(script, "search", "Product search is slow", start)
     search.start(start, "Response time above 4 s for 5 minutes", REGIONS[:3])
     search.acknowledge(start + minutes(6), "priya")
+    search.assign(start + minutes(7), "priya", "priya")
     search.note(
         start + minutes(19),
         "priya",
@@ -334,6 +357,7 @@ def right_now(script: Script) -> None:
     start = script.ago(minutes=24)
     checkout = Course(script, "checkout", "Checkout API is down", start)
     checkout.start(start, "Status 502 Bad Gateway", REGIONS)
+    checkout.grade(start + minutes(9), "jonas", "critical")
     checkout.escalate(start + minutes(10), "jonas", "mara")
     checkout.group(start + minutes(16), OUTAGE_GROUP + 61)
 
@@ -348,16 +372,21 @@ CHAPTERS: tuple[Callable[[Script], None], ...] = (
     a_campaign,
     a_migration,
     an_old_import_is_switched_off,
+    our_own_monitors,
     before_we_listened,
     a_name_server_fails,
     it_comes_back,
     it_spreads,
     word_comes_late,
     deleted,
+    the_power_dips,
+    a_store_calls,
+    a_test_of_theirs,
     never_resolved,
     a_certificate,
     not_understood,
     said_twice,
     right_now,
+    declared_just_now,
     ordinary_days,
 )

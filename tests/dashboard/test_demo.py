@@ -15,12 +15,13 @@ from dashboard.demo.cast import BEGINNING, PEOPLE
 from dashboard.demo.loading import load
 from dashboard.demo.player import TAKEN_UP_TOGETHER
 from dashboard.demo.scripts import Act, Sent
+from incidents.grouping import incidents_of
 from incidents.models import Incident, Status
 from integrations.models import InboundDelivery, Verdict
 from monitors.models import Heartbeat, Monitor
 from teams.models import Membership, Organization, Role, Team, User
 from tests.conftest import NOON, make_team, make_user
-from timeline.events import VENDOR_EVENTS
+from timeline.events import EVENTS, VENDOR_EVENTS
 from timeline.models import TimelineEvent
 
 
@@ -71,7 +72,7 @@ def demo_team(demo, db):
 
 @pytest.mark.django_db
 def test_it_says_how_far_it_is_and_who_sees_it(demo):
-    assert "10 of 76 incidents" in demo["said"]
+    assert "10 of 82 incidents" in demo["said"]
     assert "is ready" in demo["said"]
     assert "open to operator@example.com\n" in demo["said"]
 
@@ -89,8 +90,8 @@ def test_folding_everything_again_finds_no_difference(demo):
 
 def test_it_is_a_month_of_the_size_it_should_be(demo_team):
     assert 60 <= demo_team.incidents.count() <= 90
-    assert demo_team.monitors.count() == 26
-    assert demo_team.heartbeats.count() == 10
+    assert demo_team.monitors.count() == 32
+    assert demo_team.heartbeats.count() == 12
     first = demo_team.timeline_events.earliest("occurred_at").occurred_at
     last = demo_team.timeline_events.latest("occurred_at").occurred_at
     assert timedelta(days=29) < last - first < BEGINNING
@@ -114,6 +115,7 @@ def test_something_is_broken_right_now(demo_team):
         ("Image delivery is degraded", "open"),
         ("Product search is slow", "acknowledged"),
         ("Label print server offline", "acknowledged"),
+        ("Pickup codes are missing from e-mails", "acknowledged"),
     }
 
 
@@ -134,11 +136,12 @@ def test_monitors_of_every_state(demo_team):
     living = demo_team.monitors.filter(destroyed_at__isnull=True)
     by_state = Counter(living.values_list("status", "status_inferred"))
     assert by_state["down", False] == 2
-    assert by_state["down", True] == 1
+    assert by_state["down", True] == 2
     assert by_state["verifying_recovery", False] == 1
-    assert by_state["paused", False] == 1
+    assert by_state["paused", False] == 2
+    assert by_state["pending", False] == 3
     assert by_state["up", True] > 10
-    assert demo_team.monitors.filter(destroyed_at__isnull=False).count() == 2
+    assert demo_team.monitors.filter(destroyed_at__isnull=False).count() == 3
     assert living.filter(provisional=True).count() == 4
     assert demo_team.timeline_events.filter(event="monitor.unpaused").count() == 1
 
@@ -148,6 +151,7 @@ def test_heartbeats_of_every_state(demo_team):
     by_state = Counter(living.values_list("status", "status_inferred"))
     assert by_state["down", False] == 1
     assert by_state["paused", False] == 1
+    assert by_state["pending", False] == 2
     assert by_state["up", False] > 0
     assert by_state["up", True] > 0
     assert demo_team.heartbeats.filter(destroyed_at__isnull=False).count() == 1
@@ -158,13 +162,83 @@ def test_nearly_every_event_of_the_vendor_is_heard(demo_team):
     assert set(VENDOR_EVENTS) - heard == {"heartbeat.unpaused"}
 
 
-def test_notes_and_closings_are_by_responders_of_the_team(demo_team):
+def test_our_people_do_everything_that_can_be_done(demo_team):
     ours = demo_team.timeline_events.filter(integration_id__isnull=True)
-    assert set(ours.values_list("event", flat=True)) == {
-        "incident.commented", "incident.closed", "incident.destroyed", "monitor.destroyed",
+    assert set(OUR_EVENTS) <= set(EVENTS)
+    assert set(ours.values_list("event", flat=True)) == set(OUR_EVENTS)
+
+
+# Not among them: what sources do for us, and what is done with a heartbeat as with a monitor.
+OUR_EVENTS = (
+    "incident.started", "incident.acknowledged", "incident.resolved", "incident.closed", "incident.escalated",
+    "incident.grouped", "incident.assigned", "incident.severity_changed", "incident.updated", "incident.commented",
+    "incident.corrected", "incident.destroyed", "monitor.created", "monitor.paused", "monitor.destroyed",
+    "heartbeat.created", "heartbeat.updated",
+)  # fmt: skip
+
+
+def test_whoever_acts_may(demo_team):
+    ours = demo_team.timeline_events.filter(integration_id__isnull=True)
+    roles = dict(demo_team.memberships.values_list("user", "role"))
+    about_incidents = ours.filter(subject_kind="incident").values_list("user", flat=True)
+    assert {roles[user] for user in about_incidents} == {Role.RESPONDER, Role.MANAGER}
+    about_resources = ours.exclude(subject_kind="incident").values_list("user", flat=True)
+    assert {roles[user] for user in about_resources} == {Role.MANAGER}
+
+
+def test_what_is_watched_here_waits_for_a_check_unless_it_is_paused_or_an_incident_holds_it_down(demo_team):
+    def of_our_own(relation):
+        native = getattr(demo_team, relation).filter(integration_id=None, destroyed_at=None)
+        return dict(native.values_list("name", "status"))
+
+    assert of_our_own("monitors") == {
+        "Staff handbook": "pending",
+        "Tills, Porto store": "pending",
+        "Card terminals, Porto store": "pending",
+        "Click and collect": "down",
+        "Showroom kiosk": "paused",
+    }
+    assert of_our_own("heartbeats") == {"Payroll export": "pending", "Certificate renewal": "pending"}
+
+
+def test_staff_delete_only_what_is_their_own(demo_team):
+    assert list(demo_team.monitors.filter(integration_id=None, destroyed_at__isnull=False)) == [
+        demo_team.monitors.get(name="Old wiki")
+    ]
+    gone = demo_team.timeline_events.filter(event="monitor.destroyed", integration_id__isnull=False)
+    assert {each.payload["monitor_name"] for each in gone} == {
+        "Legacy order import (SOAP)", "Badge reader, old gate",
     }  # fmt: skip
-    members = demo_team.memberships.exclude(role=Role.VIEWER).values("user")
-    assert not ours.exclude(user__in=members).exists()
+
+
+def test_an_incident_that_was_declared_later_is_worked_on_to_its_end(demo_team):
+    incident = demo_team.incidents.get(title="Porto store can’t take cards")
+    assert (incident.status, incident.severity, incident.assignee_name) == ("closed", "critical", "Tomás Ferreira")
+    assert incident.affected_regions == ["porto"]
+    assert incident.resolved_at - incident.started_at == timedelta(minutes=61)  # as corrected, not 83
+    first = demo_team.timeline_events.get(event="incident.started", subject_id=incident.pk)
+    assert [each["name"] for each in first.payload["affected_monitors"]] == [
+        "Tills, Porto store", "Card terminals, Porto store",
+    ]  # fmt: skip
+
+
+def test_a_group_of_our_own_has_the_incidents_of_one_cause(demo_team):
+    [group] = demo_team.incident_groups.filter(integration_id=None)
+    assert group.name == "Power dip in the Lisbon warehouse"
+    assert sorted(each.resource_name for each in incidents_of(group)) == [
+        "Conveyor controller", "Dock door sensors", "Handheld scanner gateway",
+    ]  # fmt: skip
+
+
+def test_time_text_and_whether_it_counts_were_corrected(demo_team):
+    facts = demo_team.timeline_events
+    told = facts.filter(event="incident.corrected").order_by("occurred_at")
+    assert [set(each.payload) & {"occurred_at", "text", "hidden"} for each in told] == [
+        {"text"}, {"hidden"}, {"occurred_at"},
+    ]  # fmt: skip
+    assert all(each.payload["reason"] for each in told)
+    assert [each.event for each in facts.all() if each.is_hidden] == ["incident.reopened"]
+    assert "312 payments" in facts.get(event="incident.commented", correction__isnull=False).correction["message"]
 
 
 # --- deliveries ------------------------------------------------------------------------------------------------------
@@ -205,8 +279,13 @@ def test_every_delivery_came_in_time_and_was_applied_soon(demo_team):
 
 
 def test_nothing_is_late_but_what_was_meant_to_be(demo_team):
-    late = [each for each in demo_team.timeline_events.all() if each.late_seconds]
-    assert [(each.event, each.late_seconds) for each in late] == [("incident.acknowledged", 432.0)]
+    late = [each for each in demo_team.timeline_events.order_by("recorded_at") if each.late_seconds]
+    assert [(each.event, each.late_seconds) for each in late] == [
+        ("incident.commented", 21_480.0),  # added after the fact
+        ("incident.acknowledged", 432.0),
+        ("incident.started", 1440.0),  # declared later
+        ("incident.started", 540.0),
+    ]
 
 
 def test_nothing_was_known_before_it_happened(demo_team):
@@ -216,7 +295,13 @@ def test_nothing_was_known_before_it_happened(demo_team):
 
 def test_nothing_is_without_effect_but_what_was_meant_to_be(demo_team):
     idle = demo_team.timeline_events.filter(effect="none")
-    assert [(each.event, each.why) for each in idle] == [("incident.resolved", "It was resolved already.")]
+    assert [(each.event, each.why) for each in idle.order_by("occurred_at")] == [
+        ("incident.resolved", "It was resolved already."),
+        (
+            "incident.reopened",
+            "Hidden by Mara Lindqvist: Test of the webhook by the vendor’s support; the store finder was up",
+        ),
+    ]
 
 
 def test_nothing_is_two_things_at_once(demo_team):
