@@ -16,7 +16,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render, resolve_url
+from django.shortcuts import redirect, render, resolve_url
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
@@ -51,6 +51,8 @@ def team_page(view: Page) -> Page:
         if not request.user.is_authenticated:
             return to_login(request)
         entered = cast(TeamRequest, request)
+        if entered.user.must_change_password:
+            return instead(request, "password")
         entered.memberships = memberships_of(entered.user)
         if not entered.memberships:
             return render(request, "entrance/no_team.html", status=403)
@@ -63,9 +65,15 @@ def team_page(view: Page) -> Page:
 def to_login(request: HttpRequest) -> HttpResponse:
     """To the login page and from there back here; an htmx request takes the whole page there, not a part of it."""
     if request.headers.get("HX-Request"):
-        return HttpResponseClientRedirect(resolve_url(settings.LOGIN_URL))
+        return instead(request, settings.LOGIN_URL)
     # What was posted is lost; its path may have no page to come back to.
     return redirect_to_login(request.get_full_path() if request.method in {"GET", "HEAD"} else "/")
+
+
+def instead(request: HttpRequest, place: str) -> HttpResponse:
+    """To another page instead of this one; an htmx request takes the whole page there, not a part of it."""
+    is_part = bool(request.headers.get("HX-Request"))
+    return HttpResponseClientRedirect(resolve_url(place)) if is_part else redirect(place)
 
 
 def memberships_of(user: User) -> list[Membership]:

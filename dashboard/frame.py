@@ -13,6 +13,7 @@ from django.utils.cache import patch_vary_headers
 
 from dashboard.access import TeamRequest
 from integrations.replay import quarantine
+from teams.models import Role
 
 PLACES = (
     ("overview", "Overview"),
@@ -21,6 +22,23 @@ PLACES = (
     ("heartbeats", "Heartbeats"),
     ("deliveries", "Deliveries"),
 )
+FOR_MANAGERS = (("members", "Team"),)
+# Drawings that are called otherwise than the place.
+ICONS = {"members": "team"}
+# Pages below a place, by the first word of their names.
+BELOW = {
+    "incident": "incidents",
+    "group": "incidents",
+    "groups": "incidents",
+    "monitor": "monitors",
+    "heartbeat": "heartbeats",
+    "delivery": "deliveries",
+    "member": "members",
+    "integration": "members",
+    "integrations": "members",
+    "key": "members",
+    "keys": "members",
+}
 
 # Counting further than this would cost time and tell nobody anything.
 COUNT_UP_TO = 99
@@ -44,8 +62,16 @@ def frame(request: TeamRequest) -> dict[str, Any]:
         "team": request.team,
         "role": request.membership.role,
         "teams": [membership.team for membership in request.memberships],
-        "places": [{"name": name, "word": word, "here": here(request, name)} for name, word in PLACES],
+        "places": [
+            {"name": name, "word": word, "icon": ICONS.get(name, name), "here": here(request, name)}
+            for name, word in places(request)
+        ],
     } | counts(request)
+
+
+def places(request: TeamRequest) -> tuple[tuple[str, str], ...]:
+    """The places that the member may go to: (name, word)."""
+    return PLACES + FOR_MANAGERS if request.membership.may(Role.MANAGER) else PLACES
 
 
 def counts(request: TeamRequest) -> dict[str, str]:
@@ -63,8 +89,7 @@ def here(request: TeamRequest, name: str) -> str:
     current = request.resolver_match.url_name if request.resolver_match else ""
     if current == name:
         return "page"
-    below = {"incident": "incidents", "monitor": "monitors", "heartbeat": "heartbeats", "delivery": "deliveries"}
-    return "true" if below.get(str(current).partition("-")[0]) == name else ""
+    return "true" if BELOW.get(str(current).partition("-")[0]) == name else ""
 
 
 def counted(records: QuerySet[Any]) -> str:

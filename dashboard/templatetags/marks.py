@@ -70,6 +70,7 @@ HAPPENINGS = {
     "updated": ("updated", "info"),
     "comment_added": ("note", "info"),
     "commented": ("note", "info"),
+    "corrected": ("updated", "watch"),
 }
 
 CLAMP_AT = 280
@@ -155,7 +156,7 @@ def resource_of(incident: Any) -> SafeString:
     """The resource that an incident is about, with a link where it is one of ours to show."""
     kind, name = incident.resource_type, Truncator(incident.resource_name or "").chars(NAME_AT)
     if not (kind or name):
-        return format_html('<span class="faded">no resource named</span>')
+        return format_html('<span class="faded">{}</span>', "no resource named")
     if kind in RESOURCES and incident.resource_id is not None:
         path = reverse(kind, args=[incident.resource_id])
         shown = format_html('<a href="{}"><bdi class="one-line">{}</bdi></a>', path, name or kind)

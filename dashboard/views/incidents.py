@@ -1,7 +1,8 @@
 """
 Incidents: the list with its filters, one incident with its timeline, and its investigation notes.
 
-Not here: what a note does to the record (incidents.lifecycle).
+Not here: what else is done to them (acting, declaring, correcting), what a note does to the record
+(incidents.lifecycle).
 """
 
 from typing import Any
@@ -17,11 +18,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 from config.clock import now
 from config.paging import Order, page
 from dashboard.access import TeamRequest, reached, require, team_page
+from dashboard.acts import ACTS, IN_BULK, Act, offer
+from dashboard.answers import left
 from dashboard.forms import IncidentFilters, NoteForm
-from dashboard.frame import show
+from dashboard.frame import counts, show
 from dashboard.logbook import LINES, NEWEST_FIRST, lines
 from dashboard.views.lists import older
-from incidents import lifecycle
+from incidents import grouping, lifecycle
 from incidents.models import Incident, IncidentQuerySet
 from incidents.search import found_page
 from teams.models import Role, Team
@@ -44,9 +47,23 @@ def incidents(request: TeamRequest) -> HttpResponse:
     rows, cursor = (
         found_page(everything, found, ROWS, after) if "q" in filters.chosen() else page(found, NEWEST, ROWS, after)
     )
-    context = {"filters": filters, "incidents": rows, "more": older(request, cursor)}
+    context = {"filters": filters, "incidents": rows, "more": older(request, cursor)} | work_on_list(request)
     status = 200 if filters.is_valid() else 400
     return show(request, "incidents/page.html", context, fragment="incidents/_rows.html", status=status)
+
+
+def work_on_list(request: TeamRequest) -> dict[str, Any]:
+    """What a responder finds on the list besides: {"may_work", "bulk", "answers"}."""
+    may_work = request.membership.may(Role.RESPONDER)
+    if not may_work or request.htmx:
+        return {"may_work": may_work}
+    return {"may_work": True, "bulk": [ACTS[verb](request.team) for verb in IN_BULK], "answers": left(request)}
+
+
+def back_to_list(request: TeamRequest) -> HttpResponse:
+    """To the list with the filters and at the page that the request's query string names."""
+    query = request.GET.urlencode()
+    return redirect(reverse("incidents") + (f"?{query}" if query else ""))
 
 
 def narrowed(found: IncidentQuerySet, chosen: dict[str, Any]) -> IncidentQuerySet:
@@ -74,36 +91,63 @@ def listed(found: IncidentQuerySet) -> IncidentQuerySet:
 def incident(request: TeamRequest, uuid: UUID) -> HttpResponse:
     """`/incidents/{uuid}`: one incident. POST adds an investigation note."""
     found: Incident = reached(request, "incidents", uuid=uuid)
-    form = NoteForm(request.POST if request.method == "POST" else None)
-    if form.is_bound:
-        require(request, Role.RESPONDER)
-    if form.is_valid():
-        lifecycle.comment(found, by=request.user, at=now(), message=form.cleaned_data["message"])
-        messages.success(request, "Note added.")
-        return redirect(reverse("incident", args=[found.uuid]) + "#notes")
-    context = told(request, found) | {"form": form, "may_write": request.membership.may(Role.RESPONDER)}
-    status = 400 if form.is_bound else 200
-    return show(request, "incidents/incident.html", context, fragment="incidents/_timeline.html", status=status)
+    if request.method != "POST":
+        return incident_page(request, found)
+    require(request, Role.RESPONDER)
+    form = NoteForm(request.POST)
+    if not form.is_valid():
+        return incident_page(request, found, note=form, status=422 if request.htmx else 400)
+    lifecycle.comment(found, by=request.user, at=now(), message=form.cleaned_data["message"])
+    messages.success(request, "Note added.")
+    if request.htmx:
+        return incident_page(request, reached(request, "incidents", pk=found.pk))
+    return redirect(reverse("incident", args=[found.uuid]) + "#notes")
+
+
+def incident_page(
+    request: TeamRequest, found: Incident, *, note: NoteForm | None = None, sent: Act | None = None, status: int = 200
+) -> HttpResponse:
+    """
+    The page of an incident. Asked by htmx: after an act its content, with the frame's count; else older facts alone.
+    `note` and `sent` are forms that came back.
+    """
+    context = told(request, found)
+    if request.membership.may(Role.RESPONDER):
+        context |= {"form": note or NoteForm(), "may_write": True, "offer": offer(found, request.team, sent)}
+    if request.method == "POST":
+        context |= counts(request)
+    fragment = "incidents/_acted.html" if request.method == "POST" else "incidents/_timeline.html"
+    return show(request, "incidents/incident.html", context, fragment=fragment, status=status)
 
 
 def told(request: TeamRequest, found: Incident) -> dict[str, Any]:
-    """What the page of an incident shows: {"incident", "timeline", "more", "notes", "legs", "source"}."""
+    """What the page of an incident shows, apart from what can be done."""
     facts = TimelineEvent.objects.filter(subject_kind=SubjectKind.INCIDENT, subject_id=found.pk)
     rows, cursor = page(facts, NEWEST_FIRST, LINES, request.GET.get("cursor"))
     names = integration_names(request.team)
     return {
         "incident": found,
         "timeline": lines(rows, names),
+        "may_correct": request.membership.may(Role.RESPONDER),
         "more": older(request, cursor),
         "notes": notes(facts),
         "legs": legs(found, facts),
+        "group": grouping.group_of(found),
+        "affected": affected(facts) if found.is_native else [],
         "source": names.get(found.integration_id) if found.integration_id else None,
     }
 
 
 def notes(facts: QuerySet[TimelineEvent]) -> list[TimelineEvent]:
     """The newest investigation notes; all of them also stand in the timeline."""
-    return list(facts.filter(event="incident.commented").order_by("-occurred_at", "-rank", "-identity")[:NOTES])
+    shown = facts.filter(event="incident.commented", effect=Effect.APPLIED)
+    return list(shown.order_by("-occurred_at", "-rank", "-identity")[:NOTES])
+
+
+def affected(facts: QuerySet[TimelineEvent]) -> list[dict[str, Any]]:
+    """What an incident that was declared here affects: {"type", "id", "name"}."""
+    first = facts.filter(event="incident.started", integration_id=None).order_by("occurred_at", "rank", "identity")
+    return first.values_list("payload__affected_monitors", flat=True).first() or []
 
 
 def legs(found: Incident, facts: QuerySet[TimelineEvent]) -> list[dict[str, Any]]:

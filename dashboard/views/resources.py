@@ -1,7 +1,7 @@
 """
 Monitors and heartbeats: two lists and two pages that differ in names only.
 
-Not here: changing them (monitors.lifecycle).
+Not here: making and changing them (managing).
 """
 
 from typing import Any
@@ -18,7 +18,9 @@ from dashboard.logbook import LINES, NEWEST_FIRST, lines
 from dashboard.views.incidents import integration_names, listed
 from dashboard.views.lists import older
 from incidents.models import Incident
-from monitors.models import Resource
+from monitors import spans
+from monitors.models import Heartbeat, Monitor, Resource, Type
+from teams.models import Role
 from timeline.models import SubjectKind, TimelineEvent
 
 ROWS = 30
@@ -41,10 +43,17 @@ def resources(request: TeamRequest, relation: str) -> HttpResponse:
         "more": older(request, cursor),
         "heading": heading,
         "kind": kind,
-        "names": integration_names(request.team),
+        "may_manage": request.membership.may(Role.MANAGER),
     }
+    name_sources(rows, integration_names(request.team))
     status = 200 if filters.is_valid() else 400
     return show(request, "monitors/page.html", context, fragment="monitors/_rows.html", status=status)
+
+
+def name_sources(rows: list[Any], names: dict[int, str]) -> None:
+    """Say at each mirrored resource which integration it comes from; `names`: id → name."""
+    for each in rows:
+        each.told_by = None if each.is_native else names.get(each.integration_id, "a deleted integration")
 
 
 def narrowed(found: QuerySet[Any], chosen: dict[str, Any]) -> QuerySet[Any]:
@@ -73,8 +82,20 @@ def resource(request: TeamRequest, relation: str, pk: int) -> HttpResponse:
         "timeline": lines(rows, names, incidents_of(rows)),
         "more": older(request, cursor),
         "source": names.get(found.integration_id) if found.integration_id else None,
+        "details": details(found),
+        "may_manage": request.membership.may(Role.MANAGER) and found.is_changeable,
     }
     return show(request, "monitors/resource.html", context, fragment="incidents/_timeline.html")
+
+
+def details(found: Resource) -> list[tuple[str, str]]:
+    """What people gave, or a source told, beside the name: (word, text)."""
+    if isinstance(found, Monitor):
+        known = dict(Type.choices) if found.is_native else {}
+        return [("Type", known.get(found.type, found.type))] if found.type else []
+    if not isinstance(found, Heartbeat) or found.period is None or found.grace is None:
+        return []
+    return [("Reports once in", spans.written(found.period)), ("May be late by", spans.written(found.grace))]
 
 
 def incidents_of(facts: list[TimelineEvent]) -> dict[int, Incident]:

@@ -8,7 +8,7 @@ from django.db import connection
 
 from dashboard import rebuilding
 from dashboard.management.commands import rebuild
-from incidents import lifecycle
+from incidents import corrections, lifecycle
 from incidents.models import Incident
 from monitors.models import Heartbeat, Monitor
 from tests.conftest import NOON, an_event, make_integration, make_team, make_user
@@ -47,7 +47,11 @@ def history(transactional_db, monkeypatch):
             an_event("incident.started", at(5), incident_id=203, resource_type=None),
         ],
     )
-    lifecycle.comment(Incident.objects.get(source_id=201), by=user, at=at(40), message="All quiet.")
+    incident = Incident.objects.get(source_id=201)
+    lifecycle.comment(incident, by=user, at=at(40), message="All quiet.")
+    moved, hidden = (TimelineEvent.objects.get(payload__more=n) for n in (1, 2))
+    corrections.correct(incident, moved.pk, by=user, at=at(50), reason="Typo.", occurred_at=at(11), message="Called.")
+    corrections.correct(incident, hidden.pk, by=user, at=at(51), reason="A test.", hidden=True)
     return integration
 
 
@@ -99,6 +103,8 @@ INCIDENT_COLUMNS = {
     "closed_at": NOON,
     "destroyed_at": NOON,
     "provisional": True,
+    "only_noted": True,
+    "corrections": 5,
     "facts": 10**6,
     "updated_at": NOON,
     "last_rank": 99,
@@ -127,6 +133,7 @@ READINGS = {
     "resource_id": None,
     "resource_kind": None,
 }
+CORRECTED = {"occurred_at": NOON + timedelta(minutes=12), "correction": None}
 CHECKPOINT_COLUMNS = {"facts": 99, "state": {}, "identity": b"x", "rank": 0, "occurred_at": NOON}
 TAMPERED = [
     *((Incident, {"source_id": 201}, column, value) for column, value in INCIDENT_COLUMNS.items()),
@@ -137,6 +144,10 @@ TAMPERED = [
     *((TimelineEvent, {"event": "monitor.created"}, column, value) for column, value in READINGS.items()),
     (TimelineEvent, {"event": "incident.started", "payload__incident_id": 201}, "resource_id", 10**9),
     (TimelineEvent, {"event": "incident.commented"}, "entries", []),
+    (TimelineEvent, {"event": "incident.commented"}, "occurred_at", NOON),
+    *((TimelineEvent, {"payload__more": 1}, column, value) for column, value in CORRECTED.items()),
+    *((TimelineEvent, {"payload__more": 2}, column, value) for column, value in CORRECTED.items()),
+    (TimelineEvent, {"payload__more": 3}, "correction", {"occurred_at": None, "message": None, "hidden": True}),
     *((Checkpoint, {"subject_kind": "incident"}, column, value) for column, value in CHECKPOINT_COLUMNS.items()),
     *((Checkpoint, {"subject_kind": "monitor"}, column, value) for column, value in CHECKPOINT_COLUMNS.items()),
 ]
@@ -217,6 +228,13 @@ def test_checkpoints_that_are_missing_or_too_many_are_found_and_mended(history, 
     )
     assert check(capsys)[0] == 1
     call_command("rebuild")
+    assert check(capsys) == CLEAN
+
+
+def test_a_checkpoint_of_before_states_had_all_that_they_have_now_is_no_difference(history, capsys):
+    for each, name in zip(Checkpoint.objects.order_by("subject_kind"), ("incident_group_id", "native"), strict=True):
+        del each.state[name]
+        each.save()
     assert check(capsys) == CLEAN
 
 

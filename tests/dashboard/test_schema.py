@@ -15,7 +15,7 @@ from django.urls import URLPattern
 from jsonschema import Draft202012Validator
 
 from dashboard import api_urls
-from incidents.models import Incident
+from incidents.models import Incident, IncidentGroup
 from integrations.models import InboundDelivery
 from monitors.models import Heartbeat, Monitor
 from tests.conftest import NOON, an_event
@@ -81,7 +81,8 @@ def test_every_operation_says_what_it_is_and_what_can_happen(document):
         assert ("403" in statuses) is not opened_by_path
         assert ("404" in statuses) is ("{uuid}" in path or "{id}" in path)
         assert ("429" in statuses) is ("webhooks" not in path)
-        assert ("413" in statuses) is (method == "POST")
+        assert ("413" in statuses) is (method in ("POST", "PUT"))
+        assert ("409" in statuses) is (method != "GET" and "webhooks" not in path)
         assert ("422" in statuses) is ("webhooks" in path)
         for name in re.findall(r"{(\w+)}", path):
             [parameter] = [each for each in operation["parameters"] if each["name"] == name]
@@ -111,7 +112,17 @@ def test_both_ways_to_present_a_key_are_described(document):
 
 
 def test_objects_are_described_with_all_of_their_fields_required(document):
-    for name in ("Incident", "Monitor", "Heartbeat", "WholeDelivery", "Update", "Note", "TimelineEvent", "Pagination"):
+    for name in (
+        "Incident",
+        "Monitor",
+        "Heartbeat",
+        "WholeDelivery",
+        "Update",
+        "Note",
+        "TimelineEvent",
+        "Pagination",
+        "Group",
+    ):
         schema = document["components"]["schemas"][name]
         assert sorted(schema["required"]) == sorted(schema["properties"]), name
 
@@ -139,6 +150,7 @@ def test_answers_are_as_the_document_says(document, api, told):
     noted = api.post(f"/api/incidents/{incident}/updates", {"message": "Hm."}, content_type="application/json")
     assert conforms(document, "POST", "/api/incidents/{uuid}/updates", noted)
     ids = {"uuid": incident, "monitors": Monitor.objects.get().pk, "heartbeats": Heartbeat.objects.get().pk}
+    ids["incident-groups"] = IncidentGroup.objects.get().pk
     ids["deliveries"] = InboundDelivery.objects.get(status="quarantined").pk
     for method, path in operations(document):
         if method == "GET":

@@ -1,4 +1,4 @@
-// Small comforts: a menu that closes by Escape or by a click elsewhere, and buttons that copy.
+// Small comforts: a menu that closes by Escape or by a click elsewhere, as panels do, and buttons that copy.
 
 for (const menu of document.querySelectorAll("details.account")) {
   document.addEventListener("click", (event) => {
@@ -10,6 +10,18 @@ for (const menu of document.querySelectorAll("details.account")) {
     menu.querySelector("summary").focus();
   });
 }
+
+document.addEventListener("click", (event) => {
+  for (const panel of document.querySelectorAll(".panels > details[open]")) {
+    if (!panel.contains(event.target)) panel.open = false;
+  }
+});
+document.addEventListener("keydown", (event) => {
+  const panel = event.key === "Escape" && event.target.closest?.(".panels > details[open]");
+  if (!panel) return;
+  panel.open = false;
+  panel.querySelector("summary").focus();
+});
 
 function offerCopying(within) {
   if (!navigator.clipboard) return;

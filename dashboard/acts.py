@@ -1,0 +1,373 @@
+"""
+What responders do to incidents, each verb as a form, on the incident's page and for several on the list.
+
+A form carries what its sender saw, so that whoever comes second can be told (dashboard.attempts). Not here: what the
+verbs do (incidents.lifecycle and the rooms beside it), and who may (views).
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django import forms
+from django.http import QueryDict
+
+from dashboard.fields import KeptText, LocalMoment, Regions
+from dashboard.templatetags.moments import offset
+from incidents import corrections, details, grouping, lifecycle
+from incidents.bodies import MOVING_NOTE_AT_MOST
+from incidents.fold import ACKNOWLEDGED, CLOSED, LIVE, OPEN, RESOLVED, steps_from
+from incidents.models import Incident, IncidentGroup, Severity
+from incidents.moves import SAID
+from teams.models import Team, User
+from timeline.models import TimelineEvent
+
+GROUPS_OFFERED = 50
+NO_GROUP = "No incident group of the team has this id."
+
+
+class Act(forms.Form):
+    """
+    One verb as a form. `word` stands on its button, `done` is said when it was done; `changing` are the facts that
+    change what its sender saw, and `changed` is what is said of whoever did that.
+    """
+
+    verb: ClassVar[str] = ""
+    word: ClassVar[str] = ""
+    icon: ClassVar[str] = ""
+    done: ClassVar[str] = ""
+    changing: ClassVar[tuple[str, ...]] = ()
+    changed: ClassVar[str] = ""
+    # Templates read what a class says of itself, rather than make a form of it.
+    do_not_call_in_templates = True
+
+    seen = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
+
+    def __init__(
+        self,
+        team: Team,
+        data: QueryDict | None = None,
+        incident: Incident | None = None,
+        members: list[User] | None = None,
+    ) -> None:
+        super().__init__(data, auto_id=f"{self.verb}-%s")
+        self.team, self.members = team, members
+        if incident:
+            self.fields["seen"].initial = self.standing(incident)
+        self.fill(incident)
+
+    def fill(self, incident: Incident | None) -> None:
+        """Put in what can be chosen, and what is so now."""
+
+    @staticmethod
+    def standing(incident: Incident) -> str:
+        """What of the incident its sender goes by, in short."""
+        return "deleted" if incident.destroyed_at else incident.status
+
+    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
+        """Call the verb."""
+        raise NotImplementedError
+
+    def people(self) -> dict[str, User]:
+        """The members of the team who can log in, by UUID."""
+        if self.members is None:
+            self.members = members_of(self.team)
+        return {str(each.uuid): each for each in self.members}
+
+    def shown_again(self, incident: Incident) -> None:
+        """Let a form that came second be sent again, by somebody who knows now how the incident stands."""
+        again = QueryDict(mutable=True)
+        again.update(self.data)
+        again["seen"] = self.standing(incident)
+        self.data = again
+
+
+def members_of(team: Team) -> list[User]:
+    """The members of a team who can log in, by name."""
+    found = team.memberships.filter(user__is_active=True).select_related("user")
+    return sorted((each.user for each in found), key=lambda user: (user.get_full_name().casefold(), user.pk))
+
+
+def named(user: User) -> str:
+    """A member in a list to choose from."""
+    return f"{user.name}, {user.email}" if user.name else user.email
+
+
+# --- moves ------------------------------------------------------------------------------------------------------------
+
+
+class Move(Act):
+    """The base of the four that bring an incident to another status."""
+
+    to: ClassVar[str]
+    changing = tuple(SAID)
+    note = forms.CharField(
+        label="Note",
+        required=False,
+        max_length=MOVING_NOTE_AT_MOST,
+        widget=forms.TextInput(attrs={"placeholder": "Note to go with it, if any", "dir": "auto"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.auto_id = "move-%s"
+
+    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
+        return lifecycle.move(incident, self.to, by=by, at=at, note=self.cleaned_data["note"])
+
+
+class Acknowledge(Move):
+    verb, word, icon, done, to = "acknowledge", "Acknowledge", "acknowledged", "Acknowledged.", ACKNOWLEDGED
+
+
+class Resolve(Move):
+    verb, word, icon, done, to = "resolve", "Resolve", "resolved", "Resolved.", RESOLVED
+
+
+class Close(Move):
+    verb, word, icon, done, to = "close", "Close", "closed", "Closed.", CLOSED
+
+
+class Reopen(Move):
+    verb, word, icon, done, to = "reopen", "Reopen", "reopened", "Reopened.", OPEN
+
+
+class Escalate(Act):
+    """Calling members of the team, or all of it."""
+
+    verb, word, icon, done = "escalate", "Escalate", "escalated", "Escalated."
+    changing = tuple(SAID)
+    targets = forms.MultipleChoiceField(
+        label="Call",
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose who is to be called.", "invalid_choice": lifecycle.NOBODY},
+    )
+    note = forms.CharField(label="Note", required=False, max_length=MOVING_NOTE_AT_MOST)
+
+    def fill(self, incident: Incident | None) -> None:
+        everybody = [("team", f"Everybody in {self.team}")]
+        choices = everybody + [(uuid, named(user)) for uuid, user in self.people().items()]
+        self.fields["targets"].choices = choices  # type: ignore[attr-defined]
+
+    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
+        people, chosen = self.people(), self.cleaned_data["targets"]
+        targets: list[User | Team] = [people.get(each) or self.team for each in chosen]
+        return lifecycle.escalate(incident, targets=targets, note=self.cleaned_data["note"], by=by, at=at)
+
+
+# --- details ----------------------------------------------------------------------------------------------------------
+
+
+class Assign(Act):
+    """Giving an incident to a member, or to nobody."""
+
+    verb, word, icon, done = "assign", "Assign", "person", "Saved who has it."
+    changing, changed = ("incident.assigned",), "changed who has it"
+    assignee = forms.ChoiceField(label="Who has it", error_messages={"invalid_choice": lifecycle.NOBODY})
+
+    def fill(self, incident: Incident | None) -> None:
+        choices = [("nobody", "Nobody")] + [(uuid, named(user)) for uuid, user in self.people().items()]
+        self.fields["assignee"].choices = choices  # type: ignore[attr-defined]
+        if incident and incident.assignee_id:
+            ids = {user.pk: uuid for uuid, user in self.people().items()}
+            self.fields["assignee"].initial = ids.get(incident.assignee_id)
+
+    @staticmethod
+    def standing(incident: Incident) -> str:
+        return digest([incident.assignee_id, incident.assignee_email])
+
+    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
+        assignee = self.people().get(self.cleaned_data["assignee"])
+        return details.assign(incident, assignee=assignee, by=by, at=at)
+
+
+class ChangeSeverity(Act):
+    """Saying that it is worse, or not as bad, as was said."""
+
+    verb, word, icon, done = "severity", "Change severity", "major", "Severity changed."
+    changing, changed = ("incident.severity_changed",), "changed the severity"
+    severity = forms.ChoiceField(label="Severity", choices=Severity.choices)
+
+    def fill(self, incident: Incident | None) -> None:
+        self.fields["severity"].initial = incident.severity if incident else None
+
+    @staticmethod
+    def standing(incident: Incident) -> str:
+        return incident.severity
+
+    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
+        severity = Severity(self.cleaned_data["severity"])
+        return details.change_severity(incident, severity=severity, by=by, at=at)
+
+
+class Edit(Act):
+    """Changing title, cause and regions."""
+
+    verb, word, icon, done = "edit", "Edit", "updated", "Saved."
+    changing, changed = ("incident.updated", "incident.started"), "changed title, cause or regions"
+    title = KeptText(
+        label="Title",
+        required=False,
+        max_length=details.TITLE_AT_MOST,
+        widget=forms.TextInput(attrs={"dir": "auto"}),
+    )
+    error_message = KeptText(
+        label="Cause",
+        required=False,
+        max_length=details.CAUSE_AT_MOST,
+        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
+    )
+    affected_regions = Regions(label="Regions")
+
+    def fill(self, incident: Incident | None) -> None:
+        if incident:
+            self.fields["title"].keep(incident.title)  # type: ignore[attr-defined]
+            self.fields["error_message"].keep(incident.error_message or "")  # type: ignore[attr-defined]
+            self.fields["affected_regions"].initial = incident.affected_regions
+
+    @staticmethod
+    def standing(incident: Incident) -> str:
+        return digest([incident.title, incident.error_message, incident.affected_regions])
+
+    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
+        said = self.cleaned_data
+        return details.edit(
+            incident,
+            title=said["title"] or None,
+            error_message=said["error_message"] or None,
+            affected_regions=said["affected_regions"],
+            by=by,
+            at=at,
+        )
+
+
+def digest(values: list[Any]) -> str:
+    """Values of any length in short: the same for the same."""
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+class Group(Act):
+    """Putting incidents into a group of the team, or into a new one, which the first of them makes."""
+
+    verb, word, icon, done = "group", "Group", "grouped", "Grouped."
+    changing, changed = ("incident.grouped",), "changed its group"
+    group = forms.ModelChoiceField(
+        label="Group",
+        queryset=IncidentGroup.objects.none(),
+        required=False,
+        error_messages={"invalid_choice": NO_GROUP},
+    )
+    name = forms.CharField(
+        label="Name of a new group",
+        required=False,
+        max_length=grouping.NAME_AT_MOST,
+        help_text="Without one it is called as the incident is.",
+        widget=forms.TextInput(attrs={"dir": "auto"}),
+    )
+
+    def fill(self, incident: Incident | None) -> None:
+        field, groups = self.fields["group"], self.team.incident_groups.order_by("-id")
+        field.queryset = groups  # type: ignore[attr-defined]
+        offered = [(group.pk, str(group)) for group in groups[:GROUPS_OFFERED]]
+        field.widget.choices = [("", "A new group"), *offered]
+
+    @staticmethod
+    def standing(incident: Incident) -> str:
+        return digest([incident.incident_group_id, incident.incident_group_native])
+
+    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
+        said = self.cleaned_data
+        if said["group"] is not None:
+            return grouping.group(incident, said["group"], by=by, at=at)
+        said["group"], fact = grouping.group_anew(incident, said["name"], by=by, at=at)
+        return fact
+
+
+class Ungroup(Act):
+    """Taking an incident out of its group."""
+
+    verb, word, icon, done = "ungroup", "Take it out of its group", "cross", "Taken out of its group."
+    changing, changed, standing = Group.changing, Group.changed, staticmethod(Group.standing)
+
+    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
+        return grouping.ungroup(incident, by=by, at=at)
+
+
+# --- the record -------------------------------------------------------------------------------------------------------
+
+
+class Add(Act):
+    """Adding an entry after the fact."""
+
+    verb, word, icon, done = "add", "Add an entry after the fact", "clock", "Entry added."
+    message = forms.CharField(
+        label="What happened",
+        max_length=lifecycle.NOTE_AT_MOST,
+        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
+    )
+    occurred_at = LocalMoment(label="When")
+    reason = forms.CharField(
+        label="Why it is added now",
+        max_length=corrections.REASON_AT_MOST,
+        widget=forms.TextInput(attrs={"dir": "auto"}),
+    )
+
+    def fill(self, incident: Incident | None) -> None:
+        self.fields["occurred_at"].help_text = f"In {offset()}."
+
+    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
+        said = {name: self.cleaned_data[name] for name in ("message", "occurred_at", "reason")}
+        return corrections.add(incident, by=by, at=at, **said)
+
+
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+MOVES: dict[str, type[Move]] = {each.to: each for each in (Acknowledge, Resolve, Close, Reopen)}
+EVERY: tuple[type[Act], ...] = (*MOVES.values(), Escalate, Assign, ChangeSeverity, Edit, Group, Ungroup, Add)
+ACTS = {each.verb: each for each in EVERY}
+IN_BULK = ("acknowledge", "resolve", "close", "assign", "severity", "group")
+
+
+@dataclass
+class Offer:
+    """
+    What can be done to an incident now: `moves` by buttons that share the fields of `moving`; each of `panels` by
+    itself; `adding` to the record.
+    """
+
+    moves: list[type[Move]]
+    moving: Act
+    panels: list[Act]
+    ungrouping: Act | None
+    adding: Act
+
+
+def offer(incident: Incident, team: Team, sent: Act | None = None) -> Offer:
+    """What can be done to an incident now; `sent` is a form that came back, and stands in the place of its like."""
+    members = members_of(team)
+
+    def form(kind: type[Act]) -> Act:
+        return sent if type(sent) is kind else kind(team, incident=incident, members=members)
+
+    works = incident.destroyed_at is None
+    panels = [kind for kind in (Escalate, Assign, ChangeSeverity, Group, Edit) if works]
+    if incident.status not in LIVE:
+        panels = [kind for kind in panels if kind is not Escalate]
+    return Offer(
+        moves=possible(incident) if works else [],
+        moving=sent if isinstance(sent, Move) else Acknowledge(team, incident=incident),
+        panels=[form(kind) for kind in panels],
+        ungrouping=form(Ungroup) if works and incident.incident_group_id is not None else None,
+        adding=form(Add),
+    )
+
+
+def possible(incident: Incident) -> list[type[Move]]:
+    """The moves that are legal now."""
+    back = [] if incident.status == OPEN else [OPEN]
+    return [MOVES[to] for to in [*steps_from(incident.status), *back]]

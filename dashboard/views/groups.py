@@ -1,0 +1,119 @@
+"""
+Groups of incidents: a list, and the page of one with its incidents and their merged chronology.
+
+Not here: what the verbs do (incidents.grouping), putting incidents in and taking them out (acting).
+"""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
+
+from config.clock import now
+from config.paging import Order, cursor_after, page, position
+from config.statements import fetch
+from dashboard.access import TeamRequest, reached, require, team_page
+from dashboard.answers import Answer, leave, left
+from dashboard.frame import show
+from dashboard.logbook import LINES, lines
+from dashboard.views.incidents import integration_names, listed
+from dashboard.views.lists import older
+from incidents.grouping import incidents_of, resolve_all
+from incidents.models import Incident, IncidentGroup
+from teams.models import Role
+from timeline.models import TimelineEvent
+
+ROWS = 30
+INCIDENTS_SHOWN = 100
+# As many incidents' facts are merged.
+MERGED = 500
+NEWEST: Order = [("id", "desc")]
+# The same vendor's event may stand in two incidents.
+NEWEST_FIRST: Order = [("occurred_at", "desc"), ("rank", "desc"), ("identity", "desc"), ("id", "desc")]
+
+
+@require_safe
+@team_page
+def groups(request: TeamRequest) -> HttpResponse:
+    """`/groups`: those of the team, newest first."""
+    rows, cursor = page(request.team.incident_groups.all(), NEWEST, ROWS, request.GET.get("cursor"))
+    names = integration_names(request.team)
+    shown = [{"group": each, "live": incidents_of(each).live().count(), "source": source(each, names)} for each in rows]
+    context = {"groups": shown, "more": older(request, cursor)}
+    return show(request, "groups/page.html", context, fragment="groups/_rows.html")
+
+
+@require_safe
+@team_page
+def group(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/groups/{id}`: its incidents and what happened to them, newest first."""
+    found: IncidentGroup = reached(request, "incident_groups", pk=pk)
+    newest = list(listed(incidents_of(found)).order_by("-started_at", "-id")[: MERGED + 1])
+    rows, cursor = chronology(newest[:MERGED], request.GET.get("cursor"))
+    names = integration_names(request.team)
+    context = {
+        "group": found,
+        "incidents": newest[:INCIDENTS_SHOWN],
+        "is_longer": len(newest) > INCIDENTS_SHOWN,
+        "live": incidents_of(found).live().count(),
+        "timeline": lines(rows, names, {each.pk: each for each in newest}),
+        "more": older(request, cursor),
+        "source": source(found, names),
+        "may_write": request.membership.may(Role.RESPONDER),
+        "answers": left(request),
+    }
+    return show(request, "groups/group.html", context, fragment="incidents/_timeline.html")
+
+
+@require_POST
+@team_page
+def resolve(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/groups/{id}/resolve`: resolves what is live in it, and says of each what became of it."""
+    found: IncidentGroup = reached(request, "incident_groups", pk=pk)
+    require(request, Role.RESPONDER)
+    answers = [
+        Answer(
+            str(done.incident.uuid),
+            str(done.incident)[:200],
+            done.refused is None,
+            done.refused.message if done.refused else "Resolved." if done.fact else "It was resolved already.",
+        )
+        for done in resolve_all(found, by=request.user, at=now())
+    ]
+    if not answers:
+        messages.info(request, "Nothing in this group is live.")
+    leave(request, answers)
+    return redirect("group", pk=found.pk)
+
+
+def source(group: IncidentGroup, names: dict[int, str]) -> str:
+    """Through which integration a group is known; "" for our own."""
+    return names.get(group.integration_id, "a deleted integration") if group.integration_id else ""
+
+
+# The newest facts of each of several incidents, merged: as many steps into an index as there are incidents.
+MERGE = """
+SELECT f.id FROM unnest(%(incidents)s::bigint[]) AS i(id) CROSS JOIN LATERAL (
+    SELECT e.id, e.occurred_at, e.rank, e.identity FROM timeline_timelineevent e
+    WHERE e.subject_kind = 'incident' AND e.subject_id = i.id {behind}
+    ORDER BY e.occurred_at DESC, e.rank DESC, e.identity DESC LIMIT %(most)s
+) AS f ORDER BY f.occurred_at DESC, f.rank DESC, f.identity DESC, f.id DESC LIMIT %(most)s
+"""
+BEHIND = """
+AND (e.occurred_at, e.rank, e.identity) <= (%(at)s, %(rank)s, %(identity)s)
+AND (e.occurred_at, e.rank, e.identity, e.id) < (%(at)s, %(rank)s, %(identity)s, %(id)s)
+"""
+
+
+def chronology(incidents: list[Incident], cursor: str | None) -> tuple[list[TimelineEvent], str | None]:
+    """The newest facts of some incidents behind a cursor, and the cursor of what follows them."""
+    asked: dict[str, Any] = {"incidents": [each.pk for each in incidents], "most": LINES + 1}
+    if cursor:
+        after = position(TimelineEvent.objects.all(), NEWEST_FIRST, cursor)
+        asked |= zip(("at", "rank", "identity", "id"), after, strict=True)
+    ids = [pk for (pk,) in fetch(MERGE.format(behind=BEHIND if cursor else ""), asked)]
+    facts = TimelineEvent.objects.in_bulk(ids[:LINES])
+    rows = [facts[pk] for pk in ids[:LINES]]
+    return rows, cursor_after(rows[-1], NEWEST_FIRST) if len(ids) > LINES else None
