@@ -16,6 +16,8 @@ LONGEST_FIRST = (
     "tests/trust/test_rubbish_pages.py",
     "tests/trust/test_rubbish_door.py",
     "tests/flows/test_histories.py",
+    "tests/access/test_mutants.py",
+    "tests/access/test_table.py",
     "tests/trust/test_rubbish_schema.py",
     "tests/config/test_admin.py",
     "tests/config/test_supervisor.py",
