@@ -12,6 +12,7 @@ from typing import Any
 from config.vault import keyed_digest, new_token, seal
 from integrations import applying, inbox
 from integrations.models import Integration
+from monitors.lifecycle import create
 from monitors.models import Heartbeat, Monitor
 from teams.authentication import make_key
 from teams.models import APIKey, Membership, Organization, Role, Scope, Team, User
@@ -27,6 +28,7 @@ def furnish(public_id: str) -> dict[str, str]:
     team = Team.objects.get(public_id=public_id)
     strangers = Team.objects.create(organization=Organization.objects.create(name="Strangers Inc."), name="Strangers")
     names = records(team, "") | records(strangers, "foreign_") | people(team) | keys(team, strangers)
+    names |= own_resources(team, "") | own_resources(strangers, "foreign_")
     return {name: str(value) for name, value in names.items()}
 
 
@@ -62,6 +64,14 @@ def records(team: Team, prefix: str) -> dict[str, Any]:
         "unrecognized": integration.deliveries.get(status="unrecognized").pk,
     }
     return {prefix + name: value for name, value in found.items()}
+
+
+def own_resources(team: Team, prefix: str) -> dict[str, Any]:
+    """A monitor and a heartbeat of the team's own."""
+    maker, at = someone(f"{prefix}maker@example.com"), datetime.now(UTC)
+    monitor = create(Monitor, team, by=maker, at=at, name="Own", url="https://own.example", type="status")
+    heartbeat = create(Heartbeat, team, by=maker, at=at, name="Own", period=60, grace=0)
+    return {f"{prefix}own_monitor": monitor.pk, f"{prefix}own_heartbeat": heartbeat.pk}
 
 
 def people(team: Team) -> dict[str, Any]:

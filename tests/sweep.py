@@ -106,15 +106,15 @@ def each(ground: Ground, reads: list[Read]) -> Iterator[tuple[list[str], list[Re
 
 def lists(since: Marks | None) -> Iterator[Read]:
     """The lists: all of them with all they can be narrowed to; after an oddity, what it would stand on top of."""
-    yield from (Read(f"/api/{name}?limit=5", PROGRAM, JSON) for name in ("incidents", "deliveries"))
-    yield from (Read(path, KIRITIMATI) for path in ("/", "/incidents", "/deliveries"))
+    yield from (Read(f"/api/{name}?limit=5", PROGRAM, JSON) for name in ("incidents", "incident-groups", "deliveries"))
+    yield from (Read(path, KIRITIMATI) for path in ("/", "/incidents", "/groups", "/deliveries"))
     if since is not None:
         return
-    for path in ("/", "/incidents", "/monitors", "/heartbeats", "/deliveries"):
+    for path in ("/", "/incidents", "/groups", "/monitors", "/heartbeats", "/deliveries"):
         yield from (Read(path, zone) for zone in ZONES)
     yield from (Read(path, NOBODY, PAGE if path == "/login" else JSON) for path in OPEN_TO_ALL)
     yield from (Read(path, NOBODY, FRAGMENT) for path in ("/api/openapi.json", "/api/docs"))
-    yield from (Read(path, UTC) for path in ("/preferences", "/deliveries/replay"))
+    yield from (Read(path, UTC) for path in ("/preferences", "/deliveries/replay", "/incidents/new"))
     yield from (Read(path, UTC, FRAGMENT, (("HX-Request", "true"),)) for path in ("/", *page_lists()))
     yield from (Read(path, NEW_YORK) for path in page_lists())
     yield from (Read(f"/api/{path}", PROGRAM, JSON) for path in api_lists())
@@ -144,7 +144,7 @@ def api_lists() -> Iterator[str]:
     for kind in ("monitors", "heartbeats"):
         yield from (f"{kind}?limit=7", f"{kind}?q=a", f"{kind}?destroyed=true", f"{kind}?destroyed=false")
         yield from (f"{kind}?limit=100&status={value}" for value in ResourceStatus.values)
-    yield "deliveries?limit=7"
+    yield from ("incident-groups?limit=7", "deliveries?limit=7")
     yield from (f"deliveries?limit=100&status={value}" for value in Verdict.values)
 
 
@@ -155,14 +155,34 @@ def records(ground: Ground, since: Marks | None) -> Iterator[Read]:
         for key, uuid in touched(ground, kind, after):
             yield from incident(uuid, since) if kind == "incident" else resource(kind, key, since)
             yield Read(f"/admin/{'incidents' if kind == 'incident' else 'monitors'}/{kind}/{key}/change/", OPERATOR)
-    for (key,) in ground.ask(
-        "SELECT id FROM timeline_timelineevent WHERE team_id = %s AND id > %s", ground.team, after.fact
-    ):
-        yield Read(f"/facts/{key}", KIRITIMATI)
-        yield Read(f"/admin/timeline/timelineevent/{key}/change/", OPERATOR)
+    yield from facts(ground, after)
+    yield from groups(ground, since)
     yield from deliveries(ground, after)
     if since is None:
+        yield from kept_by_managers(ground)
         yield from kept_by_operators(ground)
+
+
+def facts(ground: Ground, after: Marks) -> Iterator[Read]:
+    """What happened; where it can be corrected, the form for that."""
+    question = (
+        "SELECT f.id, i.uuid::text FROM timeline_timelineevent f LEFT JOIN incidents_incident i"
+        " ON i.id = f.subject_id AND f.subject_kind = 'incident' AND f.event <> 'incident.corrected'"
+        " WHERE f.team_id = %s AND f.id > %s"
+    )
+    for key, incident_uuid in ground.ask(question, ground.team, after.fact):
+        yield Read(f"/facts/{key}", KIRITIMATI)
+        yield Read(f"/admin/timeline/timelineevent/{key}/change/", OPERATOR)
+        if incident_uuid:
+            yield Read(f"/incidents/{incident_uuid}/entries/{key}", NEW_YORK)
+
+
+def groups(ground: Ground, since: Marks | None) -> Iterator[Read]:
+    """Groups of incidents; after an oddity the newest, for no mark says which are new."""
+    question = "SELECT id FROM incidents_incidentgroup WHERE team_id = %s ORDER BY 1 DESC LIMIT %s"
+    for (key,) in ground.ask(question, ground.team, 200 if since is None else 1):
+        yield from (Read(f"/groups/{key}", zone) for zone in (ZONES if since is None else (KIRITIMATI,)))
+        yield Read(f"/api/incident-groups/{key}", PROGRAM, JSON)
 
 
 def touched(ground: Ground, kind: str, after: Marks) -> list[tuple[int, str]]:
@@ -180,6 +200,9 @@ def touched(ground: Ground, kind: str, after: Marks) -> list[tuple[int, str]]:
 def incident(uuid: str, since: Marks | None) -> Iterator[Read]:
     """An incident with all its parts."""
     yield from (Read(f"/incidents/{uuid}", zone) for zone in (ZONES if since is None else (KIRITIMATI,)))
+    yield from (
+        Read(f"/incidents/{uuid}/{page}", UTC) for page in (("entries", "delete") if since is None else ("entries",))
+    )
     parts = ["", "/updates", "/timeline", f"/timeline?as_of={AS_OF[-1]}"]
     if since is None:
         parts += [f"{part}?as_of={moment}" for part in ("/updates", "/timeline") for moment in AS_OF]
@@ -204,6 +227,27 @@ def deliveries(ground: Ground, after: Marks) -> Iterator[Read]:
             yield Read(f"/deliveries/{key}/replay", NEW_YORK)
 
 
+def kept_by_managers(ground: Ground) -> Iterator[Read]:
+    """The team's members, integrations and keys, and what it watches itself; and everybody's own password."""
+    for pages, table, doings in (
+        ("members", "teams_membership", ("/role", "/remove")),
+        ("integrations", "integrations_integration", ("", "/edit", "/rotate", "/signing", "/shut")),
+        ("keys", "teams_apikey", ("/revoke",)),
+    ):
+        yield from (Read(f"/team/{pages}", zone) for zone in ZONES)
+        yield from (Read(f"/team/{pages}", UTC, FRAGMENT, (("HX-Request", "true"),)), Read(f"/team/{pages}/new", UTC))
+        for (key,) in ground.ask(f"SELECT id FROM {table} WHERE team_id = %s ORDER BY 1 DESC LIMIT 200", ground.team):
+            yield from (Read(f"/team/{pages}/{key}{doing}", UTC) for doing in doings)
+    for kind in ("monitor", "heartbeat"):
+        yield Read(f"/{kind}s/new", UTC)
+        question = (
+            f"SELECT id FROM monitors_{kind} WHERE team_id = %s AND integration_id IS NULL AND destroyed_at IS NULL"
+        )
+        for (key,) in ground.ask(question, ground.team):
+            yield from (Read(f"/{kind}s/{key}/{doing}", UTC) for doing in ("edit", "delete"))
+    yield Read("/password", UTC)
+
+
 # Tables that operators keep, and admin's lists of all there is: app, model, and its table where it is to be read whole.
 IN_ADMIN = (
     ("auth", "group", "auth_group"),
@@ -219,9 +263,10 @@ IN_ADMIN = (
     ("monitors", "monitor", ""),
     ("monitors", "heartbeat", ""),
     ("incidents", "incident", ""),
+    ("incidents", "incidentgroup", "incidents_incidentgroup"),
 )
 ADDABLE = ("auth/group", "teams/organization", "teams/team", "teams/user", "teams/apikey", "integrations/integration",
-           "integrations/ingestkey")  # fmt: skip
+           "integrations/ingestkey", "monitors/monitor", "monitors/heartbeat", "incidents/incident")  # fmt: skip
 SUGGESTED = ("apikey&field_name=team", "apikey&field_name=user")
 
 

@@ -75,13 +75,17 @@ FOLD_WRITTEN = {
     ("dashboard/rebuilding.py", "rows.update(model)"),
     ("timeline/record.py", "rows.insert(TimelineEvent)"),
     ("timeline/kept.py", "rows.update(TimelineEvent)"),
+    ("timeline/corrected.py", "rows.update(TimelineEvent)"),
     ("integrations/inbox.py", "rows.insert(InboundDelivery)"),
     ("integrations/applying.py", "rows.update(InboundDelivery)"),
     ("integrations/applying.py", "rows.insert(model)"),  # mirrored records, before their first fact is folded
 }
 
 # Rooms below the doors, which are told the time.
-TIMELESS = ("fold", "keeper", "lifecycle", "inbox", "applying", "replay", "incident_log", "rebuilding", "models")
+TIMELESS = (
+    "fold", "keeper", "lifecycle", "details", "declaring", "grouping", "moves", "inbox", "applying", "replay",
+    "incident_log", "rebuilding", "models",
+)  # fmt: skip
 
 
 def modules() -> list[Path]:
@@ -206,7 +210,7 @@ def fold_columns() -> set[str]:
     from monitors.fold import ResourceState
 
     states = {field.name for state in (IncidentState, ResourceState) for field in fields(state)}
-    derived = {"effect", "why", "entries", "hold", "presses", "resource_kind", "is_live", "facts"}
+    derived = {"correction", "effect", "why", "entries", "hold", "presses", "resource_kind", "is_live", "facts"}
     return (states | derived) - {"name", "type", "url", "assignee_id"}
 
 

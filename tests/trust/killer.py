@@ -121,6 +121,7 @@ class Killer:
         room = point.partition(":")[0]
         causes: dict[str, Callable[[], object]] = {
             "act": self.comment,
+            "idempotency": self.comment_until_answered,
             "replay": lambda: self.hand.do("replay_all" if "quarantine" in point else "replay"),
             "rebuild": lambda: self.hand.do("rebuild"),
             "recognize": self.come_to_know,
@@ -150,10 +151,27 @@ class Killer:
             assert said["success"]
             self.ledger.acknowledge([tag], 0)
 
-    def ask(self, path: str, body: Any = None) -> Any:
+    def comment_until_answered(self) -> None:
+        """Add a note under an Idempotency-Key, again and again until it is answered: it is to be there once."""
+        with self.running.connect() as connection:
+            row = connection.execute("SELECT uuid FROM incidents_incident ORDER BY id LIMIT 1").fetchone()
+        self.comments += 1
+        tag = f"k0-{self.comments}"
+        self.ledger.send([tag])
+        deadline = time.monotonic() + WEB_BACK
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+                self.ask(
+                    f"/api/incidents/{row and row[0]}/updates", {"message": f"tag={tag};"}, {"Idempotency-Key": tag}
+                )
+                self.ledger.acknowledge([tag], 0)
+                return
+            time.sleep(0.2)
+
+    def ask(self, path: str, body: Any = None, further: dict[str, str] | None = None) -> Any:
         """What the API says."""
         data = None if body is None else json.dumps(body).encode()
-        headers = {"X-API-Key": self.api_key, "Content-Type": "application/json"}
+        headers = {"X-API-Key": self.api_key, "Content-Type": "application/json"} | (further or {})
         request = urllib.request.Request(self.running.base + path, data, headers)
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())

@@ -31,6 +31,7 @@ SAMPLE: list[Kill | str] = [
     "applying: claimed",
     "applying: one postponed, before the commit",
     "act: recorded, not folded",
+    "idempotency: kept, before the commit",
     "rebuild: row written, before the commit",
     Killer.database,
     Killer.several,

@@ -24,9 +24,11 @@ FILES = (
     "admin-forms",
     "admin-queries",
     "api-histories",
+    "api-incidents",
     "api-lists",
     "api-notes",
     "api-paths",
+    "api-resources",
     "injection",
     "pages-forms",
     "pages-queries",
@@ -121,7 +123,7 @@ def sweeping(swept: sweep.Ground):
 
 def test_every_answer_is_the_right_one(problems: dict[str, list[str]]) -> None:
     assert len(problems) > (900 if FULL else 350)
-    assert {case: wrong for case, wrong in problems.items() if wrong} == {}
+    assert {case: [each[:300] for each in wrong] for case, wrong in problems.items() if wrong} == {}
 
 
 def test_everything_can_be_read_afterwards(problems: dict[str, list[str]], swept: sweep.Ground) -> None:
