@@ -25,7 +25,7 @@ from structlog.contextvars import clear_contextvars
 
 from config.bodies import PROBLEM
 from config.middleware import RequestLog, SecurityHeaders
-from config.wsgi import Request
+from config.request import Request
 
 log = structlog.get_logger(__name__)
 
