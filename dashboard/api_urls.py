@@ -9,6 +9,7 @@ from django.urls import path
 from dashboard.schema import Docs, OpenAPI
 from incidents import api as incidents
 from incidents import api_corrections as corrections
+from incidents import api_reports as reports
 from incidents import api_verbs as working
 from incidents import resources
 from integrations import api as integrations
@@ -33,10 +34,12 @@ urlpatterns = [
     path("incident-groups/<str:id>", incidents.OneGroup.as_view()),
     path("monitors", monitors.Monitors.as_view()),
     path("monitors/<str:id>", monitors.OneMonitor.as_view(deleting=resources.destroy)),
+    path("monitors/<str:id>/stats", reports.MonitorStats.as_view()),
     path("monitors/<str:id>/pause", monitors.MonitorPause.as_view()),
     path("monitors/<str:id>/unpause", monitors.MonitorUnpause.as_view()),
     path("heartbeats", monitors.Heartbeats.as_view()),
     path("heartbeats/<str:id>", monitors.OneHeartbeat.as_view(deleting=resources.destroy)),
+    path("heartbeats/<str:id>/stats", reports.HeartbeatStats.as_view()),
     path("heartbeats/<str:id>/pause", monitors.HeartbeatPause.as_view()),
     path("heartbeats/<str:id>/unpause", monitors.HeartbeatUnpause.as_view()),
     path("deliveries", integrations.Deliveries.as_view()),

@@ -254,3 +254,25 @@ class TimelinePage(serializers.Serializer):
 
     events = TimelineEventSerializer(many=True)
     pagination = Pagination()
+
+
+class SecondsSerializer(serializers.Serializer):
+    """How long it was in which state; what is not yet seen up again is down."""
+
+    up = serializers.FloatField()
+    down = serializers.FloatField()
+    paused = serializers.FloatField()
+    pending = serializers.FloatField()
+
+
+class StatsSerializer(serializers.Serializer):
+    """What a period of a monitor or heartbeat came to."""
+
+    period = serializers.ChoiceField(choices=["7d", "30d", "90d"])
+    since = StrictMoment()
+    until = StrictMoment()
+    uptime = serializers.FloatField(allow_null=True, help_text="Per cent of the time it was known to be up or down.")
+    seconds = SecondsSerializer()
+    incidents = serializers.IntegerField(help_text="How many began in the period; deleted ones are left out.")
+    mean_seconds_to_acknowledge = serializers.FloatField(allow_null=True, help_text="Of those acknowledged.")
+    mean_seconds_to_resolve = serializers.FloatField(allow_null=True, help_text="Of those resolved.")

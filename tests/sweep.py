@@ -213,7 +213,7 @@ def incident(uuid: str, since: Marks | None) -> Iterator[Read]:
 def resource(kind: str, key: int, since: Marks | None) -> Iterator[Read]:
     """A monitor or heartbeat."""
     yield from (Read(f"/{kind}s/{key}", zone) for zone in (ZONES if since is None else (NEW_YORK,)))
-    yield Read(f"/api/{kind}s/{key}", PROGRAM, JSON)
+    yield from (Read(f"/api/{kind}s/{key}{part}", PROGRAM, JSON) for part in ("", "/stats?period=90d"))
 
 
 def deliveries(ground: Ground, after: Marks) -> Iterator[Read]:

@@ -1,0 +1,56 @@
+"""
+The API of reports: what a period of a monitor or heartbeat came to.
+
+Stands here because monitors know nothing of incidents; what is told is incidents.reports' affair.
+"""
+
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from config import clock
+from config.api import ok
+from config.fields import StrictChoice, query
+from incidents.reports import PERIODS, stats
+from incidents.serializers import StatsSerializer
+from monitors.api import OfHeartbeat, OfMonitor
+
+TOLD = (
+    "From the record alone, so that it follows corrections. `uptime` is the percentage of the time of which it is "
+    "known whether it was up; null where nothing is known."
+)
+
+
+class StatsQuery(serializers.Serializer):
+    """The query string of stats."""
+
+    period = StrictChoice(choices=list(PERIODS), default="30d", help_text="So many days up to now.")
+
+
+class MonitorStats(OfMonitor):
+    """`/api/monitors/{id}/stats`."""
+
+    @extend_schema(
+        operation_id="get_monitor_stats",
+        summary="Get a monitor's uptime and incidents",
+        description=TOLD,
+        parameters=[StatsQuery],
+        responses={200: StatsSerializer},
+    )
+    def get(self, request: Request, id: str) -> HttpResponse:
+        return ok(stats(self.monitor, query(request, StatsQuery)["period"], clock.now()))
+
+
+class HeartbeatStats(OfHeartbeat):
+    """`/api/heartbeats/{id}/stats`."""
+
+    @extend_schema(
+        operation_id="get_heartbeat_stats",
+        summary="Get a heartbeat's uptime and incidents",
+        description=TOLD,
+        parameters=[StatsQuery],
+        responses={200: StatsSerializer},
+    )
+    def get(self, request: Request, id: str) -> HttpResponse:
+        return ok(stats(self.heartbeat, query(request, StatsQuery)["period"], clock.now()))
