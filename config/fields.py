@@ -113,6 +113,15 @@ class StrictBoolean(serializers.BooleanField):
         return data
 
 
+class StrictList(serializers.ListField):
+    """A list, whose length is looked at before what is in it."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
+            raise serializers.ValidationError(f"At most {self.max_length} at once.", code="max_length")
+        return super().to_internal_value(data)
+
+
 # Query strings, where everything is text
 
 

@@ -97,12 +97,19 @@ class Front:
         """Look after those that wait, for as long as the process lives."""
         while True:
             await asyncio.sleep(TICK)
-            self.bodies.give_up_the_late()
-            for lane in self.lanes.values():
-                lane.give_up_the_late()
-            if self.refused:
-                log.warning("busy: answered 503", **{why.replace(" ", "_"): many for why, many in self.refused.items()})
-                self.refused.clear()
+            try:
+                self.look_after_all()
+            except Exception:
+                log.exception("could not look after those that wait")
+
+    def look_after_all(self) -> None:
+        """Give up what is late, and say how many were refused."""
+        self.bodies.give_up_the_late()
+        for lane in self.lanes.values():
+            lane.give_up_the_late()
+        if self.refused:
+            log.warning("busy: answered 503", **{why.replace(" ", "_"): many for why, many in self.refused.items()})
+            self.refused.clear()
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """Read a request's body, and have it worked on. Raises Busy, NoRoom."""

@@ -42,7 +42,7 @@ class Lane(Generic[Work, Outcome]):
     One thread and its line of at most `longest` jobs, each waiting at most `waiting` seconds.
 
     To be made and used in the event loop; `work` runs in the thread, and so does `together`, which is shown all that
-    waits and may leave any of it to `work`, with None. `together` raises nothing.
+    waits and may leave any of it to `work`, with None; where it raises anything, it leaves all.
     """
 
     name: str
@@ -112,7 +112,10 @@ class Lane(Generic[Work, Outcome]):
         now = time.monotonic()
         for job in jobs:
             job.started = now
-        outcomes = list(zip(jobs, self.together([job.work for job in jobs]), strict=True))
+        try:
+            outcomes = list(zip(jobs, self.together([job.work for job in jobs]), strict=True))
+        except BaseException:  # the thread lives on, and each meets its trouble alone
+            outcomes = [(job, None) for job in jobs]
         self._tell(_settle_all, [(job, outcome) for job, outcome in outcomes if outcome is not None])
         left = [job for job, outcome in outcomes if outcome is None]
         for job in left:
@@ -122,12 +125,12 @@ class Lane(Generic[Work, Outcome]):
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
         """Have the loop do something; if it has ended meanwhile, so does the process."""
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(what, *arguments)
-            if self._stuck:
-                self._loop.call_soon_threadsafe(self._go_on)
+            self._loop.call_soon_threadsafe(self._told, what, *arguments)
 
-    def _go_on(self) -> None:
+    def _told(self, what: Callable[..., None], *arguments: Any) -> None:
+        # Whoever was found late since the thread said this, it is back.
         self._stuck = False
+        what(*arguments)
 
 
 def _settle_all(done: "list[tuple[_Job[Any, Any], Any]]") -> None:

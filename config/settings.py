@@ -120,8 +120,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
-# What is shown webhooks before they go through all of the above, several at a time: config.together.
-RECEIVED_TOGETHER = "integrations.door.received_together"
+# The door whose webhooks are looked at several at a time, before they go through all of the above, and what is shown
+# them there: config.together.
+RECEIVED_TOGETHER = ("api/webhooks/incident-log", "integrations.door.received_together")
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"

@@ -30,8 +30,8 @@ from config.request import Request
 log = structlog.get_logger(__name__)
 
 Environ = dict[str, Any]
-# A webhook's path, whose last part may be a secret: /api/webhooks/KIND or /api/webhooks/KIND/TOKEN.
-_PATH = re.compile(r"/(?P<door>api/webhooks/[a-z-]+)(?:/(?P<token>[A-Za-z0-9_-]{1,200}))?")
+# The path of a door's webhook, whose last part may be a secret.
+_PATH = re.compile(rf"/(?P<door>{settings.RECEIVED_TOGETHER[0]})(?:/(?P<token>[A-Za-z0-9_-]{{1,200}}))?")
 
 
 class Plain(NamedTuple):
@@ -50,7 +50,7 @@ class Together:
     """Answers those of many requests that can be answered the short way."""
 
     def __init__(self) -> None:
-        self.receive: Receive = import_string(settings.RECEIVED_TOGETHER)
+        self.receive: Receive = import_string(settings.RECEIVED_TOGETHER[1])
         self.in_headers = SecurityHeaders(SecurityMiddleware(XFrameOptionsMiddleware(_answered)))  # type: ignore[arg-type]
 
     def __call__(self, environs: Sequence[Environ]) -> list[HttpResponse | None]:

@@ -7,16 +7,20 @@ Any other case keeps nothing here and is left to integrations.door and integrati
 very same function: this is a shorter way, not another one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from config import faults, rows, strictjson
 from config.statements import fetch
 from config.vault import keyed_digest, plain_digest
-from integrations.inbox import ACCEPTED, LARGEST_EVENT, Answer, Arrival, judge
+from integrations.inbox import ACCEPTED, Answer, Arrival, judge
 from integrations.models import Verdict
 from teams.models import APIKey, Scope
+
+# How large an event is in the common case, and how much is read in one go: nobody's token was looked at yet.
+LARGEST = 8 * 1024
+MOST_BYTES = 128 * 1024
 
 KEPT = faults.point("at once: kept, before the answer")
 
@@ -54,7 +58,7 @@ class Sent:
 
 def receive(sent: Sequence[Sent], at: datetime) -> list[Answer | None]:
     """Keep and answer events. None, and nothing kept, for each that is any but the common case."""
-    arrivals = {place: arrival for place, each in enumerate(sent) if (arrival := sound(each, at))}
+    arrivals = {place: arrival for place, each in enumerate(within(sent)) if (arrival := sound(each, at))}
     # Of the same event twice, the second is told that it is one.
     places = {arrival.identity: place for place, arrival in reversed(arrivals.items())}
     answers: list[Answer | None] = [None] * len(sent)
@@ -68,11 +72,21 @@ def receive(sent: Sequence[Sent], at: datetime) -> list[Answer | None]:
     return answers
 
 
+def within(sent: Sequence[Sent]) -> Iterator[Sent]:
+    """The first of what was sent, as many as may be read together."""
+    left = MOST_BYTES
+    for each in sent:
+        left -= min(len(each.body), LARGEST)
+        if left < 0:
+            return
+        yield each
+
+
 def sound(sent: Sent, at: datetime) -> Arrival | None:
     """What was sent, judged, if it is a sound event of a known kind from somebody who may send it."""
     if sent.token is None and not (sent.key and Scope.INGEST in sent.key.scopes):
         return None
-    if len(sent.body) > LARGEST_EVENT or sent.body[:1] == b"[":
+    if len(sent.body) > LARGEST or sent.body[:1] == b"[":
         return None
     try:
         arrival = judge(sent.body, strictjson.parse(sent.body), at)

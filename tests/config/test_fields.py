@@ -162,3 +162,18 @@ def test_a_parameter_given_twice_is_refused_by_name_with_all_other_faults():
         "limit": ["Ensure this value is greater than or equal to 1."],
         "word": ["Given more than once."],
     }
+
+
+def test_a_list_that_is_too_long_is_refused_before_its_elements_are_looked_at():
+    looked_at = []
+
+    class Noting(fields.StrictChar):
+        def to_internal_value(self, data):
+            looked_at.append(data)
+            return super().to_internal_value(data)
+
+    field = fields.StrictList(child=Noting(), max_length=2)
+    assert field.run_validation(["a", "b"]) == ["a", "b"]
+    with pytest.raises(serializers.ValidationError):
+        field.run_validation(["c"] * 1000)
+    assert looked_at == ["a", "b"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -97,6 +98,32 @@ def test_a_stuck_thread_is_told_of_at_once_until_it_is_back():
         return False
 
     assert asyncio.run(crowd())
+
+
+def test_a_job_that_ends_just_when_it_is_given_up_leaves_nobody_shut_out():
+    async def crowd():
+        one = lane(lambda seconds: time.sleep(seconds) or True)
+        late = asyncio.ensure_future(one.run(0.1, 0.05))
+        await asyncio.sleep(0)
+        time.sleep(0.2)  # the loop is busy: the thread has told by now, and nobody has heard it yet
+        one.give_up_the_late()
+        with pytest.raises(Busy, match="took too long"):
+            await late
+        await asyncio.sleep(0)
+        return await one.run(0, 60)
+
+    assert asyncio.run(crowd())
+
+
+def test_a_lane_whose_together_fails_works_on_each_alone():
+    def together(_):
+        raise RuntimeError
+
+    async def both():
+        one = Lane("test", lambda number: -number, 10, 60.0, together=together)
+        return await asyncio.gather(one.run(1, 60), one.run(2, 60))
+
+    assert asyncio.run(both()) == [-1, -2]
 
 
 def test_what_waits_is_shown_together_and_what_is_left_is_worked_on_alone():

@@ -98,6 +98,7 @@ def test_a_key_is_looked_up_once_for_all_that_it_sends(path, ingest_key):
         {"PATH_INFO": DOOR},
         {"PATH_INFO": DOOR, "HTTP_X_API_KEY": "wk_wrong"},
         {"PATH_INFO": f"{DOOR}/whi_wrong"},
+        {"PATH_INFO": "/api/webhooks/another"},
         {"PATH_INFO": f"{DOOR}/whi\0"},
         {"QUERY_STRING": "a=%00"},
         {"HTTP_COOKIE": "a=1"},

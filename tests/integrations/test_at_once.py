@@ -99,6 +99,13 @@ def test_any_other_event_is_left_to_the_long_way_and_those_beside_it_are_kept(in
     assert [first, last] == [(identity, "accepted") for identity in ids()]
 
 
+def test_no_more_is_read_in_one_go_than_strangers_may_make_us_read(integration):
+    sent = [by_token(integration, started(n, message="x" * 7_000)) for n in range(30)]
+    answers = receive(*sent)
+    assert [answer is None for answer in answers] == [False] * 18 + [True] * 12
+    assert receive(by_token(integration, started(99, message="x" * 9_000))) == [None]
+
+
 def test_what_is_there_already_is_left_to_the_long_way(integration):
     assert receive(by_token(integration, webhook_id="msg_1")) != [None]
     assert receive(by_token(integration)) == [None]
