@@ -125,6 +125,20 @@ def require(request: TeamRequest, role: Role) -> None:
         raise PermissionDenied
 
 
+def settle(request: TeamRequest, role: Role) -> None:
+    """
+    Go over to the team that a form was made for, if it names one: another may have been chosen since in another window.
+    Raises Http404 for a team that the member is not in, PermissionDenied for who has not at least this role in it.
+    """
+    wanted = request.POST.get("team", request.team.public_id)
+    if wanted != request.team.public_id:
+        membership = next((one for one in request.memberships if one.team.public_id == wanted), None)
+        if membership is None:
+            raise Http404
+        switch(request, membership)
+    require(request, role)
+
+
 class LocalTime:
     """Middleware: pages and admin show times in the reader's time zone. The API's are UTC, so it asks nobody there."""
 

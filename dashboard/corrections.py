@@ -53,13 +53,14 @@ class CorrectionForm(forms.Form):
 
 
 class HidingForm(forms.Form):
-    """Whether an entry is to be left out."""
+    """Whether an entry is to be left out: the verb `hide`, or to be shown again: `unhide`."""
 
     reason = reason_field()
 
     def __init__(self, entry: TimelineEvent, data: QueryDict | None = None) -> None:
         super().__init__(data, auto_id="hide-%s")
-        self.hidden = not entry.is_hidden
+        # What was pressed, not the opposite of what is: two who press the same want the same.
+        self.hidden = data is not None and data.get("verb") == "hide"
 
     def said(self) -> dict[str, Any]:
         """What the verb is told."""

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from config import clock
 from config.api import ok
 from config.errors import ApiError, NotFound
-from config.fields import StrictBoolean, StrictChar, StrictMoment
+from config.fields import StrictBoolean, StrictChar, StrictList, StrictMoment
 from incidents import api, updates
 from incidents.corrections import REASON_AT_MOST, add, correct
 from incidents.lifecycle import NOTE_AT_MOST
@@ -62,7 +62,7 @@ class AtLeastOne(OpenApiSerializerExtension):
 class HidingBody(serializers.Serializer):
     """Which events are to be hidden, or shown again."""
 
-    ids = serializers.ListField(
+    ids = StrictList(
         child=StrictChar(max_length=100), min_length=1, max_length=EVENTS_AT_MOST, help_text="Of the timeline."
     )
     hidden = StrictBoolean()

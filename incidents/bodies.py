@@ -9,7 +9,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from config.fields import LARGEST_ID, StrictChar, StrictChoice, StrictInteger, StrictMoment, StrictUUID
+from config.fields import LARGEST_ID, StrictChar, StrictChoice, StrictInteger, StrictList, StrictMoment, StrictUUID
 from incidents.details import CAUSE_AT_MOST, TITLE_AT_MOST
 from incidents.grouping import NAME_AT_MOST
 from incidents.lifecycle import NOTE_AT_MOST
@@ -36,7 +36,7 @@ class NoteBody(serializers.Serializer):
     message = StrictChar(max_length=NOTE_AT_MOST)
 
 
-class RegionsField(serializers.ListField):
+class RegionsField(StrictList):
     """Names of regions."""
 
     def __init__(self, **options: Any) -> None:
@@ -53,7 +53,7 @@ class DeclarationBody(serializers.Serializer):
     title = StrictChar(max_length=TITLE_AT_MOST, required=False, allow_null=True, help_text="Else the error message.")
     started_at = StrictMoment(required=False, allow_null=True, help_text="May lie in the past; now, if not said.")
     affected_regions = RegionsField()
-    affected_monitor_ids = serializers.ListField(
+    affected_monitor_ids = StrictList(
         child=StrictInteger(), max_length=MONITORS_AT_MOST, required=False, help_text="Monitors of the team."
     )
     monitor_id = StrictInteger(
@@ -112,7 +112,7 @@ class TargetBody(serializers.Serializer):
     id = TargetId(help_text="A member's UUID, or the id of the team itself; or either's integer of the incident log.")
 
 
-class TargetsField(serializers.ListField):
+class TargetsField(StrictList):
     """Those to be called."""
 
     def __init__(self, **options: Any) -> None:
@@ -157,7 +157,7 @@ NEEDED = {
 class BulkBody(GroupingBody):
     """One action on several incidents; besides its own fields, those of the others are ignored."""
 
-    ids = serializers.ListField(child=StrictUUID(), min_length=1, max_length=INCIDENTS_AT_MOST)
+    ids = StrictList(child=StrictUUID(), min_length=1, max_length=INCIDENTS_AT_MOST)
     action = StrictChoice(choices=list(NEEDED))
     note = StrictChar(max_length=MOVING_NOTE_AT_MOST, required=False, allow_null=True, help_text=NOTE)
     targets = TargetsField(required=False, help_text="To escalate to.")

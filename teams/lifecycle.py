@@ -93,7 +93,15 @@ def welcome(team: Team, email: str, role: Role, *, at: datetime, name: str = "")
             raise ValidationFailed({"email": ["This user is deactivated. The operator can make them active again."]})
         if team.memberships.filter(user=user).exists():
             raise Conflict(f"{user.get_full_name()} is a member already.")
+        if user.must_change_password and password is None:
+            raise ValidationFailed({"email": [UNSETTLED]})
         return add_member(team, user, role, at=at), password
+
+
+# Whoever made the account would come into this team with it.
+UNSETTLED = (
+    "They have not chosen a password of their own yet, and somebody else knows the first one. Ask them to log in."
+)
 
 
 def newcomer(email: str, name: str, password: str, at: datetime) -> User:

@@ -320,7 +320,8 @@ def next_pages(read: Read, answer: Answer) -> Iterator[Read]:
 _tag = re.compile(r"<([a-zA-Z][^\s/>\"']*)((?:[^\"'<>]|\"[^\"]*\"|'[^']*')*)>").finditer
 _quoted = re.compile(r"\"[^\"]*\"|'[^']*'")
 _handler = re.compile(r"\son[a-z]+\s*=", re.IGNORECASE).search
-_calls_script = re.compile(r"=\s*[\"']?\s*(?:javascript|vbscript|data:text)", re.IGNORECASE).search
+# What stands in a field's value is text to be edited, and leads nowhere.
+_calls_script = re.compile(r"(?<!\svalue)=\s*[\"']?\s*(?:javascript|vbscript|data:text)", re.IGNORECASE).search
 _sound_script = re.compile(r"\b(?:src|nonce)=|type=\"application/json\"").search
 _moment = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z").fullmatch
 

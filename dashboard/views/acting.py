@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from config.clock import now
 from config.errors import ApiError, ValidationFailed
-from dashboard.access import TeamRequest, reached, require, team_page
+from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.acts import ACTS, IN_BULK, Act, Move
 from dashboard.answers import UNCHANGED, Answer, leave
 from dashboard.attempts import attempt
@@ -108,7 +108,7 @@ def delete(request: TeamRequest, uuid: UUID) -> HttpResponse:
 @team_page
 def act_on_several(request: TeamRequest) -> HttpResponse:
     """`/incidents/act`: does the same with each of those that were picked, and says of each what became of it."""
-    require(request, Role.RESPONDER)
+    settle(request, Role.RESPONDER)
     verb, picked = request.POST.get("verb", ""), dict(map(seen, request.POST.getlist("pick")))
     form = ACTS[verb](request.team, request.POST) if verb in IN_BULK else None
     problem = problem_of(form, len(picked))

@@ -38,25 +38,26 @@ QUOTED = 160
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
 def entry(request: TeamRequest, uuid: UUID, pk: int) -> HttpResponse:
-    """`/incidents/{uuid}/entries/{id}`: correct one entry (`verb` correct), hide it or show it again (hide)."""
+    """`/incidents/{uuid}/entries/{id}`: correct one entry (`verb` correct), hide it (hide), show it again (unhide)."""
     found: Incident = reached(request, "incidents", uuid=uuid)
     require(request, Role.RESPONDER)
     told = entries_of(found).filter(pk=pk).first()
     if told is None:
         raise Http404
     forms = {kind: form_class(told) for kind, form_class in FORMS.items()}
-    verb = request.POST.get("verb", "correct")
-    if request.method == "POST" and verb in FORMS:
-        form = forms[verb] = FORMS[verb](told, request.POST)
+    if request.method == "POST":
+        kind = VERBS.get(request.POST.get("verb", ""), "correct")
+        form = forms[kind] = FORMS[kind](told, request.POST)
         if form.is_valid() and corrected(request, found, told, form):
             return redirect("incident", uuid=found.uuid)
-    status = 400 if any(form.is_bound for form in forms.values()) else 200
+    status = 400 if request.method == "POST" else 200
     shown = line(told, integration_names(request.team))
     context = {"incident": found, "line": shown, "fact": told, **forms}
     return show(request, "incidents/correct.html", context, status=status)
 
 
 FORMS: dict[str, Any] = {"correct": CorrectionForm, "hide": HidingForm}
+VERBS = {"correct": "correct", "hide": "hide", "unhide": "hide"}
 
 
 def entries_of(incident: Incident) -> QuerySet[TimelineEvent]:
@@ -109,6 +110,9 @@ def hidden(request: TeamRequest, found: Incident) -> list[Answer]:
         reason = reason_field().clean(request.POST.get("reason"))
     except ValidationError as problem:
         messages.error(request, f"Reason: {' '.join(problem.messages)}")
+        return []
+    if request.POST.get("verb") not in ("hide", "unhide"):
+        messages.error(request, "Choose what is to be done.")
         return []
     if not picked or len(picked) > ENTRIES:
         messages.error(request, f"Choose 1 to {ENTRIES} entries.")

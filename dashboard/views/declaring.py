@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods
 
 from config.clock import now
 from config.errors import Conflict, ValidationFailed
-from dashboard.access import TeamRequest, require, team_page
+from dashboard.access import TeamRequest, settle, team_page
 from dashboard.declaration import DeclarationForm
 from dashboard.frame import show
 from incidents.declaring import declare
@@ -20,7 +20,7 @@ from teams.models import Role
 @team_page
 def new(request: TeamRequest) -> HttpResponse:
     """`/incidents/new`: a form, which `?monitor=` may fill in; POST declares an incident."""
-    require(request, Role.RESPONDER)
+    settle(request, Role.RESPONDER)
     sent = request.POST if request.method == "POST" else None
     form = DeclarationForm(request.team, sent, monitor=request.GET.get("monitor", ""))
     made = declared(request, form) if form.is_valid() else None

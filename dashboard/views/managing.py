@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from config.clock import now
 from config.errors import Conflict
-from dashboard.access import TeamRequest, reached, require, team_page
+from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.frame import show
 from dashboard.templatetags.moments import on_the_clock
 from dashboard.views.resources import WORDS
@@ -33,7 +33,7 @@ INCIDENTS_NAMED = 20
 @team_page
 def new(request: TeamRequest, relation: str) -> HttpResponse:
     """`/monitors/new`, `/heartbeats/new`: a form; POST makes one."""
-    require(request, Role.MANAGER)
+    settle(request, Role.MANAGER)
     kind = WORDS[relation][1]
     form = FORMS[kind](request.POST if request.method == "POST" else None)
     if form.is_valid():

@@ -15,7 +15,7 @@ from django.contrib import messages
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.db import transaction
 from django.db.models import Model
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
@@ -24,7 +24,8 @@ from config.clock import now
 from config.errors import Conflict, ValidationFailed
 from config.paging import Order, page
 from dashboard import once
-from dashboard.access import TeamRequest, reached, require, switch, team_page
+from dashboard.access import TeamRequest, reached, require, settle, team_page
+from dashboard.answers import UNCHANGED
 from dashboard.frame import show
 from dashboard.views.lists import older
 from teams.forms import NewMemberForm, RoleForm
@@ -45,20 +46,6 @@ def record(request: TeamRequest, relation: str, pk: int) -> Any:
     found = reached(request, relation, pk=pk)
     require(request, Role.MANAGER)
     return found
-
-
-def settle(request: TeamRequest) -> None:
-    """
-    Go over to the team that a form was made for, if it names one: another may have been chosen since in another window.
-    Raises Http404 for a team that the member is not in, PermissionDenied for who is no manager of it.
-    """
-    wanted = request.POST.get("team", request.team.public_id)
-    if wanted != request.team.public_id:
-        membership = next((one for one in request.memberships if one.team.public_id == wanted), None)
-        if membership is None:
-            raise Http404
-        switch(request, membership)
-    require(request, Role.MANAGER)
 
 
 @contextmanager
@@ -128,7 +115,7 @@ def members(request: TeamRequest) -> HttpResponse:
 @team_page
 def new_member(request: TeamRequest) -> HttpResponse:
     """`/team/members/new`: a form; POST makes somebody a member, and a user if they are none."""
-    settle(request)
+    settle(request, Role.MANAGER)
     form = NewMemberForm(request.POST if request.method == "POST" else None)
     if form.is_valid() and welcomed(request, form):
         return redirect("members")
@@ -171,6 +158,8 @@ def member_role(request: TeamRequest, pk: int) -> HttpResponse:
                 if change_role(found, role):
                     noted(request, request.team, f"Made {found.user} a {role}.")
                     messages.success(request, f"{who} is a {role} now.")
+                else:
+                    messages.info(request, UNCHANGED)
         except Conflict as refusal:
             blame(form, refusal, "role")
         else:
@@ -191,6 +180,8 @@ def remove(request: TeamRequest, pk: int) -> HttpResponse:
                 if remove_member(found, at=now()):
                     noted(request, request.team, f"Removed {found.user}.", DELETION)
                     messages.success(request, f"{who} is no member any more.")
+                else:
+                    messages.info(request, UNCHANGED)
         except Conflict as refusal:
             messages.error(request, refusal.message)
         return after(request, found)

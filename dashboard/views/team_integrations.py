@@ -20,7 +20,8 @@ from config.errors import Conflict
 from config.paging import page
 from config.vault import CannotOpen
 from dashboard import once
-from dashboard.access import TeamRequest, require, team_page
+from dashboard.access import TeamRequest, require, settle, team_page
+from dashboard.answers import UNCHANGED
 from dashboard.views.lists import older
 from dashboard.views.team import (
     IN_ORDER,
@@ -31,7 +32,6 @@ from dashboard.views.team import (
     managing,
     noted,
     record,
-    settle,
     show_form,
     team_show,
 )
@@ -92,7 +92,7 @@ def integration(request: TeamRequest, pk: int) -> HttpResponse:
 @team_page
 def new_integration(request: TeamRequest) -> HttpResponse:
     """`/team/integrations/new`: a form; POST makes one, whose page then shows its address."""
-    settle(request)
+    settle(request, Role.MANAGER)
     form = NamingForm(request.POST if request.method == "POST" else None)
     made = opened(request, form) if form.is_valid() else None
     if made:
@@ -130,6 +130,8 @@ def edit(request: TeamRequest, pk: int) -> HttpResponse:
                 if edit_integration(found, **form.cleaned_data):
                     noted(request, found, f"Changed: {', '.join(form.changed_data)}.")
                     messages.success(request, "Saved.")
+                else:
+                    messages.info(request, UNCHANGED)
         except Conflict as refusal:
             blame(form, refusal, "name")
         else:
@@ -227,6 +229,8 @@ def shut(request: TeamRequest, pk: int) -> HttpResponse:
             if shut_integration(found, at=now()):
                 noted(request, found, "Shut.")
                 messages.success(request, "Its door is shut.")
+            else:
+                messages.info(request, UNCHANGED)
         return redirect("integration", pk=pk)
     means = ["It takes nothing in: its address and its keys are answered 401.", STAYS]
     said = {"heading": f"Shut the door of “{found.name}”?", "means": means, "button": "Shut its door"}
@@ -245,4 +249,6 @@ def reopen(request: TeamRequest, pk: int) -> HttpResponse:
         if reopen_integration(found):
             noted(request, found, "Reopened.")
             messages.success(request, "Its door is open again.")
+        else:
+            messages.info(request, UNCHANGED)
     return redirect("integration", pk=pk)

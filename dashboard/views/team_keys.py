@@ -17,9 +17,9 @@ from config.clock import now
 from config.errors import Conflict
 from config.paging import Order, page
 from dashboard import once
-from dashboard.access import TeamRequest, require, team_page
+from dashboard.access import TeamRequest, require, settle, team_page
 from dashboard.views.lists import older
-from dashboard.views.team import ROWS, back, blame, confirm, managing, noted, record, settle, show_form, team_show
+from dashboard.views.team import ROWS, back, blame, confirm, managing, noted, record, show_form, team_show
 from integrations.forms import TeamKeyForm
 from integrations.lifecycle import issue_key
 from teams.lifecycle import revoke_key
@@ -59,7 +59,7 @@ def standing(key: Any) -> str:
 @team_page
 def new_key(request: TeamRequest) -> HttpResponse:
     """`/team/keys/new`: a form; POST makes a key, whose text the next page shows."""
-    settle(request)
+    settle(request, Role.MANAGER)
     form = TeamKeyForm(request.POST if request.method == "POST" else None, request.team)
     if form.is_valid() and issued(request, form):
         return redirect("keys")

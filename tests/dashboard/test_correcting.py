@@ -66,7 +66,11 @@ def test_an_entry_is_hidden_shown_collapsed_and_shown_again(staff, incident, res
     assert "Hidden by Alice Johnson" in words(page)
     assert "a test" in words(page)
     assert '<details class="told disclosure">' in page.content.decode()
-    staff.post(path_of(incident, resolved), {"verb": "hide", "reason": "it was none"})
+    again = staff.post(path_of(incident, resolved), {"verb": "hide", "reason": "a double click"}, follow=True)
+    assert "nothing was changed" in words(again)
+    incident.refresh_from_db()
+    assert incident.status == "open"
+    staff.post(path_of(incident, resolved), {"verb": "unhide", "reason": "it was none"})
     incident.refresh_from_db()
     assert incident.status == "resolved"
 
@@ -112,8 +116,15 @@ def test_the_last_entry_that_counts_can_not_be_hidden_and_that_is_said(staff, in
 
 @pytest.mark.parametrize("sent", [{}, {"reason": "x"}, {"reason": "x", "pick": [""] * 1 + list(map(str, range(101)))}])
 def test_several_need_a_reason_and_a_number_that_can_be(sent, staff, incident):
-    answer = staff.post(path_of(incident), sent, follow=True)
+    answer = staff.post(path_of(incident), sent | {"verb": "hide"}, follow=True)
     assert "Reason: This field is required." in words(answer) or "Choose 1 to 100 entries." in words(answer)
+
+
+def test_without_a_verb_nothing_is_hidden(staff, incident, resolved):
+    answer = staff.post(path_of(incident), {"reason": "x", "pick": [resolved.pk]}, follow=True)
+    assert "Choose what is to be done." in words(answer)
+    assert staff.post(path_of(incident, resolved), {"reason": "x", "verb": "burn"}).status_code == 400
+    assert not TimelineEvent.objects.filter(event="incident.corrected").exists()
 
 
 def test_viewers_read_and_strangers_find_nothing(viewer, other_team, client, incident, resolved, strangers):
@@ -131,7 +142,7 @@ def test_an_entry_of_another_incident_is_none_of_this_one(staff, incident, stran
     tell_it(strangers, an_event("incident.started", incident_name="Secret"))
     theirs = TimelineEvent.objects.latest("id")
     assert staff.get(path_of(incident, theirs)).status_code == 404
-    staff.post(path_of(incident), {"reason": "x", "pick": [theirs.pk]})
+    staff.post(path_of(incident), {"verb": "hide", "reason": "x", "pick": [theirs.pk]})
     read = words(staff.get(path_of(incident)))
     assert "No entry of this incident has this id." in read
     assert "Secret" not in read

@@ -9,6 +9,7 @@ from config import clock
 from incidents.models import Incident
 from monitors.lifecycle import create
 from monitors.models import Monitor
+from teams.models import Membership, Role
 from tests.conftest import NOON, make_user
 from tests.dashboard.conftest import words
 from timeline.models import TimelineEvent
@@ -106,3 +107,14 @@ def test_viewers_do_not_declare_and_strangers_log_in(viewer, client):
     assert viewer.post("/incidents/new", SAID).status_code == 403
     assert "/incidents/new" not in viewer.get("/incidents").content.decode()
     assert client.get("/incidents/new").url == "/login?next=/incidents/new"
+
+
+def test_it_is_declared_in_the_team_whose_page_it_was_though_another_was_looked_at_since(staff, user, team, other_team):
+    form = staff.get("/incidents/new").content.decode()
+    assert f'name="team" value="{team.public_id}"' in form
+    Membership.objects.create(user=user, team=other_team, role=Role.VIEWER)
+    staff.post("/team", {"team": other_team.public_id})
+    assert staff.post("/incidents/new", SAID | {"team": team.public_id}).status_code == 302
+    assert Incident.objects.get().team == team
+    assert staff.post("/incidents/new", SAID | {"team": other_team.public_id}).status_code == 403
+    assert staff.post("/incidents/new", SAID | {"team": "team_nobody"}).status_code == 404

@@ -168,6 +168,15 @@ def test_somebody_new_is_welcomed_with_a_password_that_they_must_change(team):
     assert (nora.must_change_password, nora.check_password("a lamp of brass")) == (False, True)
 
 
+def test_whose_first_password_somebody_knows_is_let_into_no_other_team(team, other_team):
+    nora = welcome(team, "new@example.com", Role.MANAGER, name="Nora", at=NOON)[0].user
+    with pytest.raises(ValidationFailed) as refused:
+        welcome(other_team, "new@example.com", Role.VIEWER, at=NOON)
+    assert "not chosen a password" in refused.value.fields["email"][0]
+    set_password(nora, "a lamp of brass")
+    assert welcome(other_team, "new@example.com", Role.VIEWER, at=NOON)[1] is None
+
+
 def test_who_can_not_be_welcomed_leaves_no_trace(team, user):
     conftest.make_user("gone@example.com", is_active=False)
     with pytest.raises(Conflict, match="is a member already"):
