@@ -153,7 +153,7 @@ class APIView(views.APIView):
         self, request: Request, *args: Any, idempotency_key: str, post: Callable[..., HttpResponse], **kwargs: Any
     ) -> HttpResponse:
         """Answer a POST under its `Idempotency-Key` (config.idempotency)."""
-        if request.content_type:
+        if request.content_type and read_body(request):
             # 415 comes before what is wrong with the body.
             self.get_content_negotiator().select_parser(request, self.get_parsers())
         scope = f"{self.whose_keys()} {request.path}"

@@ -26,13 +26,13 @@ def assign(incident: Incident, *, by: User | None, at: datetime, assignee: User 
     """Give an incident to a member of its team, or (None) to nobody. Raises ValidationFailed naming `assignee_id`."""
     with transaction.atomic():
         locked(incident)
-        workable(incident, at)
         if assignee is None:
             return unassigned(incident, by=by, at=at)
         if not is_member(incident.team, assignee):
             raise ValidationFailed({"assignee_id": [NOBODY]})
         if incident.assignee_id == assignee.pk:
             return None
+        workable(incident, at)
         name = assignee.get_full_name()
         return recorded(
             incident,
@@ -53,6 +53,7 @@ def unassigned(incident: Incident, *, by: User | None, at: datetime) -> Timeline
     """Record that nobody has a locked incident any more, if somebody has."""
     if not (incident.assignee_id or incident.assignee_email):
         return None
+    workable(incident, at)
     nobody = dict.fromkeys(("assignee_id", "assignee_email", "assignee_name"))
     whose = incident.assignee_name or incident.assignee_email
     message = f'Incident "{incident}" taken from {whose}{by_whom(by)}'

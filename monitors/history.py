@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 
+from django.db import transaction
+
 from monitors.fold import DOWN, PAUSED, PENDING, UP, VERIFYING, ResourceState, step
 from monitors.models import Resource
 from timeline import kept
@@ -21,10 +23,11 @@ def seconds_by_status(resource: Resource, since: datetime, until: datetime) -> d
     """For how many seconds between two moments it was up, down, paused and pending, as far as it existed then."""
     spent = dict.fromkeys(COUNTED_AS.values(), 0.0)
     last: tuple[datetime, str] | None = None
-    for moment, status in changes(resource, since, until):
-        if last:
-            spent[last[1]] += (moment - last[0]).total_seconds()
-        last = (moment, status) if status else None
+    with transaction.atomic():  # in which rows come bit by bit, however many there are
+        for moment, status in changes(resource, since, until):
+            if last:
+                spent[last[1]] += (moment - last[0]).total_seconds()
+            last = (moment, status) if status else None
     return spent
 
 

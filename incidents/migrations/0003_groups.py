@@ -1,13 +1,10 @@
 """
-Groups of incidents as records, and whose id an incident's group has.
-
-Checkpoints are told the new column, so that folding again finds nothing to differ; the groups that sources' incidents
-are in become records.
+Groups of incidents as records, and whose id an incident's group has. The groups that sources' incidents are in become
+records.
 """
 
 import django.db.models.deletion
 import django.utils.timezone
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
 from timeline.identity import source_key
@@ -34,12 +31,9 @@ def groups_of_sources(apps, schema_editor):
 
 class Migration(migrations.Migration):
 
-    atomic = False
-
     dependencies = [
         ('incidents', '0002_one_index_for_each_list'),
         ('teams', '0001_initial'),
-        ('timeline', '0002_a_teams_facts_in_order'),
     ]
 
     operations = [
@@ -65,15 +59,6 @@ class Migration(migrations.Migration):
             model_name='incident',
             name='incident_group_native',
             field=models.BooleanField(db_default=False, default=False, help_text="Whether the group's id is ours rather than the source's."),
-        ),
-        AddIndexConcurrently(
-            model_name='incident',
-            index=models.Index(condition=models.Q(('incident_group_id__isnull', False)), fields=['team', 'incident_group_id', '-started_at', '-id'], name='incident_of_group'),
-        ),
-        migrations.RunSQL(
-            """UPDATE timeline_checkpoint SET state = state || '{"incident_group_native": false}'
-            WHERE subject_kind = 'incident' AND NOT state ? 'incident_group_native'""",
-            migrations.RunSQL.noop,
         ),
         migrations.RunPython(groups_of_sources, migrations.RunPython.noop, elidable=True),
     ]
