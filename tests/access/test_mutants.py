@@ -26,6 +26,8 @@ SPARE = {
     "incidents/grouping.py incidents_of: group.team.incidents": KNOWN,
     "incidents/lifecycle.py is_member: team.memberships": "doors find people through the team before",
     "incidents/lifecycle.py taken: team.incidents": KNOWN,
+    "incidents/reports.py handling: Incident.objects.filter(team_id=resource.team_id, resource_type=resource.kind, "
+    "resource_id=resource.pk, started_at__gte=since, started_at__lt=until, destroyed_at=None)": KNOWN,
     "incidents/resources.py live_incidents: Incident.objects.filter(team_id=resource.team_id, "
     "resource_type=resource.kind, resource_id=resource.pk)": KNOWN,
     "integrations/api.py narrowed: team.integrations": "the deliveries are the team's; this spares the search",
