@@ -15,6 +15,7 @@ from django.test import Client
 
 from dashboard.schema import document
 from incidents.models import Incident
+from monitors.models import Heartbeat, Monitor
 from tests.conftest import an_event
 from tests.made import EXAMPLES, example
 
@@ -135,8 +136,9 @@ def beyond(schema: dict[str, Any]) -> list[str]:
     ("path", "name", "schema"), [*parameters()], ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_a_wrong_kind_of_value_in_a_query_string_is_refused_by_its_parameter_s_name(api, tell, path, name, schema):
-    tell(an_event("incident.started"))
-    url = path.format(uuid=Incident.objects.get().uuid)
+    tell(an_event("incident.started"), an_event("heartbeat.up"))
+    model = Heartbeat if "heartbeats" in path else Monitor
+    url = path.format(uuid=Incident.objects.get().uuid, id=model.objects.get().pk)
     wrong = [] if name in FREE else [*WRONG_WORDS[sort_of(name, schema)], *beyond(schema)]
     for value in wrong:
         answer = api.get(url, {name: value})
