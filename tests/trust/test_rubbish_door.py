@@ -231,6 +231,10 @@ def floods() -> dict[str, dict[str, Any]]:
     }
 
 
+def test_everything_can_be_read_after_all_cases(problems: dict[str, list[str]], swept: sweep.Ground) -> None:
+    assert sweep.sweep(swept, None if FULL else sweep.Marks(0, 0)) == []
+
+
 @needs_proc
 @pytest.mark.parametrize("name", floods())
 def test_however_much_is_sent_a_web_process_takes_up_no_more_than_it_may(ground: Ground, name: str) -> None:
@@ -275,10 +279,6 @@ def test_however_large_the_events_the_worker_takes_up_no_more_than_it_may(ground
 
 
 # --- afterwards -----------------------------------------------------------------------------------------------
-
-
-def test_afterwards_everything_can_be_read(problems: dict[str, list[str]], swept: sweep.Ground) -> None:
-    assert sweep.sweep(swept, None if FULL else sweep.Marks(0, 0)) == []
 
 
 def test_the_log_tells_of_no_fault_and_of_no_secret(problems: dict[str, list[str]], ground: Ground) -> None:
