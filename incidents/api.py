@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from config import clock
 from config.api import listing, ok
 from config.errors import NotFound
-from config.fields import ListQuery, QueryInteger, StrictChar, StrictMoment, query
+from config.fields import ListQuery, QueryInteger, StrictChar, StrictMoment, query, said
 from config.paging import Order, page
 from config.statements import fetch
 from incidents import lifecycle, updates
@@ -193,10 +193,9 @@ class Updates(OfIncident):
         responses={201: NoteSerializer},
     )
     def post(self, request: Request, uuid: str) -> HttpResponse:
-        body = NoteBody(data=request.data)
-        body.is_valid(raise_exception=True)
+        message = said(request, NoteBody)["message"]
         incident = self.team.incidents.get(pk=self.incident.pk)
-        fact = lifecycle.comment(incident, by=self.user, at=clock.now(), message=body.validated_data["message"])
+        fact = lifecycle.comment(incident, by=self.user, at=clock.now(), message=message)
         return ok(updates.note(incident, fact, self.user), status=201)
 
 

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from config import clock
 from config.api import ok
 from config.errors import ApiError, NotFound
-from config.fields import StrictBoolean, StrictChar, StrictList, StrictMoment
+from config.fields import StrictBoolean, StrictChar, StrictList, StrictMoment, said
 from incidents import api, updates
 from incidents.corrections import REASON_AT_MOST, add, correct
 from incidents.lifecycle import NOTE_AT_MOST
@@ -99,7 +99,7 @@ class Timeline(api.Timeline):
     )
     def post(self, request: Request, uuid: str) -> HttpResponse:
         incident = self.team.incidents.defer("search").get(pk=self.incident.pk)
-        entry = add(incident, by=self.user, at=clock.now(), **said(EntryBody, request))
+        entry = add(incident, by=self.user, at=clock.now(), **said(request, EntryBody))
         return ok(updates.one_event(incident, entry.pk), status=201)
 
 
@@ -124,7 +124,7 @@ class Corrections(OfCorrectedIncident):
         responses={200: TimelineEventSerializer, 201: TimelineEventSerializer},
     )
     def post(self, request: Request, uuid: str, event_id: str) -> HttpResponse:
-        made = correct(self.incident, self.event, by=self.user, at=clock.now(), **said(CorrectionBody, request))
+        made = correct(self.incident, self.event, by=self.user, at=clock.now(), **said(request, CorrectionBody))
         return ok(updates.one_event(self.incident, self.event), status=201 if made else 200)
 
 
@@ -139,7 +139,7 @@ class Hiding(OfCorrectedIncident):
         responses={200: HidingAnswer(many=True)},
     )
     def post(self, request: Request, uuid: str) -> HttpResponse:
-        body = said(HidingBody, request)
+        body = said(request, HidingBody)
         ids = body.pop("ids")
         rows = updates.rows_of(self.incident, set(ids))
         return ok([self.answer(each, rows.get(each), body) for each in ids])
@@ -154,13 +154,6 @@ class Hiding(OfCorrectedIncident):
             error = {"code": refused.code, "message": refused.message}
             return {"id": event_id, "success": False, "error": error}
         return {"id": event_id, "success": True, "data": updates.one_event(self.incident, row)}
-
-
-def said(body_class: type[serializers.Serializer], request: Request) -> dict[str, Any]:
-    """What a request says, validated."""
-    body = body_class(data=request.data)
-    body.is_valid(raise_exception=True)
-    return body.validated_data
 
 
 def missing() -> NotFound:

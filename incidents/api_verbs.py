@@ -14,10 +14,9 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 
-from config import clock
+from config import clock, fields
 from config.api import ok, read_body
 from config.errors import NotFound, ValidationFailed
 from incidents import details, grouping, keeper, lifecycle
@@ -43,13 +42,6 @@ Verb = Callable[[Incident], TimelineEvent | None]
 
 NO_MONITOR = "No monitor of the team has this id."
 NO_GROUP = "No incident group of the team has this id."
-
-
-def read(body_class: type[serializers.Serializer], request: Request) -> dict[str, Any]:
-    """What a request says, validated."""
-    body = body_class(data=request.data)
-    body.is_valid(raise_exception=True)
-    return body.validated_data
 
 
 def shown(incident: Incident, status: int = 200) -> HttpResponse:
@@ -118,7 +110,7 @@ def monitors_of(team: Team, name: str, ids: list[int]) -> list[Monitor]:
 
 def declared(view: TeamView, request: Request) -> HttpResponse:
     """Declare an incident."""
-    said = read(DeclarationBody, request)
+    said = fields.said(request, DeclarationBody)
     [about] = (
         monitors_of(view.team, "monitor_id", [said["monitor_id"]]) if said.get("monitor_id") is not None else [None]
     )
@@ -137,7 +129,7 @@ def declared(view: TeamView, request: Request) -> HttpResponse:
 
 def changed(view: TeamView, incident: Incident, request: Request) -> HttpResponse:
     """Change what is said of an incident: all that is asked for, or nothing."""
-    said = read(ChangesBody, request)
+    said = fields.said(request, ChangesBody)
     who_when: dict[str, Any] = {"by": view.user, "at": clock.now()}
     with transaction.atomic():
         if "severity" in said:
@@ -176,7 +168,7 @@ class StatusOfIncident(OfWorkedIncident):
         responses={200: IncidentSerializer},
     )
     def put(self, request: Request, uuid: str) -> HttpResponse:
-        said, who_when = read(StatusBody, request), self.who_when
+        said, who_when = fields.said(request, StatusBody), self.who_when
         try:
             with transaction.atomic():
                 moved = lifecycle.set_status(self.incident, said["status"], **who_when)
@@ -202,7 +194,7 @@ class Reopening(OfWorkedIncident):
         responses={200: IncidentSerializer},
     )
     def post(self, request: Request, uuid: str) -> HttpResponse:
-        said = read(ReopeningBody, request) if read_body(request) else {}
+        said = fields.said(request, ReopeningBody) if read_body(request) else {}
         lifecycle.reopen(self.incident, note=said.get("note") or "", **self.who_when)
         return shown(self.incident)
 
@@ -218,7 +210,7 @@ class Escalation(OfWorkedIncident):
         responses={200: IncidentSerializer},
     )
     def post(self, request: Request, uuid: str) -> HttpResponse:
-        targets = targets_of(self.team, read(EscalationBody, request))
+        targets = targets_of(self.team, fields.said(request, EscalationBody))
         lifecycle.escalate(self.incident, targets=targets, **self.who_when)
         return shown(self.incident)
 
@@ -234,7 +226,7 @@ class Grouping(OfWorkedIncident):
         responses={200: IncidentSerializer},
     )
     def post(self, request: Request, uuid: str) -> HttpResponse:
-        said = read(GroupingBody, request)
+        said = fields.said(request, GroupingBody)
         put = Into(group_of(self.team, said), said.get("name", ""), self.user, clock.now())
         put(self.incident)
         return shown(self.incident)
@@ -282,7 +274,7 @@ class Bulk(TeamView):
         responses={200: BulkAnswer(many=True)},
     )
     def post(self, request: Request) -> HttpResponse:
-        said = read(BulkBody, request)
+        said = fields.said(request, BulkBody)
         verb = verb_of(self.team, said, self.user, clock.now())
         found = {each.uuid: each for each in self.team.incidents.filter(uuid__in=said["ids"]).defer("search")}
         if connection.in_atomic_block:

@@ -13,6 +13,7 @@ from rest_framework import serializers
 from config.errors import STATUS
 from config.fields import Pagination, StrictMoment
 from incidents.models import Incident, IncidentGroup, Severity, Status, Type
+from incidents.reports import PERIODS
 from timeline.models import Effect
 
 MOST_UPDATES = 1000
@@ -268,7 +269,7 @@ class SecondsSerializer(serializers.Serializer):
 class StatsSerializer(serializers.Serializer):
     """What a period of a monitor or heartbeat came to."""
 
-    period = serializers.ChoiceField(choices=["7d", "30d", "90d"])
+    period = serializers.ChoiceField(choices=list(PERIODS))
     since = StrictMoment()
     until = StrictMoment()
     uptime = serializers.FloatField(allow_null=True, help_text="Per cent of the time it was known to be up or down.")

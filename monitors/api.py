@@ -12,11 +12,10 @@ from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.serializers import Serializer
 
 from config import clock
 from config.api import listing, ok
-from config.fields import query
+from config.fields import query, said
 from config.paging import Order, page
 from monitors import lifecycle
 from monitors.models import Heartbeat, Monitor
@@ -59,13 +58,6 @@ def narrowed(chosen: dict[str, Any]) -> Q:
     if "q" in chosen:
         asked &= Q(name__icontains=chosen["q"])
     return asked
-
-
-def said(request: Request, body_class: type[Serializer]) -> dict[str, Any]:
-    """The request's body, validated."""
-    body = body_class(data=request.data)
-    body.is_valid(raise_exception=True)
-    return dict(body.validated_data)
 
 
 class ManagedView(TeamView):
