@@ -11,6 +11,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from config.errors import ApiError, ValidationFailed
 from incidents.bodies import REGION_AT_MOST, REGIONS_AT_MOST
 
 
@@ -82,3 +83,11 @@ class Regions(forms.CharField):
         if any(len(region) > REGION_AT_MOST for region in regions):
             raise ValidationError(f"The name of a region has at most {REGION_AT_MOST} characters.")
         return regions
+
+
+def blame(form: forms.Form, refusal: ApiError, field: str | None = None) -> None:
+    """Say what a verb had against what was typed, beside the fields; `field` is the one that a Conflict is about."""
+    wrong = refusal.fields if isinstance(refusal, ValidationFailed) else {field: [refusal.message]}
+    for name, texts in wrong.items():
+        for text in texts:
+            form.add_error(name if name in form.fields else None, text)

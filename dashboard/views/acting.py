@@ -21,6 +21,7 @@ from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.acts import ACTS, IN_BULK, Act, Move
 from dashboard.answers import UNCHANGED, Answer, leave
 from dashboard.attempts import attempt
+from dashboard.fields import blame
 from dashboard.frame import counts, show
 from dashboard.views.incidents import back_to_list, incident_page, listed
 from incidents import grouping, lifecycle
@@ -68,8 +69,7 @@ def came_back(request: TeamRequest, found: Incident, form: Act, refused: ApiErro
     """The incident's page as it is now, with what was typed, and why nothing was done."""
     found = reached(request, "incidents", pk=found.pk)
     if isinstance(refused, ValidationFailed):
-        for name, sentences in refused.fields.items():
-            form.add_error(name if name in form.fields else None, sentences)
+        blame(form, refused)
         return incident_page(request, found, sent=form, status=422 if request.htmx else 400)
     messages.warning(request, with_link(refused))
     form.shown_again(found)

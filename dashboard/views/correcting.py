@@ -15,11 +15,12 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from config.clock import now
-from config.errors import ApiError, ValidationFailed
+from config.errors import ApiError
 from config.paging import page
 from dashboard.access import TeamRequest, reached, require, team_page
 from dashboard.answers import UNCHANGED, Answer, leave, left
 from dashboard.corrections import NO_ENTRY, CorrectionForm, HidingForm, reason_field
+from dashboard.fields import blame
 from dashboard.frame import show
 from dashboard.logbook import NEWEST_FIRST, corrected_text, line, lines
 from dashboard.views.incidents import integration_names
@@ -69,12 +70,8 @@ def corrected(request: TeamRequest, found: Incident, told: TimelineEvent, form: 
     """Whether a correction was made, or there was nothing to do; else the form says what was wrong."""
     try:
         made = correct(found, told.pk, by=request.user, at=now(), **form.said())
-    except ValidationFailed as refused:
-        for name, sentences in refused.fields.items():
-            form.add_error(name if name in form.fields else None, sentences)
-        return False
     except ApiError as refused:
-        form.add_error(None, refused.message)
+        blame(form, refused)
         return False
     if made is None:
         messages.info(request, UNCHANGED)

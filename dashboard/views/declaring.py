@@ -10,6 +10,7 @@ from config.clock import now
 from config.errors import Conflict, ValidationFailed
 from dashboard.access import TeamRequest, settle, team_page
 from dashboard.declaration import DeclarationForm
+from dashboard.fields import blame
 from dashboard.frame import show
 from incidents.declaring import declare
 from incidents.models import Incident
@@ -35,8 +36,7 @@ def declared(request: TeamRequest, form: DeclarationForm) -> Incident | None:
     try:
         return declare(request.team, form.declaration(), by=request.user, at=now())
     except ValidationFailed as refused:
-        for name, sentences in refused.fields.items():
-            form.add_error(name if name in form.fields else None, sentences)
+        blame(form, refused)
     except Conflict as refused:
         link = format_html('<a href="/incidents/{}">Go to it</a>', (refused.details or {}).get("incident_id", ""))
         form.add_error("monitor_id", format_html("{} {}", refused.message, link if refused.details else ""))

@@ -26,6 +26,7 @@ from config.paging import Order, page
 from dashboard import once
 from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.answers import UNCHANGED
+from dashboard.fields import blame
 from dashboard.frame import show
 from dashboard.views.lists import older
 from teams.forms import NewMemberForm, RoleForm
@@ -77,14 +78,6 @@ def show_form(request: TeamRequest, form: forms.Form, said: Mapping[str, Any]) -
 def confirm(request: TeamRequest, said: Mapping[str, Any]) -> HttpResponse:
     """What something means, before it is done. `said`: as for a form, and "means" (sentences)."""
     return team_show(request, "team/confirm.html", dict(said))
-
-
-def blame(form: forms.Form, refusal: Conflict | ValidationFailed, field: str) -> None:
-    """Say what a verb had against what was typed, beside the fields; `field` is the one that a Conflict is about."""
-    fields = refusal.fields if isinstance(refusal, ValidationFailed) else {field: [refusal.message]}
-    for name, texts in fields.items():
-        for text in texts:
-            form.add_error(name if name in form.fields else None, text)
 
 
 def noted(request: TeamRequest, subject: Model, words: str, flag: int = CHANGE) -> None:

@@ -22,12 +22,12 @@ from config.vault import CannotOpen
 from dashboard import once
 from dashboard.access import TeamRequest, require, settle, team_page
 from dashboard.answers import UNCHANGED
+from dashboard.fields import blame
 from dashboard.views.lists import older
 from dashboard.views.team import (
     IN_ORDER,
     ROWS,
     back,
-    blame,
     confirm,
     managing,
     noted,

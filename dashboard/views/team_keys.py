@@ -18,8 +18,9 @@ from config.errors import Conflict
 from config.paging import Order, page
 from dashboard import once
 from dashboard.access import TeamRequest, require, settle, team_page
+from dashboard.fields import blame
 from dashboard.views.lists import older
-from dashboard.views.team import ROWS, back, blame, confirm, managing, noted, record, show_form, team_show
+from dashboard.views.team import ROWS, back, confirm, managing, noted, record, show_form, team_show
 from integrations.forms import TeamKeyForm
 from integrations.lifecycle import issue_key
 from teams.lifecycle import revoke_key
