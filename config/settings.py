@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError, conninfo
 
 from config import logs
+from config.networks import Network, read_networks
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("WATCHKEEPER_DATA") or BASE_DIR / "var")
@@ -28,6 +29,14 @@ def flag(name: str, default: bool = False) -> bool:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated environment variable as a list."""
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def networks(name: str) -> tuple[Network, ...]:
+    """A comma-separated environment variable as networks. Raises ImproperlyConfigured."""
+    try:
+        return read_networks(words(name))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from None
 
 
 # How a connection is made unless DATABASE_URL says otherwise. A server that fell silent is given up after some seconds.
@@ -261,6 +270,10 @@ SPECTACULAR_SETTINGS = {
 # How often a minute: requests of one API key; failed logins and wrong keys of one address.
 API_REQUESTS_PER_MINUTE = int(os.environ.get("WATCHKEEPER_API_RATE") or 6_000)
 FAILED_LOGINS_PER_MINUTE = int(os.environ.get("WATCHKEEPER_LOGIN_RATE") or 100)
+
+# Networks, besides the public internet, to which webhooks are sent and which monitors look at: config.egress.
+WEBHOOK_NETWORKS = networks("WATCHKEEPER_WEBHOOK_NETWORKS")
+MONITOR_NETWORKS = networks("WATCHKEEPER_MONITOR_NETWORKS")
 
 LOGGING = logs.configure(as_json=not sys.stderr.isatty(), level=os.environ.get("WATCHKEEPER_LOG_LEVEL") or "INFO")
 

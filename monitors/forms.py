@@ -9,8 +9,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from config.addresses import LONGEST_ADDRESS, WEB_ADDRESS
 from monitors import spans
-from monitors.addresses import LONGEST_ADDRESS, WEB_ADDRESS
 from monitors.models import (
     LONGEST_GRACE,
     LONGEST_NAME,

@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from config.addresses import LONGEST_ADDRESS, WEB_ADDRESS
 from config.fields import (
     ListQuery,
     Pagination,
@@ -17,7 +18,6 @@ from config.fields import (
     StrictInteger,
     StrictMoment,
 )
-from monitors.addresses import LONGEST_ADDRESS, WEB_ADDRESS
 from monitors.models import (
     LONGEST_GRACE,
     LONGEST_NAME,

@@ -1,7 +1,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from monitors.addresses import WEB_ADDRESS
+from config.addresses import WEB_ADDRESS
 
 
 @pytest.mark.parametrize(
