@@ -144,8 +144,8 @@ class Outward:
             keepalive_timeout=KEPT_FOR,
             socket_factory=self.open_socket,
         )
-        lines = partial[ResponseHandler](Line, loop=asyncio.get_running_loop())
-        connector._factory = lines
+        kind: type[ResponseHandler] = Line
+        connector._factory = partial(kind, loop=asyncio.get_running_loop())
         self.session = ClientSession(
             connector=connector,
             cookie_jar=DummyCookieJar(),
