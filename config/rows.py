@@ -70,13 +70,18 @@ def insert(
         return cursor.fetchall() if returning else []
 
 
-def update(model: type[models.Model], rows: Sequence[Row]) -> None:
-    """Update rows by their `id` (every row has the same columns) in one statement."""
+def update(model: type[models.Model], rows: Sequence[Row], *, only: str = "") -> None:
+    """
+    Update rows by their `id` (every row has the same columns) in one statement. `only` is SQL such as
+    `t.status = 'new'`: rows `t` that are otherwise stay as they are.
+    """
     if not rows:
         return
     columns = list(rows[0])
     sets = ", ".join(f'"{column}" = r."{column}"' for column in columns if column != "id")
     sql = f"UPDATE {table(model)} AS t SET {sets} FROM {records(model, tuple(columns))} WHERE t.id = r.id"  # noqa: S608 - names of our own
+    if only:
+        sql += f" AND {only}"
     with connection.cursor() as cursor:
         cursor.execute(sql, [as_json(rows)])
 

@@ -278,4 +278,4 @@ MONITOR_NETWORKS = networks("WATCHKEEPER_MONITOR_NETWORKS")
 LOGGING = logs.configure(as_json=not sys.stderr.isatty(), level=os.environ.get("WATCHKEEPER_LOG_LEVEL") or "INFO")
 
 # The worker's loops, and after how many seconds without a report /workz calls one stopped.
-WORKER_LOOPS = {"apply": 30, "recognize": 60}
+WORKER_LOOPS = {"apply": 30, "recognize": 60, "send": 30}

@@ -1,10 +1,12 @@
 """
-The worker: a list of small steps, each doing one thing and saying whether there was work, run over and over.
+The worker: a list of small steps, each doing one thing and saying whether there was work, run over and over; and beside
+them, in a thread of its own, what sends messages out, for that is mostly waiting (timeline.outbound.sender).
 
 It stands in the uppermost storey because it puts the others together in plain sight. A new loop is a new line in
 STEPS (and in settings.WORKER_LOOPS, so that /workz misses it when it stops).
 """
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from config import clock, faults
 from config.health import report_loop
 from integrations import applying
 from integrations.turns import Turns, oldest_waiting
+from timeline.outbound.sender import Sender
 
 log = structlog.get_logger(__name__)
 
@@ -88,19 +91,24 @@ class Worker:
 
     def __init__(self) -> None:
         self.steps = steps()
+        self.sender = Sender()
         self.stopping = False
 
     def stop(self, *_: object) -> None:
         """Ask it to end after the piece of work at hand."""
         self.stopping = True
+        self.sender.stop()
 
     def run(self) -> None:
         """Work until stopped, with a pause wherever no step has more to do at once: few large batches cost least."""
         log.info("worker started", steps=[step.name for step in self.steps])
+        sending = threading.Thread(target=self.sender.run, name="sender")
+        sending.start()
         while not self.stopping:
             were_full = [self.turn(step) >= step.full for step in self.steps]
             if not any(were_full):
                 time.sleep(IDLE_SECONDS)
+        sending.join()
         log.info("worker stopped")
 
     def turn(self, step: Step) -> int:

@@ -71,7 +71,8 @@ def move(incident: Incident, to: str, *, by: User | None, at: datetime, note: st
             raise IllegalMove(incident, to, at)
         with the_only_live_one(incident.team, resource_of(incident)):
             sentence = f'Incident "{incident}" {ACTS[to]}{by_whom(by)}'
-            fact = recorded(incident, f"incident.{ACTS[to]}", sentence, by=by, at=at)
+            ended = to == CLOSED and incident.status in LIVE
+            fact = recorded(incident, f"incident.{ACTS[to]}", sentence, by=by, at=at, ended=ended)
         if note:
             comment(incident, by=by, at=at, message=note)
         return fact
@@ -205,11 +206,13 @@ def recorded(
     fields: Payload | None = None,
     named: Link | None = None,
     occurred_at: datetime | None = None,
+    ended: bool = False,
 ) -> TimelineEvent:
     """
     Record an act on a locked incident, fold it in, and show the incident as it is then.
 
-    `named` is the resource, where the incident does not know it yet; `occurred_at` is given for what is told late.
+    `named` is the resource, where the incident does not know it yet; `occurred_at` is given for what is told late;
+    `ended` says that it closes an incident that was live.
     """
     says_who = "user_email" in EVENTS[event].fields
     fact = act(
@@ -222,6 +225,7 @@ def recorded(
         fields=about(incident) | (who(by) if says_who else {}) | (fields or {}),
         named=named or resource_of(incident),
         occurred_at=occurred_at,
+        ended=ended,
     )
     keeper.take_in_facts([fact])
     FOLDED()

@@ -20,13 +20,13 @@ from config.admin import Panel, Retiring, when
 from config.changelist import RelatedFilter
 from config.paging import Order
 from config.shown import clipped, link, listing, moment, state
+from config.signing import new_signing_secret
 from config.vault import CannotOpen
 from integrations.admin_deliveries import message_of
 from integrations.forms import GIVEN, NEW, NONE, IntegrationForm, NewIngestKeyForm
 from integrations.lifecycle import (
     edit_integration,
     issue_key,
-    new_signing_secret,
     open_integration,
     reopen_integration,
     rotate_token,

@@ -13,7 +13,7 @@ from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import ValidationError
 
 from config.adminforms import LAST_YEAR, MomentField, Suggesting
-from integrations.lifecycle import sound_signing_secret
+from config.signing import sound_signing_secret
 from integrations.models import IngestKey, Integration, IntegrationType
 from teams.forms import still_to_come
 from teams.models import APIKey, Scope, Team, User

@@ -5,13 +5,12 @@ dashboard, admin and commands.
 Not here: what comes in through the door (integrations.door, integrations.inbox).
 """
 
-import secrets
-from base64 import b64decode, b64encode
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
 from config.errors import Conflict
+from config.signing import sound_signing_secret
 from config.vault import keyed_digest, new_token, open_sealed, seal
 from integrations.models import IngestKey, Integration, IntegrationType
 from teams.authentication import make_key
@@ -19,10 +18,6 @@ from teams.models import APIKey, Scope, Team, User
 
 TOKEN_PREFIX = "whi_"  # noqa: S105 - what tokens begin with, so that a leaked one is recognized
 PATH = "/api/webhooks/incident-log"
-
-# How the Standard Webhooks specification writes signing secrets.
-SECRET_PREFIX = "whsec_"  # noqa: S105
-SECRET_BYTES = range(24, 65)
 
 
 def open_integration(team: Team, name: str, type: IntegrationType, at: datetime) -> tuple[Integration, str]:
@@ -72,23 +67,6 @@ def set_signing_secret(integration: Integration, secret: str | None) -> None:
     sealed = None if secret is None else seal(sound_signing_secret(secret))
     integration.signing_secret_ciphertext = sealed
     integration.save(update_fields=["signing_secret_ciphertext"])
-
-
-def new_signing_secret() -> str:
-    """A new signing secret, as the Standard Webhooks specification writes one."""
-    return SECRET_PREFIX + b64encode(secrets.token_bytes(32)).decode()
-
-
-def sound_signing_secret(text: str) -> str:
-    """A signing secret that can check signatures. Raises ValueError, with a sentence to be shown, for all else."""
-    encoded = text.removeprefix(SECRET_PREFIX)
-    try:
-        key = b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except ValueError:
-        key = b""
-    if not (text.startswith(SECRET_PREFIX) and len(key) in SECRET_BYTES):
-        raise ValueError("A signing secret is whsec_ and then 24 to 64 bytes in base64.")
-    return text
 
 
 def shut_integration(integration: Integration, *, at: datetime) -> bool:

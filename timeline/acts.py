@@ -6,6 +6,7 @@ the actor, the moment. Not here: what may be done when (the lifecycles), and wha
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 
@@ -36,12 +37,13 @@ def act(
     fields: Payload,
     named: Link | None = None,
     occurred_at: datetime | None = None,
+    ended: bool = False,
 ) -> Fact:
     """
     Record one act of ours on a locked subject, at `at` or just after the last fact there. The caller takes it in.
 
     `fields` are the event's own; `by` is None where the system itself acted. `occurred_at` is given where it lies in
-    the past, told after the fact.
+    the past, told after the fact. `ended`: it closes an incident that was live.
     """
     occurred_at = milliseconds(occurred_at) if occurred_at else after_last(subject, milliseconds(at))
     payload = {
@@ -65,11 +67,14 @@ def act(
         user_email=by.email if by else None,
         user_name=by.get_full_name() if by else None,
     )
-    recorded = record([Recording(fact, team.pk, user_id=by.pk if by else None)])
+    recorded = record([Recording(fact, team.pk, user_id=by.pk if by else None, ended=ended)])
     if not recorded:
         # The very same was said at that moment before, and was corrected to have occurred at another.
         later = occurred_at + APART
-        return act(team, event, subject, by=by, at=at, message=message, fields=fields, named=named, occurred_at=later)
+        again = partial(
+            act, team, event, subject, by=by, at=at, message=message, fields=fields, named=named, ended=ended
+        )
+        return again(occurred_at=later)
     RECORDED()
     transaction.on_commit(COMMITTED)
     return fact

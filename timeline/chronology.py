@@ -28,10 +28,10 @@ class Fact:
     """
     One thing that happened, as the folds read it.
 
-    `subject` and `named` are (kind, local id); `payload` is the event as it was sent; `native` says it is our own.
-    `id` is the row's, 0 before it has one. `correction` is what staff said of it later (timeline.corrections);
-    `occurred_at` is then the corrected time. The last five are the fold's earlier reading of it, so that a keeper can
-    tell what a refold changed.
+    `subject` and `named` are (kind, local id), `group` is our id of the incident group that it names; `payload` is the
+    event as it was sent; `native` says it is our own. `id` is the row's, 0 before it has one. `correction` is what
+    staff said of it later (timeline.corrections); `occurred_at` is then the corrected time. The last five are the
+    fold's earlier reading of it, so that a keeper can tell what a refold changed.
     """
 
     event: str
@@ -41,6 +41,7 @@ class Fact:
     payload: Payload
     subject: Link
     named: Link | None = None
+    group: int | None = None
     native: bool = False
     recorded_at: datetime | None = None
     user_email: str | None = None
@@ -52,6 +53,14 @@ class Fact:
     presses: str = ""
     why: str = ""
     entries: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def kin(self) -> bool:
+        """
+        Whether a Watchkeeper speaks of its own: this one, or another one whose acts come in as it has them. Those carry
+        their identity, which nothing else can.
+        """
+        return self.native or ("origin" in self.payload and self.payload.get("identity") == self.identity.hex())
 
     @property
     def hidden(self) -> bool:

@@ -45,8 +45,8 @@ OUTCOMES_KEPT = faults.point("outcomes: kept")
 
 FACT_COLUMNS = (
     "id", "event", "occurred_at", "rank", "identity", "payload", "subject_kind", "subject_id", "named_kind", "named_id",
-    "integration_id", "recorded_at", "user_email", "user_name", "correction", "resource_kind", "resource_id", "hold",
-    "presses", "why", "entries",
+    "group_id", "integration_id", "recorded_at", "user_email", "user_name", "correction", "resource_kind",
+    "resource_id", "hold", "presses", "why", "entries",
 )  # fmt: skip
 
 JSON_COLUMNS = ("payload", "correction", "entries")
@@ -66,6 +66,7 @@ def fact_of(row: dict[str, Any]) -> Fact:
         payload=row["payload"],
         subject=(row["subject_kind"], row["subject_id"]),
         named=link(row["named_kind"], row["named_id"]),
+        group=row["group_id"],
         native=row["integration_id"] is None,
         recorded_at=row["recorded_at"],
         user_email=row["user_email"],

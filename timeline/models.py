@@ -16,6 +16,9 @@ from django.db.models.fields.json import KeyTextTransform
 from teams.models import Team, User
 from timeline.corrections import told_at
 from timeline.events import EARLIEST
+from timeline.outbound.models import Attempt, Endpoint, Installation, Message
+
+__all__ = ["Attempt", "Checkpoint", "Effect", "Endpoint", "Installation", "Message", "SubjectKind", "TimelineEvent"]
 
 # Fixed bounds, never now(): a row that was good when it was written stays good.
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -53,6 +56,7 @@ class TimelineEvent(models.Model):
     subject_id = models.BigIntegerField()
     named_kind = models.CharField(max_length=20, choices=SubjectKind.choices, null=True)
     named_id = models.BigIntegerField(null=True, help_text="The resource that the fact itself names.")
+    group_id = models.BigIntegerField(null=True, help_text="The incident group that the fact itself names.")
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
     rank = models.SmallIntegerField(help_text="Its place among facts of the same millisecond.")

@@ -13,16 +13,21 @@ from config import rows
 from timeline.chronology import Fact
 from timeline.events import INCIDENT
 from timeline.models import Effect, TimelineEvent
+from timeline.outbound.births import Happened, announce
 
 
 @dataclass(slots=True)
 class Recording:
-    """A fact to be recorded, and whose it is. `integration_id` is None for our own, `user_id` for nobody's."""
+    """
+    A fact to be recorded, and whose it is. `integration_id` is None for our own, `user_id` for nobody's. `ended`: it
+    closes an incident that was live.
+    """
 
     fact: Fact
     team_id: int
     integration_id: int | None = None
     user_id: int | None = None
+    ended: bool = False
 
 
 RECORDED_BEFORE = """
@@ -48,9 +53,12 @@ def unrecorded(recordings: Sequence[Recording]) -> list[Recording]:
 
 
 def record(recordings: Sequence[Recording]) -> list[Fact]:
-    """Write facts in one statement; the answer has those that were new, each with its row's id."""
+    """
+    Write facts in one statement, and the messages that they cause; the answer has those that were new, each with its
+    row's id.
+    """
     # Two integrations may tell the same event; those are two facts.
-    facts = {(each.team_id, each.integration_id, each.fact.identity): each.fact for each in recordings}
+    told = {(each.team_id, each.integration_id, each.fact.identity): each for each in recordings}
     written = rows.insert(
         TimelineEvent,
         [row(each) for each in recordings],
@@ -59,10 +67,16 @@ def record(recordings: Sequence[Recording]) -> list[Fact]:
     )
     new = []
     for identity_of_row, team_id, integration_id, identity in written:
-        fact = facts[team_id, integration_id, bytes(identity)]
-        fact.id = identity_of_row
-        new.append(fact)
-    return new
+        recording = told[team_id, integration_id, bytes(identity)]
+        recording.fact.id = identity_of_row
+        new.append(recording)
+    announce([Happened(each.fact, each.team_id, ended=each.ended) for each in sorted(new, key=id_of)])
+    return [each.fact for each in new]
+
+
+def id_of(recording: Recording) -> int:
+    """The row's id. In their order messages are born, so that those of one subject are sent as it was recorded."""
+    return recording.fact.id
 
 
 def row(recording: Recording) -> rows.Row:
@@ -83,6 +97,7 @@ def row(recording: Recording) -> rows.Row:
         "subject_id": fact.subject[1],
         "named_kind": kind,
         "named_id": identity,
+        "group_id": fact.group,
         "occurred_at": fact.occurred_at,
         "recorded_at": fact.recorded_at or fact.occurred_at,
         "rank": fact.rank,

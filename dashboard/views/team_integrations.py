@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from config.clock import now
 from config.errors import Conflict
 from config.paging import page
+from config.signing import new_signing_secret
 from config.vault import CannotOpen
 from dashboard import once
 from dashboard.access import TeamRequest, require, settle, team_page
@@ -38,7 +39,6 @@ from dashboard.views.team import (
 from integrations.forms import GIVEN, NONE, NamingForm, SigningForm
 from integrations.lifecycle import (
     edit_integration,
-    new_signing_secret,
     open_integration,
     reopen_integration,
     rotate_token,

@@ -9,8 +9,8 @@ from django.test import Client
 from standardwebhooks.webhooks import Webhook
 
 from config import clock
+from config.signing import new_signing_secret
 from config.vault import open_sealed
-from integrations.lifecycle import new_signing_secret
 from integrations.models import InboundDelivery, Integration
 from tests.conftest import NOON, an_event, make_integration, tell_it
 from tests.dashboard.conftest import secret_of, words

@@ -1,0 +1,116 @@
+"""
+Messages are born with the fact that they tell, in its transaction: one for each endpoint that is to hear of it.
+
+Also their births after the fact, where somebody asks for a time range again. Not here: sending them (engine, sender).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from config import faults, rows
+from teams.models import Team
+from timeline.chronology import Fact, Link
+from timeline.outbound.installation import this_installation
+from timeline.outbound.models import Endpoint, Message, Progress
+from timeline.outbound.shapes import Sent, Whose, Wishes, told, written
+
+BORN = faults.point("messages: born, before the commit")
+
+
+@dataclass(slots=True)
+class Happened:
+    """A stored fact of a team. `ended`: it closed an incident that was live."""
+
+    fact: Fact
+    team_id: int
+    ended: bool = False
+
+
+def announce(happened: Sequence[Happened]) -> None:
+    """Let the endpoints of the teams be told of new facts."""
+    endpoints = listening(happened)
+    if not endpoints:
+        return
+    whose = names_of(endpoints)
+    born = [
+        row(endpoint, each.fact.subject, each.fact.id, sent, recorded_at(each.fact))
+        for each in happened
+        for endpoint in endpoints[each.team_id]
+        for sent in told(each.fact, whose[each.team_id], wishes_of(endpoint), ended=each.ended)
+    ]
+    rows.insert(Message, born, on_conflict="ON CONFLICT (endpoint_id, webhook_id) DO NOTHING")
+    if born:
+        BORN()
+
+
+def listening(happened: Iterable[Happened]) -> dict[int, list[Endpoint]]:
+    """The enabled endpoints of teams, by team; of those where integrations alone spoke, the ones that pass it on."""
+    teams, spoke = {each.team_id for each in happened}, {each.team_id for each in happened if each.fact.native}
+    found: dict[int, list[Endpoint]] = defaultdict(list)
+    enabled = Endpoint.objects.filter(team_id__in=teams, disabled_at=None, deleted_at=None).order_by("id")
+    for endpoint in enabled.only("id", "team_id", "event_types", "further", "relay"):
+        if endpoint.relay or endpoint.team_id in spoke:
+            found[endpoint.team_id].append(endpoint)
+    return found
+
+
+def names_of(team_ids: Iterable[int]) -> dict[int, Whose]:
+    """In whose name each team's messages go."""
+    installation = this_installation().public_id
+    found = Team.objects.filter(pk__in=list(team_ids)).values_list("pk", "organization__public_id", "public_id")
+    return {pk: Whose(organization, team, installation) for pk, organization, team in found}
+
+
+def wishes_of(endpoint: Endpoint) -> Wishes:
+    """What an endpoint is to be sent."""
+    return Wishes(tuple(endpoint.event_types), endpoint.further, endpoint.relay)
+
+
+def recorded_at(fact: Fact) -> datetime:
+    """When we came to know of a fact."""
+    return fact.recorded_at or fact.occurred_at
+
+
+def row(endpoint: Endpoint, subject: Link, fact_id: int | None, sent: Sent, at: datetime) -> rows.Row:
+    """A new message as its row."""
+    return {
+        "team_id": endpoint.team_id,
+        "endpoint_id": endpoint.pk,
+        "webhook_id": sent.webhook_id,
+        "event": sent.event,
+        "subject_kind": subject[0],
+        "subject_id": subject[1],
+        "fact_id": fact_id,
+        "body": written(sent.payload),
+        "created_at": at,
+        "status": Progress.NEW,
+        "tries": 0,
+        "why": "",
+    }
+
+
+# --- after the fact -------------------------------------------------------------------------------------------
+
+# What is over begins anew; what waits still, waits.
+AGAIN = """
+ON CONFLICT (endpoint_id, webhook_id) DO UPDATE SET status = 'new', due_at = NULL, tries = 0, ended_at = NULL, why = ''
+WHERE timeline_message.status IN ('delivered', 'dead')
+"""
+
+
+def announce_again(endpoint: Endpoint, facts: Iterable[Fact]) -> int:
+    """Have facts told to an endpoint again, or for the first time; how many messages that makes."""
+    whose = names_of([endpoint.team_id])[endpoint.team_id]
+    born = [
+        row(endpoint, fact.subject, fact.id, sent, recorded_at(fact))
+        for fact in facts
+        for sent in told(fact, whose, wishes_of(endpoint), ended=ended_live(fact))
+    ]
+    return len(rows.insert(Message, born, on_conflict=AGAIN, returning=("timeline_message.id",)))
+
+
+def ended_live(fact: Fact) -> bool:
+    """Whether a fact closed an incident that was acknowledged until then, as its fold found."""
+    return any(each.get("action") == "closed" and each.get("old") == "acknowledged" for each in fact.entries)
