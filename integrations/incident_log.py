@@ -69,6 +69,7 @@ class Heard:
             payload=payload,
             subject=link(self.subject, ids),
             named=link(self.named, ids) if self.named else None,
+            group=ids[self.group.key] if self.group else None,
             user_email=said(payload, "user_email"),
             user_name=said(payload, "user_name"),
         )
