@@ -92,21 +92,32 @@ def correct(
 def with_its_outcome(
     incident: Incident, sentence: str, fields: Payload, *, by: User | None, at: datetime
 ) -> TimelineEvent:
-    """Record a correction, which says what became of the incident's status: that is found out by making it."""
-    moment = after_corrections(incident, at)
+    """Record a correction, which says what became of the incident: that is found out by making it."""
+    moment, was = after_corrections(incident, at), standing(incident)
 
     def made(more: Payload) -> TimelineEvent:
         return recorded(incident, CORRECTED, sentence, by=by, at=at, fields=fields | more, occurred_at=moment)
 
-    was = incident.status
     before = transaction.savepoint()
-    fact, now = made({}), incident.status
+    fact, now = made({}), standing(incident)
     if now == was:
         transaction.savepoint_commit(before)
         return fact
     transaction.savepoint_rollback(before)
     incident.refresh_from_db()
-    return made({"old_status": was, "new_status": now})
+    return made(outcome(was, now))
+
+
+def standing(incident: Incident) -> dict[str, Any]:
+    """What a correction may change of an incident, by name."""
+    return {name: getattr(incident, name) for name in keeper.COLUMNS if name != "corrections"}
+
+
+def outcome(was: dict[str, Any], now: dict[str, Any]) -> Payload:
+    """What a correction says of what it changed."""
+    changes: Payload = {"changes": [name for name in was if was[name] != now[name]]}
+    statuses = {"old_status": was["status"], "new_status": now["status"]}
+    return changes | (statuses if "status" in changes["changes"] else {})
 
 
 def in_the_past(occurred_at: datetime, at: datetime) -> None:

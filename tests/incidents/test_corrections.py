@@ -275,6 +275,16 @@ def test_a_correction_says_what_became_of_the_status(told, correct):
     ]
 
 
+def test_a_correction_names_what_it_changed(told, correct):
+    correct("resolved", occurred_at=at(10))
+    correct("resolved", message="Over.")
+    correct("resolved", hidden=True)
+    told = [
+        each.payload.get("changes") for each in TimelineEvent.objects.filter(event="incident.corrected").order_by("id")
+    ]
+    assert told == [["resolved_at"], None, ["status", "resolved_at"]]
+
+
 def test_a_correction_that_left_the_status_alone_is_no_update(told, correct):
     correct("resolved", occurred_at=at(12))
     assert the_fact("corrected").entries == []
