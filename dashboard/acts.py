@@ -20,7 +20,7 @@ from incidents import corrections, details, grouping, lifecycle
 from incidents.bodies import MOVING_NOTE_AT_MOST
 from incidents.fold import ACKNOWLEDGED, CLOSED, LIVE, OPEN, RESOLVED, steps_from
 from incidents.models import Incident, IncidentGroup, Severity
-from incidents.moves import SAID
+from incidents.moves import MOVED, SAID
 from teams.models import Team, User
 from timeline.models import TimelineEvent
 
@@ -31,7 +31,8 @@ NO_GROUP = "No incident group of the team has this id."
 class Act(forms.Form):
     """
     One verb as a form. `word` stands on its button, `done` is said when it was done; `changing` are the facts that
-    change what its sender saw, and `changed` is what is said of whoever did that.
+    change what its sender saw, `changing_of` the columns that they change, and `changed` is what is said of whoever did
+    that.
     """
 
     verb: ClassVar[str] = ""
@@ -39,6 +40,7 @@ class Act(forms.Form):
     icon: ClassVar[str] = ""
     done: ClassVar[str] = ""
     changing: ClassVar[tuple[str, ...]] = ()
+    changing_of: ClassVar[tuple[str, ...]] = ()
     changed: ClassVar[str] = ""
     # Templates read what a class says of itself, rather than make a form of it.
     do_not_call_in_templates = True
@@ -102,7 +104,7 @@ class Move(Act):
     """The base of the four that bring an incident to another status."""
 
     to: ClassVar[str]
-    changing = tuple(SAID)
+    changing, changing_of = tuple(SAID), MOVED
     note = forms.CharField(
         label="Note",
         required=False,
@@ -138,7 +140,7 @@ class Escalate(Act):
     """Calling members of the team, or all of it."""
 
     verb, word, icon, done = "escalate", "Escalate", "escalated", "Escalated."
-    changing = tuple(SAID)
+    changing, changing_of = tuple(SAID), MOVED
     targets = forms.MultipleChoiceField(
         label="Call",
         widget=forms.CheckboxSelectMultiple,
@@ -164,7 +166,8 @@ class Assign(Act):
     """Giving an incident to a member, or to nobody."""
 
     verb, word, icon, done = "assign", "Assign", "person", "Saved who has it."
-    changing, changed = ("incident.assigned",), "changed who has it"
+    changing, changing_of = ("incident.assigned",), ("assignee_id", "assignee_email")
+    changed = "changed who has it"
     assignee = forms.ChoiceField(label="Who has it", error_messages={"invalid_choice": lifecycle.NOBODY})
 
     def fill(self, incident: Incident | None) -> None:
@@ -187,7 +190,8 @@ class ChangeSeverity(Act):
     """Saying that it is worse, or not as bad, as was said."""
 
     verb, word, icon, done = "severity", "Change severity", "major", "Severity changed."
-    changing, changed = ("incident.severity_changed",), "changed the severity"
+    changing, changing_of = ("incident.severity_changed",), ("severity",)
+    changed = "changed the severity"
     severity = forms.ChoiceField(label="Severity", choices=Severity.choices)
 
     def fill(self, incident: Incident | None) -> None:
@@ -206,7 +210,9 @@ class Edit(Act):
     """Changing title, cause and regions."""
 
     verb, word, icon, done = "edit", "Edit", "updated", "Saved."
-    changing, changed = ("incident.updated", "incident.started"), "changed title, cause or regions"
+    changing = ("incident.updated", "incident.started")
+    changing_of = ("title", "error_message", "affected_regions")
+    changed = "changed title, cause or regions"
     title = KeptText(
         label="Title",
         required=False,
@@ -255,7 +261,8 @@ class Group(Act):
     """Putting incidents into a group of the team, or into a new one, which the first of them makes."""
 
     verb, word, icon, done = "group", "Group", "grouped", "Grouped."
-    changing, changed = ("incident.grouped",), "changed its group"
+    changing, changing_of = ("incident.grouped",), ("incident_group_id", "incident_group_native")
+    changed = "changed its group"
     group = forms.ModelChoiceField(
         label="Group",
         queryset=IncidentGroup.objects.none(),
@@ -292,7 +299,8 @@ class Ungroup(Act):
     """Taking an incident out of its group."""
 
     verb, word, icon, done = "ungroup", "Take it out of its group", "cross", "Taken out of its group."
-    changing, changed, standing = Group.changing, Group.changed, staticmethod(Group.standing)
+    changing, changing_of, changed = Group.changing, Group.changing_of, Group.changed
+    standing = staticmethod(Group.standing)
 
     def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
         return grouping.ungroup(incident, by=by, at=at)

@@ -42,7 +42,8 @@ def local_text(moment: datetime) -> str:
 
 class KeptText(forms.CharField):
     """
-    Text that stays as it is (None) where it was not changed: browsers send other line ends than they were given.
+    Text that stays as it is (None) where it was not changed: browsers send other line ends than they were given, and
+    from a field of one line none.
 
     What is longer than the form takes is not shown in it, and stays where nothing is written instead.
     """
@@ -57,7 +58,10 @@ class KeptText(forms.CharField):
 
     def clean(self, value: Any) -> Any:
         text = with_plain_lines(super().clean(with_plain_lines(value)))
-        return None if text == with_plain_lines(self.initial).strip() else text
+        shown = with_plain_lines(self.initial)
+        if not isinstance(self.widget, forms.Textarea):
+            shown = shown.replace("\n", "")
+        return None if text == shown.strip() else text
 
 
 def with_plain_lines(value: Any) -> str:
@@ -66,7 +70,10 @@ def with_plain_lines(value: Any) -> str:
 
 
 class Regions(forms.CharField):
-    """Names of regions, one on a line."""
+    """
+    Names of regions, one on a line. Prefilled and left alone they are None, for a source's may be more, or odder, than
+    the form can say.
+    """
 
     def __init__(self, **options: Any) -> None:
         box = forms.Textarea(attrs={"rows": 2, "spellcheck": "false"})
@@ -76,7 +83,10 @@ class Regions(forms.CharField):
         return value if isinstance(value, str) or value is None else "\n".join(value)
 
     def clean(self, value: Any) -> Any:
-        lines = with_plain_lines(super().clean(value)).split("\n")
+        text = with_plain_lines(super().clean(with_plain_lines(value)))
+        if self.initial is not None and text == with_plain_lines(self.prepare_value(self.initial)).strip():
+            return None
+        lines = text.split("\n")
         regions = list(dict.fromkeys(filter(None, map(str.strip, lines))))
         if len(regions) > REGIONS_AT_MOST:
             raise ValidationError(f"At most {REGIONS_AT_MOST} regions.")

@@ -138,7 +138,8 @@ BY_WHOM: dict[str, Check] = {
     "integration_type": text,
 }
 ASSIGNEE: dict[str, Check] = {"assignee_id": identifier, "assignee_email": text, "assignee_name": text}
-# Of which fact a correction says what (only what it changes), why, and what that made of the incident's status.
+# Of which fact a correction says what (only what it changes), why, and what of the incident was another then: its
+# status, and the names of all.
 CORRECTION: dict[str, Check] = {
     "corrects": digest,
     "occurred_at": time,
@@ -147,6 +148,7 @@ CORRECTION: dict[str, Check] = {
     "reason": text,
     "old_status": text,
     "new_status": text,
+    "changes": texts,
 }
 
 

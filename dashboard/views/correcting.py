@@ -25,7 +25,7 @@ from dashboard.frame import show
 from dashboard.logbook import NEWEST_FIRST, corrected_text, line, lines
 from dashboard.views.incidents import integration_names
 from dashboard.views.lists import older
-from incidents.corrections import correct
+from incidents import corrections
 from incidents.models import Incident
 from incidents.updates import facts_of
 from teams.models import Role
@@ -69,7 +69,7 @@ def entries_of(incident: Incident) -> QuerySet[TimelineEvent]:
 def corrected(request: TeamRequest, found: Incident, told: TimelineEvent, form: Any) -> bool:
     """Whether a correction was made, or there was nothing to do; else the form says what was wrong."""
     try:
-        made = correct(found, told.pk, by=request.user, at=now(), **form.said())
+        made = corrections.correct(found, told.pk, by=request.user, at=now(), **form.said())
     except ApiError as refused:
         blame(form, refused)
         return False
@@ -117,16 +117,18 @@ def hidden(request: TeamRequest, found: Incident) -> list[Answer]:
     hide = request.POST.get("verb") != "unhide"
     ids = [int(each) for each in picked if each.isascii() and each.isdigit() and len(each) < 19]
     rows = {str(row.pk): row for row in entries_of(found).filter(pk__in=ids)}
-    return [became(request, found, rows.get(each), hide, reason) for each in picked]
+    chosen = [rows[each].pk for each in picked if each in rows]
+    became = corrections.hide(found, chosen, by=request.user, at=now(), reason=reason, hidden=hide)
+    done = "Hidden." if hide else "Shown again."
+    return [answer(rows[each], became[rows[each].pk], done) if each in rows else MISSING for each in picked]
 
 
-def became(request: TeamRequest, found: Incident, told: TimelineEvent | None, hide: bool, reason: str) -> Answer:
-    """What became of one of several entries."""
-    if told is None:
-        return Answer("", "An entry", False, NO_ENTRY)
+MISSING = Answer("", "An entry", False, NO_ENTRY)
+
+
+def answer(told: TimelineEvent, became: corrections.Answer, done: str) -> Answer:
+    """What became of one of several entries, in words."""
     text = corrected_text(told)[:QUOTED]
-    try:
-        made = correct(found, told.pk, by=request.user, at=now(), hidden=hide, reason=reason)
-    except ApiError as refused:
-        return Answer("", text, False, refused.message)
-    return Answer("", text, True, ("Hidden." if hide else "Shown again.") if made else UNCHANGED)
+    if became.refused:
+        return Answer("", text, False, became.refused.message)
+    return Answer("", text, True, done if became.fact else UNCHANGED)

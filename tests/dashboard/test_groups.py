@@ -51,10 +51,10 @@ def test_the_chronology_goes_on_where_the_page_ends(staff, group, tell):
     answer = staff.get(path)
     while True:
         pages += [re.findall(r'href="/facts/(\d+)"', answer.content.decode())]
-        more = re.search(r'<a href="(\?cursor=[^"]+)"', answer.content.decode())
+        more = re.search(r'<a href="([^"]+\?cursor=[^"]+)"', answer.content.decode())
         if not more:
             break
-        answer = staff.get(path + more[1], headers=HTMX)
+        answer = staff.get(more[1], headers=HTMX)
         assert "<html" not in answer.content.decode()
     seen = [fact for shown in pages for fact in shown]
     assert len(seen) == len(set(seen)) == 87
