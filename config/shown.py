@@ -6,7 +6,6 @@ what the staff's own pages show (templates), or which values there are (each app
 """
 
 from datetime import datetime
-from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config import rawtext
+from config.pages import Key, page_of
 from config.times import rfc3339
 
 NOTHING = "–"
@@ -78,25 +78,17 @@ def state(word: str, label: object = None) -> SafeString:
     return format_html('<span class="state" data-state="{}">{}</span>', word, shown)
 
 
-def link(model: str, key: object, text: object = None) -> SafeString | str:
+def link(model: str, key: Key | None, text: object = None) -> SafeString | str:
     """A link to a record's page in admin; `model` is `app.model` in lower case. Nothing for no key."""
     if key is None:
         return NOTHING
     shown = text if isinstance(text, SafeString) else clipped(key if text is None else text)
-    return format_html('<a href="{}">{}</a>', page_of(model, key), shown)
+    return format_html('<a href="{}">{}</a>', page_in_admin(model, key), shown)
 
 
-def page_of(model: str, key: object) -> str:
-    """The address of a record's page in admin. Lists have hundreds of them, so it is not looked up each time."""
-    before, after = _around_key(model)
-    return f"{before}{key}{after}"
-
-
-@cache
-def _around_key(model: str) -> tuple[str, str]:
-    """What stands before and after an id in the addresses of a model's pages."""
-    before, _, after = reverse(f"admin:{model.replace('.', '_')}_change", args=[0]).rpartition("0")
-    return before, after
+def page_in_admin(model: str, key: Key) -> str:
+    """The address of a record's page in admin."""
+    return page_of(f"admin:{model.replace('.', '_')}_change", key)
 
 
 def listing(model: str, **filters: Any) -> str:

@@ -8,6 +8,7 @@ The sentences were written when the fact was folded (`entries`); this room only 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from config.clock import now
@@ -74,15 +75,20 @@ class Line:
         """The first of its sentences."""
         return self.sentences[0]
 
+    @cached_property
+    def whole_payload(self) -> str:
+        """The event as it was sent, as indented JSON."""
+        return payload_text(self.fact)
+
     @property
     def payload(self) -> str:
-        """The event as it was sent, as indented JSON, cut where it is very long."""
-        return payload_text(self.fact)[:PAYLOAD_SHOWN]
+        """The same, cut where it is very long."""
+        return self.whole_payload[:PAYLOAD_SHOWN]
 
     @property
     def is_cut(self) -> bool:
         """Whether `payload` is not all of it."""
-        return len(payload_text(self.fact)) > PAYLOAD_SHOWN
+        return len(self.whole_payload) > PAYLOAD_SHOWN
 
     @property
     def had_no_effect(self) -> bool:

@@ -209,7 +209,9 @@ def recorded(
     ended: bool = False,
 ) -> TimelineEvent:
     """Record an act on a locked incident, as `told` says, fold it in, and show the incident as it is then."""
-    fact = told(incident, event, message, by=by, at=at, fields=fields, named=named, occurred_at=occurred_at)
+    fact = told(
+        incident, event, message, by=by, at=at, fields=fields, named=named, occurred_at=occurred_at, ended=ended
+    )
     take_in(incident, [fact])
     return TimelineEvent.objects.get(pk=fact.id)
 
@@ -224,6 +226,7 @@ def told(
     fields: Payload | None = None,
     named: Link | None = None,
     occurred_at: datetime | None = None,
+    ended: bool = False,
 ) -> Fact:
     """
     Record an act on a locked incident, which is to be taken in then.

@@ -64,11 +64,13 @@ def epoch(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _timed(moment: datetime, short: str | SafeString) -> SafeString:
+def _timed(moment: datetime, short: str, running: SafeString | str = "") -> SafeString:
+    """A time in short, and exactly; `running` are attributes that let the short words run on."""
     full = exact(moment)
     return format_html(
-        '<time class="moment" datetime="{}" title="{} {}">{}<span class="exact">{}</span></time>',
-        rfc3339(moment), full, timezone.get_current_timezone_name(), short, full,
+        '<time class="moment" datetime="{}" title="{} {}"><span class="short"{}>{}</span>'
+        '<span class="exact">{}</span></time>',
+        rfc3339(moment), full, timezone.get_current_timezone_name(), running, short, full,
     )  # fmt: skip
 
 
@@ -80,22 +82,20 @@ def moment(value: datetime | None) -> SafeString | str:
     at = now()
     recent, clock = ago(value, at), on_the_clock(value, at)
     if recent is None:
-        return _timed(value, format_html('<span class="short">{}</span>', clock))
-    return _timed(
-        value, format_html('<span class="short" data-ago="{}" data-clock="{}">{}</span>', epoch(value), clock, recent)
-    )
+        return _timed(value, clock)
+    return _timed(value, recent, format_html(' data-ago="{}" data-clock="{}"', epoch(value), clock))
 
 
 @register.simple_tag
 def since(value: datetime) -> SafeString:
     """A time as on the clock, `03:08` or `13 May, 03:08`, also where it is minutes ago: for what began and goes on."""
-    return _timed(value, format_html('<span class="short">{}</span>', on_the_clock(value, now())))
+    return _timed(value, on_the_clock(value, now()))
 
 
 @register.simple_tag
 def clock(value: datetime) -> SafeString:
     """A time of day, `14:05`, where the day stands beside it; `<time>` with the exact one."""
-    return _timed(value, format_html('<span class="short">{}</span>', f"{timezone.localtime(value):%H:%M}"))
+    return _timed(value, f"{timezone.localtime(value):%H:%M}")
 
 
 @register.simple_tag
