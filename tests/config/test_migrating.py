@@ -43,7 +43,7 @@ def test_there_are_such_migrations():
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("key", BESIDE, ids="-".join)
+@pytest.mark.parametrize("key", sorted(BESIDE), ids="-".join)
 def test_what_was_run_can_be_run_again_and_what_was_interrupted_is_finished(key):
     whole = indexes()
     migration = apply(key)
