@@ -38,6 +38,11 @@ def open_integration(team: Team, name: str, type: IntegrationType, at: datetime)
     return integration, token
 
 
+def lock(integration: Integration) -> None:
+    """Let nobody else change an integration until the transaction ends, and read it anew."""
+    integration.refresh_from_db(from_queryset=Integration.objects.select_for_update(no_key=True))
+
+
 def edit_integration(integration: Integration, *, name: str, type: str, count_only: list[str]) -> bool:
     """
     Change what an integration is called, whose log comes in, and which unknown events are counted only; whether

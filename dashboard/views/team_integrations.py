@@ -18,26 +18,30 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from config.clock import now
 from config.errors import Conflict
 from config.paging import page
+from config.seen import Overtaken, digest
 from config.vault import CannotOpen
 from dashboard import once
 from dashboard.access import TeamRequest, require, settle, team_page
 from dashboard.answers import UNCHANGED
 from dashboard.fields import blame
+from dashboard.trail import last_noted, noted
 from dashboard.views.lists import older
 from dashboard.views.team import (
     IN_ORDER,
     ROWS,
     back,
+    came_second,
     confirm,
     managing,
-    noted,
     record,
     show_form,
     team_show,
+    unless_second,
 )
 from integrations.forms import GIVEN, NONE, NamingForm, SigningForm
 from integrations.lifecycle import (
     edit_integration,
+    lock,
     new_signing_secret,
     open_integration,
     reopen_integration,
@@ -110,7 +114,7 @@ def opened(request: TeamRequest, form: NamingForm) -> Integration | None:
         with managing(request):
             made, _ = open_integration(request.team, said["name"], IntegrationType(said["type"]), now())
             edit_integration(made, **said)
-            noted(request, made, "Made.", ADDITION)
+            noted(request.user, made, "Made.", ADDITION)
             return made
     except Conflict as refusal:
         blame(form, refusal, "name")
@@ -122,21 +126,45 @@ def opened(request: TeamRequest, form: NamingForm) -> Integration | None:
 def edit(request: TeamRequest, pk: int) -> HttpResponse:
     """`/team/integrations/{id}/edit`: a form; POST changes what it is called and what it only counts."""
     found: Integration = record(request, "integrations", pk)
-    known = {"name": found.name, "type": found.type, "count_only": found.count_only}
-    form = NamingForm(request.POST if request.method == "POST" else None, initial=known)
+    form = NamingForm(request.POST if request.method == "POST" else None, initial=naming(found))
+    said = {"heading": "Edit this integration", "button": "Save"} | up_to(found)
     if form.is_valid():
         try:
-            with managing(request):
-                if edit_integration(found, **form.cleaned_data):
-                    noted(request, found, f"Changed: {', '.join(form.changed_data)}.")
-                    messages.success(request, "Saved.")
-                else:
-                    messages.info(request, UNCHANGED)
+            save(request, found, form)
+        except Overtaken as refused:
+            form = NamingForm(request.POST, initial=naming(found))
+            return came_second(request, refused, form, said | {"seen": seen_naming(found)})
         except Conflict as refusal:
             blame(form, refusal, "name")
         else:
             return redirect("integration", pk=pk)
-    return show_form(request, form, {"heading": "Edit this integration", "button": "Save"} | up_to(found))
+    return show_form(request, form, said | {"seen": seen_naming(found)})
+
+
+def save(request: TeamRequest, found: Integration, form: NamingForm) -> None:
+    """Change an integration, if it is still as the form had it. Raises Overtaken if not, and what the verb does."""
+    with managing(request):
+        lock(found)
+        unless_second(request, seen_naming(found), lambda: last_noted([found], "edited it", *EDITED))
+        if edit_integration(found, **form.cleaned_data):
+            noted(request.user, found, f"Changed: {', '.join(form.changed_data)}.")
+            messages.success(request, "Saved.")
+        else:
+            messages.info(request, UNCHANGED)
+
+
+# What stands in the notes about edits: ours, and admin's with the names of the fields.
+EDITED = ("Changed: ", '"Name"', '"Type"', '"Count only"')
+
+
+def naming(found: Integration) -> dict[str, Any]:
+    """What can be edited of an integration, as it is now."""
+    return {"name": found.name, "type": found.type, "count_only": found.count_only}
+
+
+def seen_naming(found: Integration) -> str:
+    """The same in short."""
+    return digest(naming(found))
 
 
 def up_to(found: Integration) -> dict[str, str]:
@@ -175,7 +203,7 @@ def rotate(request: TeamRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         with managing(request):
             rotate_token(found)
-            noted(request, found, "Token rotated.")
+            noted(request.user, found, "Token rotated.")
         show_address(request, found)
         messages.success(request, "It has a new address. The old one opens nothing any more.")
         return redirect("integration", pk=pk)
@@ -204,12 +232,12 @@ def sign(request: TeamRequest, found: Integration, said: dict[str, Any]) -> None
     """Set the signing secret as the form asks for it; one that is new the next page shows."""
     if said["signing"] == NONE:
         set_signing_secret(found, None)
-        noted(request, found, "Signatures are not asked for any more.")
+        noted(request.user, found, "Signatures are not asked for any more.")
         messages.success(request, "Signatures are not asked for any more.")
         return
     secret = said["signing_secret"] if said["signing"] == GIVEN else new_signing_secret()
     set_signing_secret(found, secret)
-    noted(request, found, "Signing secret set.")
+    noted(request.user, found, "Signing secret set.")
     if said["signing"] != GIVEN:
         words = f"This is the signing secret of “{found.name}”."
         once.keep(request, words, secret, place=request.team.public_id, at=now())
@@ -227,7 +255,7 @@ def shut(request: TeamRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         with managing(request):
             if shut_integration(found, at=now()):
-                noted(request, found, "Shut.")
+                noted(request.user, found, "Shut.")
                 messages.success(request, "Its door is shut.")
             else:
                 messages.info(request, UNCHANGED)
@@ -247,7 +275,7 @@ def reopen(request: TeamRequest, pk: int) -> HttpResponse:
     found: Integration = record(request, "integrations", pk)
     with managing(request):
         if reopen_integration(found):
-            noted(request, found, "Reopened.")
+            noted(request.user, found, "Reopened.")
             messages.success(request, "Its door is open again.")
         else:
             messages.info(request, UNCHANGED)
