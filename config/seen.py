@@ -30,15 +30,19 @@ class Deed:
     at: datetime
     email: str | None = None
 
+    def said(self, at: datetime, by: str = "") -> str:
+        """In words: `Bob Smith changed the severity at 10:02`; to whoever did it, by their address: `You …`."""
+        return f"{'You' if by and by == self.email else self.who} {self.did} {at_time(self.at, at)}"
+
 
 class Overtaken(Conflict):
     """Somebody was first: what is gone by is no longer so. The message says who, and when, as far as it is known."""
 
     def __init__(self, first: Deed | None, at: datetime, *, by: str = "", now: str = "") -> None:
-        itself = first is not None and bool(by) and first.email == by
-        who = "You" if itself else first.who if first else ""
-        what = f"{who} {first.did} {at_time(first.at, at)}" if first else "It was changed meanwhile"
-        super().__init__(f"{what}{now}. {'Nothing more was changed.' if itself else 'Nothing was changed by you.'}")
+        what = first.said(at, by) if first else "It was changed meanwhile"
+        by_themselves = first is not None and first.email == by
+        nothing = "Nothing more was changed." if by_themselves else "Nothing was changed by you."
+        super().__init__(f"{what}{now}. {nothing}")
 
 
 def unless_overtaken(

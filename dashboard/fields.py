@@ -52,7 +52,7 @@ def blame(form: forms.Form, refusal: ApiError, field: str | None = None) -> None
 def tell_present(form: forms.Form) -> None:
     """Say beside the fields of a form that came second what is so now, where something else was typed."""
     form.full_clean()
-    for name in form.changed_data:
+    for name in filter(form.initial.__contains__, form.changed_data):
         form.add_error(name, f"It is {written(form, name)} now.")
 
 

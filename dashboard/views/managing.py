@@ -15,7 +15,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from config.clock import now
 from config.errors import Conflict
-from config.moments import at_time
 from config.seen import Deed, Overtaken, digest, unless_overtaken
 from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.answers import UNCHANGED
@@ -148,7 +147,7 @@ def done(request: TeamRequest, found: Resource, words: str, verb: Callable[[], T
 def last_said(found: Resource) -> str:
     """Who was last to do something to one, for it may have been somebody else just now; empty if nobody was."""
     last = last_act(found)
-    return f" {last.who} {last.did} {at_time(last.at, now())}." if last else ""
+    return f" {last.said(now())}." if last else ""
 
 
 def last_act(found: Resource, *actions: str) -> Deed | None:

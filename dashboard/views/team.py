@@ -23,12 +23,12 @@ from config.clock import now
 from config.errors import Conflict, ValidationFailed
 from config.paging import Order, page
 from config.seen import Deed, Overtaken, unless_overtaken
+from config.trail import last_noted, noted
 from dashboard import once
 from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.answers import UNCHANGED
 from dashboard.fields import blame, tell_present
 from dashboard.frame import show
-from dashboard.trail import last_noted, noted
 from dashboard.views.lists import older
 from teams.forms import NewMemberForm, RoleForm
 from teams.lifecycle import change_role, hold, remove_member, welcome
@@ -95,6 +95,11 @@ def unless_second(request: TeamRequest, present: str, first: Callable[[], Deed |
 def confirm(request: TeamRequest, said: Mapping[str, Any]) -> HttpResponse:
     """What something means, before it is done. `said`: as for a form, and "means" (sentences)."""
     return team_show(request, "team/confirm.html", dict(said))
+
+
+def unchanged(request: TeamRequest, first: Deed | None) -> None:
+    """Say that there was nothing to do, and who did it before."""
+    messages.info(request, f"{UNCHANGED} {first.said(now(), request.user.email)}." if first else UNCHANGED)
 
 
 def back(name: str, word: str, *key: int) -> dict[str, str]:

@@ -19,12 +19,12 @@ from config.clock import now
 from config.errors import Conflict
 from config.paging import page
 from config.seen import Overtaken, digest
+from config.trail import last_noted, noted
 from config.vault import CannotOpen
 from dashboard import once
 from dashboard.access import TeamRequest, require, settle, team_page
 from dashboard.answers import UNCHANGED
 from dashboard.fields import blame
-from dashboard.trail import last_noted, noted
 from dashboard.views.lists import older
 from dashboard.views.team import (
     IN_ORDER,
@@ -36,10 +36,14 @@ from dashboard.views.team import (
     record,
     show_form,
     team_show,
+    unchanged,
     unless_second,
 )
 from integrations.forms import GIVEN, NONE, NamingForm, SigningForm
 from integrations.lifecycle import (
+    ROTATED,
+    SIGNED,
+    UNSIGNED,
     edit_integration,
     lock,
     new_signing_secret,
@@ -48,6 +52,8 @@ from integrations.lifecycle import (
     rotate_token,
     set_signing_secret,
     shut_integration,
+    signing_version,
+    token_version,
     webhook_path,
 )
 from integrations.models import InboundDelivery, Integration, IntegrationType, Verdict
@@ -200,16 +206,22 @@ def show_address(request: TeamRequest, found: Integration) -> None:
 def rotate(request: TeamRequest, pk: int) -> HttpResponse:
     """`/team/integrations/{id}/rotate`: what a new token means; POST makes one."""
     found: Integration = record(request, "integrations", pk)
-    if request.method == "POST":
+    if request.method != "POST":
+        means = ["It gets a new address with a new token. The old address is answered 401 from that moment on."]
+        said = {"heading": f"A new address for “{found.name}”?", "means": means, "button": "Make a new address"}
+        return confirm(request, said | up_to(found) | {"seen": token_version(found)})
+    try:
         with managing(request):
+            lock(found)
+            unless_second(request, token_version(found), lambda: last_noted([found], "made a new address", ROTATED))
             rotate_token(found)
-            noted(request.user, found, "Token rotated.")
+            noted(request.user, found, ROTATED)
+    except Overtaken as refused:
+        messages.warning(request, refused.message)
+    else:
         show_address(request, found)
         messages.success(request, "It has a new address. The old one opens nothing any more.")
-        return redirect("integration", pk=pk)
-    means = ["It gets a new address with a new token. The old address is answered 401 from that moment on."]
-    said = {"heading": f"A new address for “{found.name}”?", "means": means, "button": "Make a new address"}
-    return confirm(request, said | up_to(found))
+    return redirect("integration", pk=pk)
 
 
 @sensitive_post_parameters()
@@ -219,26 +231,31 @@ def signing(request: TeamRequest, pk: int) -> HttpResponse:
     """`/team/integrations/{id}/signing`: a form; POST sets, replaces or removes its signing secret."""
     found: Integration = record(request, "integrations", pk)
     form = SigningForm(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        with managing(request):
-            sign(request, found, form.cleaned_data)
-        return redirect("integration", pk=pk)
     lede = "Signatures prove that events come from who knows the secret. What is not signed rightly is answered 401."
-    said = {"heading": "Signatures", "lede": lede, "button": "Save"}
-    return show_form(request, form, said | up_to(found))
+    said = {"heading": "Signatures", "lede": lede, "button": "Save"} | up_to(found)
+    if form.is_valid():
+        try:
+            sign(request, found, form.cleaned_data)
+        except Overtaken as refused:
+            form = SigningForm(request.POST)
+            return came_second(request, refused, form, said | {"seen": signing_version(found)})
+        return redirect("integration", pk=pk)
+    return show_form(request, form, said | {"seen": signing_version(found)})
 
 
 def sign(request: TeamRequest, found: Integration, said: dict[str, Any]) -> None:
-    """Set the signing secret as the form asks for it; one that is new the next page shows."""
-    if said["signing"] == NONE:
-        set_signing_secret(found, None)
-        noted(request.user, found, "Signatures are not asked for any more.")
-        messages.success(request, "Signatures are not asked for any more.")
+    """Set the signing secret as the form asks for it; one that is new the next page shows. Raises Overtaken."""
+    how = said["signing"]
+    secret = None if how == NONE else said["signing_secret"] if how == GIVEN else new_signing_secret()
+    with managing(request):
+        lock(found)
+        unless_second(request, signing_version(found), lambda: last_noted([found], "changed this", SIGNED, UNSIGNED))
+        set_signing_secret(found, secret)
+        noted(request.user, found, SIGNED if secret else UNSIGNED)
+    if secret is None:
+        messages.success(request, UNSIGNED)
         return
-    secret = said["signing_secret"] if said["signing"] == GIVEN else new_signing_secret()
-    set_signing_secret(found, secret)
-    noted(request.user, found, "Signing secret set.")
-    if said["signing"] != GIVEN:
+    if how != GIVEN:
         words = f"This is the signing secret of “{found.name}”."
         once.keep(request, words, secret, place=request.team.public_id, at=now())
     messages.success(request, "Signatures are asked for from now on.")
@@ -258,7 +275,7 @@ def shut(request: TeamRequest, pk: int) -> HttpResponse:
                 noted(request.user, found, "Shut.")
                 messages.success(request, "Its door is shut.")
             else:
-                messages.info(request, UNCHANGED)
+                unchanged(request, last_noted([found], "shut it", "Shut.", "Deactivated."))
         return redirect("integration", pk=pk)
     means = ["It takes nothing in: its address and its keys are answered 401.", STAYS]
     said = {"heading": f"Shut the door of “{found.name}”?", "means": means, "button": "Shut its door"}
@@ -278,5 +295,5 @@ def reopen(request: TeamRequest, pk: int) -> HttpResponse:
             noted(request.user, found, "Reopened.")
             messages.success(request, "Its door is open again.")
         else:
-            messages.info(request, UNCHANGED)
+            unchanged(request, last_noted([found], "reopened it", "Reopened."))
     return redirect("integration", pk=pk)

@@ -12,16 +12,18 @@ import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 
 from config import clock
+from config.vault import open_sealed
 from incidents import details, grouping, lifecycle
 from incidents.corrections import correct
 from incidents.declaring import Declaration, declare
 from incidents.models import Severity, Type
+from integrations.lifecycle import webhook_path
 from monitors.lifecycle import create, destroy, edit, pause
 from monitors.models import Heartbeat, Monitor
 from teams.lifecycle import change_role
 from teams.models import Role
 from tests.conftest import NOON, make_user
-from tests.dashboard.conftest import logged_in, words
+from tests.dashboard.conftest import logged_in, secret_of, words
 from tests.dashboard.test_acting import facts, hidden, press
 
 MINUTE = timedelta(minutes=1)
@@ -295,3 +297,50 @@ def test_an_operator_who_changed_a_role_in_admin_is_named(manager, team, user):
     change_role(member, Role.VIEWER)
     answer = manager.post(f"/team/members/{member.pk}/role", {"role": "manager", "seen": seen})
     assert "Olga Operator changed their role at 12:01." in words(answer)
+
+
+def address_of(integration):
+    integration.refresh_from_db()
+    return webhook_path(integration)
+
+
+def test_a_new_address_is_not_made_void_by_who_wanted_one_at_the_same_time(manager, second, integration):
+    path = f"/team/integrations/{integration.pk}/rotate"
+    mine, theirs = ({"seen": seen_on(client.get(path))} for client in (manager, second))
+    with at(1):
+        page = second.post(path, theirs, follow=True)
+    address = address_of(integration)
+    assert secret_of(page).endswith(address)
+    answer = manager.post(path, mine, follow=True)
+    assert "Nora Night made a new address at 12:01. Nothing was changed by you." in words(answer)
+    assert secret_of(answer) is None
+    assert address_of(integration) == address
+    again = second.post(path, theirs, follow=True)
+    assert "You made a new address at 12:01. Nothing more was changed." in words(again)
+    manager.post(path, {"seen": seen_on(manager.get(path))})
+    assert address_of(integration) != address
+
+
+def test_a_signing_secret_is_not_replaced_by_who_wanted_one_at_the_same_time(manager, second, integration):
+    path = f"/team/integrations/{integration.pk}/signing"
+    seen = seen_on(manager.get(path))
+    with at(1):
+        secret = secret_of(second.post(path, {"signing": "new", "seen": seen}, follow=True))
+    for how in ({"signing": "new"}, {"signing": "none"}):
+        answer = manager.post(path, how | {"seen": seen})
+        assert answer.status_code == 409
+        assert "Nora Night changed this at 12:01. Nothing was changed by you." in words(answer)
+        integration.refresh_from_db()
+        assert open_sealed(bytes(integration.signing_secret_ciphertext)) == secret
+    assert manager.post(path, {"signing": "none", "seen": seen_on(answer)}).status_code == 302
+    integration.refresh_from_db()
+    assert integration.signing_secret_ciphertext is None
+
+
+def test_who_shuts_or_reopens_a_door_second_is_told_who_did(manager, second, integration):
+    for minutes, (what, did) in enumerate((("shut", "shut it"), ("reopen", "reopened it")), start=1):
+        path = f"/team/integrations/{integration.pk}/{what}"
+        with at(minutes):
+            second.post(path)
+        read = words(manager.post(path, follow=True))
+        assert f"It was so already; nothing was changed. Nora Night {did} at 12:0{minutes}." in read

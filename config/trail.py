@@ -1,13 +1,14 @@
 """
-Who did what to a team's own records (members, integrations, keys), which are no part of any history: kept in Django
-admin's log, which operators read, and where who comes second finds who was first.
+Who did what to records that have no history of their own: kept in Django admin's log, which operators read, and where
+who comes second finds who was first.
 
-Not here: incidents, monitors and heartbeats, whose facts say it.
+Not here: records whose facts say it.
 """
 
 from collections.abc import Sequence
 from functools import reduce
 from operator import or_
+from typing import Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -15,10 +16,9 @@ from django.db.models import Model, Q
 
 from config.clock import now
 from config.seen import Deed
-from teams.models import User
 
 
-def noted(by: User, subject: Model, words: str, flag: int = CHANGE) -> None:
+def noted(by: Any, subject: Model, words: str, flag: int = CHANGE) -> None:
     """Keep who did what just now in a record's history."""
     LogEntry.objects.create(
         user_id=by.pk,
