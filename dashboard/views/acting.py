@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from config.clock import now
 from config.errors import ApiError, ValidationFailed
 from dashboard.access import TeamRequest, reached, require, settle, team_page
-from dashboard.acts import ACTS, IN_BULK, Act, Move
+from dashboard.acts import ACTS, IN_BULK, Act, seen_of
 from dashboard.answers import UNCHANGED, Answer, leave
 from dashboard.attempts import attempt
 from dashboard.fields import blame
@@ -121,9 +121,9 @@ def act_on_several(request: TeamRequest) -> HttpResponse:
 
 
 def seen(pick: str) -> tuple[str, str]:
-    """What a ticked box says: an incident's UUID, and the status that its sender saw."""
-    uuid, _, status = pick.partition(" ")
-    return uuid, status
+    """What a ticked box says: an incident's UUID, and what its sender saw of it."""
+    uuid, _, sight = pick.partition(" ")
+    return uuid, sight
 
 
 def is_uuid(text: str) -> bool:
@@ -151,7 +151,7 @@ def became(request: TeamRequest, form: Act, incident: Incident | None, sight: st
     """What became of one of several."""
     if incident is None:
         return Answer("", "An incident", False, "Not found.")
-    form.cleaned_data["seen"] = sight if isinstance(form, Move) else ""
+    form.cleaned_data["seen"] = seen_of(form, sight)
     done = grouping.done(incident, lambda one: attempt(form, one, by=request.user, at=now()))
     title, uuid = str(incident)[:200], str(incident.uuid)
     if done.refused:

@@ -200,7 +200,7 @@ ADMIN = {
     "POST /admin/monitors/heartbeat/<path:object_id>/change/": a_page(name="Renamed"),
     "POST /admin/incidents/incident/": acting("{incident_number}", action="acknowledge"),
     "POST /admin/incidents/incident/add/": a_page(team="{team}", monitor="{monitor}", **DECLARATION),
-    "POST /admin/incidents/incidentgroup/": acting("{group}", action="resolve_all"),
+    "POST /admin/incidents/incidentgroup/": acting("{group}", action="resolve_all", seen="{grouped_number}"),
     "POST /admin/integrations/integration/": acting("{integration}", action="rotate"),
     "POST /admin/integrations/integration/add/": a_page(team="{team}", name="New"),
     "POST /admin/integrations/integration/<path:object_id>/change/": a_page(name="Renamed"),

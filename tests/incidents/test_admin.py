@@ -1,12 +1,14 @@
 """Incidents in Django admin."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from incidents.declaring import declare
-from incidents.grouping import incidents_of
+from incidents.grouping import group, incidents_of
 from incidents.models import Incident, IncidentGroup
 from monitors.models import Monitor
 from tests.conftest import NOON, an_event, make_user
@@ -192,7 +194,7 @@ def test_what_is_typed_wrong_is_said_and_nothing_is_written(staff, incident, act
     assert events() == ["started"]
 
 
-def test_each_team_s_incidents_get_a_new_group_of_their_own(staff, incident, other_team):
+def test_each_team_s_incidents_get_a_new_group_of_their_own(staff, operator, incident, other_team):
     stranger = make_user("stranger@example.com", other_team)
     theirs = declare(other_team, a_declaration(), by=stranger, at=NOON)
     told_to(staff, "group", incident, theirs, name="Outage")
@@ -202,8 +204,14 @@ def test_each_team_s_incidents_get_a_new_group_of_their_own(staff, incident, oth
     page = staff.get(f"/admin/incidents/incidentgroup/{groups[0].pk}/change/").content.decode()
     assert "Outage" in page and incidents_of(groups[0]).get().title in page
     chosen = {"action": "resolve_all", "_selected_action": [each.pk for each in groups]}
-    assert said(staff.post("/admin/incidents/incidentgroup/", chosen, follow=True)) == ["2 resolved."]
-    assert said(staff.post("/admin/incidents/incidentgroup/", chosen, follow=True)) == ["0 resolved."]
+    asked = staff.post("/admin/incidents/incidentgroup/", chosen).content.decode()
+    assert "2 live incidents are resolved" in asked
+    sure = chosen | {"post": "yes", "seen": re.search(r'name="seen" value="([^"]+)"', asked)[1]}
+    late = declare(incident.team, a_declaration(), by=operator, at=NOON)
+    group(late, groups.get(team=incident.team), by=operator, at=NOON)
+    for resolved in (2, 0):
+        answer = said(staff.post("/admin/incidents/incidentgroup/", sure, follow=True))
+        assert answer == [f"{resolved} resolved. Live still: 1. Run it again for those."]
 
 
 def test_an_incident_is_declared_by_its_verb(staff, operator, team, shop):
