@@ -2,7 +2,8 @@
 Requests that may be sent again: an `Idempotency-Key` makes that a POST has its effect once.
 
 The work and its answer are kept in one transaction, so that there is never one without the other. Answers are sealed,
-for a secret may stand in one. Whose keys they are is told by the caller as a scope. Not here: which requests may have a key (config.api).
+for a secret may stand in one. Whose keys they are is told by the caller as a scope. Not here: which requests may have a
+key (config.api).
 """
 
 import random
@@ -76,7 +77,7 @@ def again(known: IdempotentAnswer, request: bytes) -> HttpResponse:
     if bytes(known.request) != request:
         raise Conflict(f"This {HEADER} was used for another request.")
     try:
-        body = open_sealed(known.body)
+        body = open_sealed(bytes(known.body))
     except CannotOpen:
         raise Conflict(f"This {HEADER} was used, and its answer can't be opened any more.") from None
     return HttpResponse(body, content_type="application/json", status=known.answered)

@@ -100,9 +100,13 @@ class Endpoint(models.Model):
         The signing secrets that are good at a moment: the present one, and during a rotation the one before. Raises
         vault.CannotOpen.
         """
-        rotating = self.old_secret_ciphertext is not None and self.old_secret_until and self.old_secret_until > at
-        sealed = [self.secret_ciphertext, *([self.old_secret_ciphertext] if rotating else [])]
+        sealed = [self.secret_ciphertext, *([self.old_secret_ciphertext] if self.both_good_until(at) else [])]
         return [open_sealed(bytes(each)) for each in sealed if each is not None]
+
+    def both_good_until(self, at: datetime) -> datetime | None:
+        """Until when, of a moment, the secret before the present one is good, too; None: it is not."""
+        until = self.old_secret_until if self.old_secret_ciphertext is not None else None
+        return until if until and until > at else None
 
 
 class Progress(models.TextChoices):
