@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.http import QueryDict
+from django.utils.text import Truncator
 
 from config.adminforms import FIRST_YEAR, LAST_YEAR
 from dashboard.fields import LocalMoment
@@ -23,6 +24,7 @@ from timeline.outbound.shapes import TEST
 
 NOTE_LENGTH = 1_000
 SEARCH_LENGTH = 200
+ENDPOINT_LENGTH = 50
 
 
 class LoginForm(AuthenticationForm):
@@ -129,6 +131,13 @@ class DeliveryFilters(Filters):
         self.fields["integration"].queryset = team.integrations.all()  # type: ignore[attr-defined]
 
 
+class EndpointField(forms.ModelChoiceField):
+    """One of the team's endpoints, each with as much of its name as a choice needs."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return Truncator(obj).chars(ENDPOINT_LENGTH) + (" (deleted)" if obj.deleted_at else "")
+
+
 class MessageFilters(Filters):
     """Narrows the list of messages; to an incident, only by a link."""
 
@@ -142,7 +151,7 @@ class MessageFilters(Filters):
             (TEST, TEST),
         ],
     )
-    endpoint = forms.ModelChoiceField(
+    endpoint = EndpointField(
         label="Endpoint", queryset=Endpoint.objects.none(), empty_label="Any endpoint", to_field_name="pk"
     )
     incident = forms.UUIDField(widget=forms.HiddenInput)
