@@ -1,8 +1,9 @@
 """
 Requests that may be sent again: an `Idempotency-Key` makes that a POST has its effect once.
 
-The work and its answer are kept in one transaction, so that there is never one without the other. Whose keys they are
-is told by the caller as a scope. Not here: which requests may have a key (config.api).
+The work and its answer are kept in one transaction, so that there is never one without the other. Answers are sealed,
+for a secret may stand in one. Whose keys they are is told by the caller as a scope. Not here: which requests may have a
+key (config.api).
 """
 
 import random
@@ -17,6 +18,7 @@ from django.http import HttpResponse
 from config import faults
 from config.errors import Conflict, ValidationFailed
 from config.models import IdempotentAnswer
+from config.vault import CannotOpen, open_sealed, seal
 
 HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
@@ -71,17 +73,20 @@ def first_in_line(digest: bytes) -> bool:
 
 
 def again(known: IdempotentAnswer, request: bytes) -> HttpResponse:
-    """The answer that was kept, for the same request."""
+    """The answer that was kept, for the same request. Raises Conflict for another one."""
     if bytes(known.request) != request:
         raise Conflict(f"This {HEADER} was used for another request.")
-    return HttpResponse(bytes(known.body), content_type="application/json", status=known.answered)
+    try:
+        body = open_sealed(bytes(known.body))
+    except CannotOpen:
+        raise Conflict(f"This {HEADER} was used, and its answer can't be opened any more.") from None
+    return HttpResponse(body, content_type="application/json", status=known.answered)
 
 
 def keep(digest: bytes, request: bytes, answer: HttpResponse, at: datetime) -> None:
     """Keep an answer for a day; and now and then, forget those of the day before."""
-    kept = IdempotentAnswer(
-        key=digest, request=request, answered=answer.status_code, body=answer.content, created_at=at
-    )
+    body = seal(answer.content.decode())
+    kept = IdempotentAnswer(key=digest, request=request, answered=answer.status_code, body=body, created_at=at)
     columns = ["request", "answered", "body", "created_at"]
     IdempotentAnswer.objects.bulk_create([kept], update_conflicts=True, unique_fields=["key"], update_fields=columns)
     if random.randrange(SWEEP_ONE_IN) == 0:  # noqa: S311 - nothing to guess

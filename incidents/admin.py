@@ -34,7 +34,8 @@ from monitors.keeper import MODELS
 from monitors.models import Resource
 from teams.admin import BELONGINGS
 from teams.models import User
-from timeline.admin import AboutFilter, SourceFilter, facts_about, subject_link
+from timeline.about import AboutFilter, subject_link
+from timeline.admin import SourceFilter, facts_about
 from timeline.events import INCIDENT
 
 SHOWN_BESIDE = 20

@@ -129,6 +129,7 @@ def told(request: TeamRequest, found: Incident) -> dict[str, Any]:
         "incident": found,
         "timeline": lines(rows, names),
         "may_correct": request.membership.may(Role.RESPONDER),
+        "may_manage": request.membership.may(Role.MANAGER),
         "more": older(request, cursor, reverse("incident", args=[found.uuid])),
         "notes": notes(facts),
         "legs": legs(found, facts),

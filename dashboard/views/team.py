@@ -1,9 +1,10 @@
 """
 What a team's managers decide: who is in it and as what. And what their pages have in common with those of its keys
-(team_keys) and integrations (team_integrations).
+(team_keys), integrations (team_integrations) and endpoints (team_endpoints, team_messages).
 
 Every verb is called in `managing`, under which a member who is no manager any more is turned away, and no two managers
-change the team at once. Not here: what the verbs do (teams.lifecycle, integrations.lifecycle).
+change the team at once. Not here: what the verbs do (teams.lifecycle, integrations.lifecycle,
+timeline.outbound.lifecycle).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +38,7 @@ from teams.models import Membership, Role
 ROWS = 30
 IN_ORDER: Order = [("id", "asc")]
 KEYS_NAMED = 20
-PAGES = (("members", "Members"), ("integrations", "Integrations"), ("keys", "API keys"))
+PAGES = (("members", "Members"), ("integrations", "Integrations"), ("endpoints", "Endpoints"), ("keys", "API keys"))
 
 
 # --- what the pages have in common ------------------------------------------------------------------------------------
