@@ -1,5 +1,6 @@
 """
-Fields of forms on the pages and in admin: a moment on the reader's clock, text that may stay as it is.
+Fields of forms on the pages and in admin: a moment on the reader's clock, text that may stay as it is. And how forms
+say what a verb had against them, and what is so already.
 
 Not here: the API's fields (config.fields), what only admin has (config.adminforms).
 """
@@ -9,6 +10,8 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
+
+from config.errors import ApiError, ValidationFailed
 
 
 class LocalMoment(forms.DateTimeField):
@@ -63,3 +66,26 @@ class KeptText(forms.CharField):
 def with_plain_lines(value: Any) -> str:
     """A text with line ends of one kind."""
     return str(value or "").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def blame(form: forms.Form, refusal: ApiError, field: str | None = None) -> None:
+    """Say what a verb had against what was typed, beside the fields; `field` is the one that a Conflict is about."""
+    wrong = refusal.fields if isinstance(refusal, ValidationFailed) else {field: [refusal.message]}
+    for name, texts in wrong.items():
+        for text in texts:
+            form.add_error(name if name in form.fields else None, text)
+
+
+def tell_present(form: forms.Form) -> None:
+    """Say beside the fields of a form that came second what is so now, where something else was typed."""
+    form.full_clean()
+    for name in filter(form.initial.__contains__, form.changed_data):
+        form.add_error(name, f"It is {written(form, name)} now.")
+
+
+def written(form: forms.Form, name: str) -> str:
+    """What is so at present, as a form's field has it."""
+    field = form.fields[name]
+    value = field.prepare_value(form.get_initial_for_field(field, name))
+    word = dict(getattr(field, "choices", ())).get(value, value)
+    return f"“{', '.join(str(word).splitlines())}”" if word else "empty"

@@ -1,6 +1,5 @@
 """
-Fields that forms about incidents share: the names of regions. And how forms say what a verb had against them,
-and what is so already.
+A field that forms about incidents share: the names of regions.
 
 Not here: the forms (acts, declaration), fields that know nothing of incidents (config.formfields).
 """
@@ -10,7 +9,6 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from config.errors import ApiError, ValidationFailed
 from config.formfields import with_plain_lines
 from incidents.bodies import REGION_AT_MOST, REGIONS_AT_MOST
 
@@ -39,26 +37,3 @@ class Regions(forms.CharField):
         if any(len(region) > REGION_AT_MOST for region in regions):
             raise ValidationError(f"The name of a region has at most {REGION_AT_MOST} characters.")
         return regions
-
-
-def blame(form: forms.Form, refusal: ApiError, field: str | None = None) -> None:
-    """Say what a verb had against what was typed, beside the fields; `field` is the one that a Conflict is about."""
-    wrong = refusal.fields if isinstance(refusal, ValidationFailed) else {field: [refusal.message]}
-    for name, texts in wrong.items():
-        for text in texts:
-            form.add_error(name if name in form.fields else None, text)
-
-
-def tell_present(form: forms.Form) -> None:
-    """Say beside the fields of a form that came second what is so now, where something else was typed."""
-    form.full_clean()
-    for name in filter(form.initial.__contains__, form.changed_data):
-        form.add_error(name, f"It is {written(form, name)} now.")
-
-
-def written(form: forms.Form, name: str) -> str:
-    """What is so at present, as a form's field has it."""
-    field = form.fields[name]
-    value = field.prepare_value(form.get_initial_for_field(field, name))
-    word = dict(getattr(field, "choices", ())).get(value, value)
-    return f"“{', '.join(str(word).splitlines())}”" if word else "empty"

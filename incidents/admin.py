@@ -2,7 +2,8 @@
 Incidents as an operator needs them.
 
 Their columns are folded from facts, so nothing here writes them; whatever is done to one, deleting it included, is done
-by its verb and records a fact. Not here: the verbs' tools and actions (incidents.admin_verbs).
+by its verb and records a fact. Not here: the verbs' tools and actions (incidents.admin_verbs), and correcting facts
+(incidents.admin_corrections), which Django admin finds by way of this module.
 """
 
 from datetime import datetime
@@ -21,6 +22,7 @@ from config.changelist import RelatedFilter, whole_number
 from config.paging import Order, Page
 from config.shown import NOTHING, clipped, link, listing, moment, state, whole
 from incidents import resources
+from incidents.admin_corrections import timeline_of
 from incidents.admin_forms import DeclarationForm
 from incidents.admin_verbs import REFUSALS_SHOWN, WorkedOn, acts, refusals
 from incidents.declaring import declare
@@ -35,8 +37,7 @@ from monitors.models import Resource
 from teams.admin import BELONGINGS
 from teams.models import User
 from timeline.about import AboutFilter, subject_link
-from timeline.admin import SourceFilter, facts_about
-from timeline.events import INCIDENT
+from timeline.admin import SourceFilter
 
 SHOWN_BESIDE = 20
 
@@ -57,11 +58,6 @@ def about_resource(incidents: QuerySet[Any], kind: str, identity: int) -> QueryS
     model = MODELS.get(kind)
     team = model.objects.filter(pk=identity).values_list("team_id", flat=True).first() if model else None
     return incidents.filter(team_id=team, resource_id=identity, resource_type=kind)
-
-
-def timeline_of(incident: Incident) -> Panel:
-    """The latest facts of an incident."""
-    return facts_about(INCIDENT, int(incident.pk))
 
 
 def row(incident: Incident) -> list[object]:

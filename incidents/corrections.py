@@ -33,6 +33,7 @@ from timeline.kept import chronology_of
 from timeline.models import TimelineEvent
 
 REASON_AT_MOST = 500
+PAST = "Must be from 2000-01-01 to now."
 # How much of an entry's text stands in the sentence about its correction.
 QUOTED_AT_MOST = 100
 
@@ -41,7 +42,7 @@ def add(
     incident: Incident, *, by: User | None, at: datetime, message: str, occurred_at: datetime, reason: str
 ) -> TimelineEvent:
     """Add an entry of 1 to 1,000 characters after the fact, a note with its own time."""
-    in_the_past(occurred_at, at)
+    unless_in_the_past(occurred_at, at)
     sentence = f'{name_of(by)} added an entry to incident "{incident}" after the fact ({reason})'
     with transaction.atomic():
         locked(incident)
@@ -73,7 +74,7 @@ def correct(
     leaves each as it is. `seen` is the version of the entry that is gone by: Overtaken if it was corrected since.
     """
     if occurred_at:
-        in_the_past(occurred_at, at)
+        unless_in_the_past(occurred_at, at)
     with transaction.atomic():
         lock(incident)
         entry = chronology_of((INCIDENT, incident.pk)).get(pk=entry_id)
@@ -282,10 +283,15 @@ def outcome(was: dict[str, Any], now: dict[str, Any]) -> Payload:
     return changes | (statuses if "status" in changes["changes"] else {})
 
 
-def in_the_past(occurred_at: datetime, at: datetime) -> None:
+def in_the_past(occurred_at: datetime, at: datetime) -> bool:
+    """Whether something can have occurred then."""
+    return EARLIEST <= occurred_at <= at
+
+
+def unless_in_the_past(occurred_at: datetime, at: datetime) -> None:
     """Raises ValidationFailed for what can't have occurred then."""
-    if not EARLIEST <= occurred_at <= at:
-        raise ValidationFailed({"occurred_at": ["Must be from 2000-01-01 to now."]})
+    if not in_the_past(occurred_at, at):
+        raise ValidationFailed({"occurred_at": [PAST]})
 
 
 def after_corrections(incident: Incident, at: datetime) -> datetime:

@@ -5,14 +5,19 @@ of one, and hiding it.
 Not here: what that does (incidents.corrections), what an operator types about the incident itself (admin_forms).
 """
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 
+from config.changelist import whole_number
+from config.clock import now
 from config.formfields import KeptText, LocalMoment
 from config.moments import offset
 from config.seen import seen_field
-from incidents.corrections import REASON_AT_MOST, text_of, version
+from incidents.corrections import PAST, REASON_AT_MOST, in_the_past, text_of, version
 from incidents.lifecycle import NOTE_AT_MOST
 from timeline.models import TimelineEvent
 
@@ -36,6 +41,12 @@ class EntryForm(forms.Form):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["occurred_at"].help_text = f"In {offset()}."
+
+    def clean_occurred_at(self) -> datetime:
+        told: datetime = self.cleaned_data["occurred_at"]
+        if not in_the_past(told, now()):
+            raise ValidationError(PAST)
+        return told
 
 
 class OfEntry(forms.Form):
@@ -74,6 +85,22 @@ class CorrectionForm(OfEntry):
     def said(self) -> dict[str, Any]:
         said = self.cleaned_data
         return super().said() | {"occurred_at": said["occurred_at"], "message": said["message"] or None}
+
+
+class SeveralForm(forms.Form):
+    """Why several entries are to be left out, or shown again. It carries which version of each was looked at."""
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+    reason = reason_field()
+
+    def __init__(self, entries: Iterable[TimelineEvent], data: Any = None) -> None:
+        super().__init__(data)
+        self.fields["seen"].initial = " ".join(f"{entry.pk}:{version(entry)}" for entry in entries)
+
+    def seen_of_each(self) -> dict[int, str]:
+        """Which version of each entry was seen, by its id; what can't be read is left out."""
+        pairs = (each.partition(":") for each in self.cleaned_data["seen"].split())
+        return {number: seen for pk, _, seen in pairs if (number := whole_number(pk)) is not None}
 
 
 class HidingForm(OfEntry):

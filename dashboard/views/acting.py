@@ -17,11 +17,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from config.clock import now
 from config.errors import ApiError, ValidationFailed
+from config.formfields import blame
 from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.acts import ACTS, IN_BULK, Act, seen_of
 from dashboard.answers import UNCHANGED, Answer, leave
 from dashboard.attempts import attempt
-from dashboard.fields import blame
 from dashboard.frame import counts, show
 from dashboard.views.incidents import back_to_list, incident_page, listed
 from incidents import grouping, lifecycle

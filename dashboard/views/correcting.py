@@ -17,11 +17,11 @@ from django.views.decorators.http import require_http_methods
 from config.changelist import whole_number
 from config.clock import now
 from config.errors import ApiError
+from config.formfields import blame
 from config.paging import page
 from config.seen import Overtaken, knowing
 from dashboard.access import TeamRequest, reached, require, team_page
 from dashboard.answers import UNCHANGED, Answer, leave, left
-from dashboard.fields import blame
 from dashboard.frame import show
 from dashboard.logbook import NEWEST_FIRST, line, lines
 from dashboard.views.incidents import integration_names

@@ -8,9 +8,9 @@ from django.views.decorators.http import require_http_methods
 
 from config.clock import now
 from config.errors import Conflict, ValidationFailed
+from config.formfields import blame
 from dashboard.access import TeamRequest, settle, team_page
 from dashboard.declaration import DeclarationForm
-from dashboard.fields import blame
 from dashboard.frame import show
 from incidents.declaring import declare
 from incidents.models import Incident

@@ -15,10 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from config.clock import now
 from config.errors import Conflict
+from config.formfields import tell_present
 from config.seen import Deed, Overtaken, digest, unless_overtaken
 from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.answers import UNCHANGED
-from dashboard.fields import tell_present
 from dashboard.frame import show
 from dashboard.views.resources import WORDS
 from incidents.resources import destroy, live_incidents

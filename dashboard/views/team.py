@@ -22,13 +22,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from config.clock import now
 from config.errors import Conflict, ValidationFailed
+from config.formfields import blame, tell_present
 from config.paging import Order, page
 from config.seen import Deed, Overtaken, unless_overtaken
 from config.trail import last_noted, noted
 from dashboard import once
 from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.answers import UNCHANGED
-from dashboard.fields import blame, tell_present
 from dashboard.frame import show
 from dashboard.views.lists import older
 from teams.forms import NewMemberForm, RoleForm

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from config.clock import now
 from config.errors import Conflict
+from config.formfields import blame
 from config.paging import page
 from config.seen import Overtaken, digest
 from config.signing import new_signing_secret
@@ -25,7 +26,6 @@ from config.vault import CannotOpen
 from dashboard import once
 from dashboard.access import TeamRequest, require, settle, team_page
 from dashboard.answers import UNCHANGED
-from dashboard.fields import blame
 from dashboard.views.lists import older
 from dashboard.views.team import (
     IN_ORDER,

@@ -15,11 +15,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from config.clock import now
 from config.errors import Conflict
+from config.formfields import blame
 from config.paging import Order, page
 from config.trail import noted
 from dashboard import once
 from dashboard.access import TeamRequest, require, settle, team_page
-from dashboard.fields import blame
 from dashboard.views.lists import older
 from dashboard.views.team import ROWS, back, confirm, managing, record, show_form, team_show
 from integrations.forms import TeamKeyForm

@@ -192,6 +192,7 @@ ADMIN = {
     "POST /admin/teams/apikey/": acting("{key}"),
     "POST /admin/teams/apikey/add/": a_page(name="New", team="{team}", user="{manager}", scopes=["read"]),
     "POST /admin/teams/apikey/<path:object_id>/change/": a_page(name="Renamed"),
+    "POST /admin/timeline/timelineevent/": acting("{fact}", action="hide", reason="No"),
     "POST /admin/monitors/monitor/": acting("{monitor}", action="pause"),
     "POST /admin/monitors/monitor/add/": a_page(team="{team}", name="Shop", url="https://shop.example", type="status"),
     "POST /admin/monitors/monitor/<path:object_id>/change/": a_page(name="Renamed"),
