@@ -118,7 +118,7 @@ class Trouble:
 
 TROUBLE = """
 SELECT (SELECT paused_why FROM timeline_installation WHERE paused_at IS NOT NULL),
-    (SELECT min(id) FROM timeline_endpoint WHERE deleted_at IS NULL AND disabled_why <> '' AND team_id = %s)
+    (SELECT max(id) FROM timeline_endpoint WHERE deleted_at IS NULL AND disabled_why <> '' AND team_id = %s)
 """
 
 
