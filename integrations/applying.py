@@ -16,6 +16,7 @@ from django.db import InterfaceError, OperationalError, models, transaction
 from django.db.models import Q
 
 from config import faults, rows, strictjson
+from config.queue import Retries
 from incidents import keeper
 from incidents.models import Incident, IncidentGroup
 from integrations.inbox import wrong_fields
@@ -45,8 +46,8 @@ log = structlog.get_logger(__name__)
 BATCH = 200
 # The bodies of a portion together; events of 64 KiB full of small things take up a hundred times as much when read.
 MOST_BYTES = 1024 * 1024
-MOST_TRIES = 5
-FIRST_PAUSE = timedelta(seconds=1)
+# Five tries; then it is put into quarantine.
+RETRIES = Retries(pauses=tuple(timedelta(seconds=seconds) for seconds in (2, 4, 8, 16)))
 
 CLAIMED = faults.point("applying: claimed")
 SOME_MADE = faults.point("applying: records of a kind made")
@@ -131,11 +132,12 @@ def parts(deliveries: Sequence[InboundDelivery]) -> list[list[InboundDelivery]]:
 def postpone(delivery: InboundDelivery, error: Exception, at: datetime) -> None:
     """Note a failed try: a later one, or quarantine."""
     delivery.attempts += 1
-    delivery.due_at = at + FIRST_PAUSE * 2**delivery.attempts
+    pause = RETRIES.pause(delivery.attempts)
+    delivery.due_at = at + pause if pause else None
     message = f"Could not be applied ({type(error).__name__})."
     delivery.error = {"code": "INTERNAL_ERROR", "message": message}
-    if delivery.attempts >= MOST_TRIES:
-        delivery.status, delivery.due_at = Verdict.QUARANTINED, None
+    if not pause:
+        delivery.status = Verdict.QUARANTINED
     delivery.save(update_fields=["attempts", "due_at", "error", "status"])
     POSTPONED()
 

@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 Found = TypeVar("Found")
 
 LOOP = "send"
-# How long it waits when nothing is due, and between two turns of which the first found something.
+# How long it waits when nothing is due, and between any two turns.
 IDLE_SECONDS, BUSY_SECONDS = 0.05, 0.01
 TROUBLE_SECONDS = 0.5
 REPORT_EVERY = 5.0
@@ -86,6 +86,7 @@ class Sender:
         self.report_at = 0.0
         # Everything in the database is done in one thread, with its own connection.
         self.database = ThreadPoolExecutor(1, "sender-database")
+        self.news = asyncio.Event()
 
     def stop(self) -> None:
         """Ask it to end."""
@@ -115,16 +116,24 @@ class Sender:
         """Take turns, and send what they bring."""
         self.places = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
         self.anywhere = asyncio.Semaphore(CONNECTIONS)
+        self.news = asyncio.Event()
         async with Outward(settings.WEBHOOK_NETWORKS, at_once=CONNECTIONS) as outward:
             try:
                 await self.in_database(partial(look, clock.now()))
                 while not self.stopping:
-                    await asyncio.sleep(await self.turn(outward))
+                    await self.rest(await self.turn(outward))
                 await self.end()
             finally:
                 self.drop(list(self.tasks))
                 self.tasks.clear()
                 self.ended = []
+
+    async def rest(self, seconds: float) -> None:
+        """Wait for the next turn, which comes sooner where something ended that others may be waiting behind."""
+        await asyncio.sleep(BUSY_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds - BUSY_SECONDS):
+                await self.news.wait()
 
     async def turn(self, outward: Outward) -> float:
         """One turn; how long to wait until the next."""
@@ -154,6 +163,8 @@ class Sender:
                 break
             number += 1
         portion, self.ended = self.ended[:number], self.ended[number:]
+        if not self.ended:
+            self.news.clear()
         return portion
 
     def in_hand(self) -> InHand:
@@ -202,6 +213,7 @@ class Sender:
             if self.engine.leases.are_good:
                 outcome = await self.outcome(outward, parcel, endpoint)
                 self.ended.append((parcel, outcome))  # to the list that is there now, not the one of before
+                self.news.set()
             else:
                 self.unsure = True
 

@@ -15,13 +15,12 @@ from config import clock
 from config.models import WorkerLoop
 from incidents import lifecycle
 from tests.conftest import make_team, make_user
+from tests.receivers import Receiver, answering
 from tests.timeline.outbound.conftest import (
     SECRET,
-    Receiver,
     Sending,
     an_endpoint,
     an_incident,
-    answering,
     statuses,
     until,
 )
