@@ -1,8 +1,8 @@
 """
-Requests that may be sent again: an `Idempotency-Key` makes that a POST has its effect once.
+Requests that may be sent again: an `Idempotency-Key` makes that a POST has its effect once; and forms that are.
 
 The work and its answer are kept in one transaction, so that there is never one without the other. Whose keys they are
-is told by the caller as a scope. Not here: which requests may have a key (config.api).
+is told by the caller as a scope. Not here: which requests may have a key (config.api), or forms (dashboard.doubled).
 """
 
 import random
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from django.db import connection, transaction
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 
 from config import faults
 from config.errors import Conflict, ValidationFailed
@@ -60,6 +60,29 @@ def once(scope: str, key: str, request: bytes, at: datetime, work: Callable[[], 
             keep(digest, request, answer, at)
         KEPT()
         return answer
+
+
+def led(scope: str, key: str, at: datetime, work: Callable[[], HttpResponse]) -> tuple[HttpResponse, bool]:
+    """
+    The answer to a form, that of `work`, and True; or, where that form led to another page before, the way there, and
+    False. Who sends it while it is being worked on waits. An answer that leads nowhere is not kept: nothing was done.
+    """
+    digest = sha256(f"{scope}\n{key}".encode()).digest()
+    with transaction.atomic():
+        wait_in_line(digest)
+        known = IdempotentAnswer.objects.filter(pk=digest, created_at__gt=at - KEPT_FOR).first()
+        if known:
+            return HttpResponseRedirect(bytes(known.body).decode()), False
+        answer = work()
+        if isinstance(answer, HttpResponseRedirect):
+            keep(digest, digest, HttpResponse(answer.url.encode(), status=answer.status_code), at)
+        return answer, True
+
+
+def wait_in_line(digest: bytes) -> None:
+    """Wait until nobody else is working under a key; until the transaction ends, nobody else will."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(digest[:8], signed=True)])
 
 
 def first_in_line(digest: bytes) -> bool:
