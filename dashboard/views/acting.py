@@ -22,6 +22,7 @@ from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.acts import ACTS, IN_BULK, Act, seen_of
 from dashboard.answers import UNCHANGED, Answer, leave
 from dashboard.attempts import attempt
+from dashboard.doubled import done_once
 from dashboard.frame import counts, show
 from dashboard.views.incidents import back_to_list, incident_page, listed
 from incidents import grouping, lifecycle
@@ -34,11 +35,14 @@ AT_ONCE = 100
 # --- one incident -----------------------------------------------------------------------------------------------------
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @team_page
+@done_once
 def act(request: TeamRequest, uuid: UUID) -> HttpResponse:
-    """`/incidents/{uuid}/act`: does what the form's `verb` says."""
+    """`/incidents/{uuid}/act`: does what the form's `verb` says. What came back and is looked at anew is the page."""
     found: Incident = reached(request, "incidents", uuid=uuid)
+    if request.method != "POST":
+        return redirect("incident", uuid=found.uuid)
     require(request, Role.RESPONDER)
     kind = ACTS.get(request.POST.get("verb", ""))
     if kind is None:

@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from config.clock import now
 from config.paging import Order, cursor_after, page, position
@@ -79,7 +79,7 @@ def group_page(
     return show(request, "groups/group.html", context, fragment="incidents/_timeline.html")
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @team_page
 def resolve(request: TeamRequest, pk: int) -> HttpResponse:
     """
@@ -87,6 +87,8 @@ def resolve(request: TeamRequest, pk: int) -> HttpResponse:
     what became of it. While some are to go, the answer is the page from which it goes on.
     """
     found: IncidentGroup = reached(request, "incident_groups", pk=pk)
+    if request.method != "POST":
+        return redirect("group", pk=found.pk)
     require(request, Role.RESPONDER)
     live = live_in([found])
     seen = ids_in(request.POST["live"]) if "live" in request.POST else live

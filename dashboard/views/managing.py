@@ -19,6 +19,7 @@ from config.formfields import tell_present
 from config.seen import Deed, Overtaken, digest, unless_overtaken
 from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.answers import UNCHANGED
+from dashboard.doubled import done_once
 from dashboard.frame import show
 from dashboard.views.resources import WORDS
 from incidents.resources import destroy, live_incidents
@@ -34,6 +35,7 @@ INCIDENTS_NAMED = 20
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
+@done_once
 def new(request: TeamRequest, relation: str) -> HttpResponse:
     """`/monitors/new`, `/heartbeats/new`: a form; POST makes one."""
     settle(request, Role.MANAGER)

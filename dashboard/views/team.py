@@ -29,6 +29,7 @@ from config.trail import last_noted, noted
 from dashboard import once
 from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.answers import UNCHANGED
+from dashboard.doubled import done_once
 from dashboard.frame import show
 from dashboard.views.lists import older
 from teams.forms import NewMemberForm, RoleForm
@@ -124,6 +125,7 @@ def members(request: TeamRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
+@done_once
 def new_member(request: TeamRequest) -> HttpResponse:
     """`/team/members/new`: a form; POST makes somebody a member, and a user if they are none."""
     settle(request, Role.MANAGER)

@@ -26,6 +26,7 @@ from config.vault import CannotOpen
 from dashboard import once
 from dashboard.access import TeamRequest, require, settle, team_page
 from dashboard.answers import UNCHANGED
+from dashboard.doubled import done_once
 from dashboard.views.lists import older
 from dashboard.views.team import (
     IN_ORDER,
@@ -100,6 +101,7 @@ def integration(request: TeamRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
+@done_once
 def new_integration(request: TeamRequest) -> HttpResponse:
     """`/team/integrations/new`: a form; POST makes one, whose page then shows its address."""
     settle(request, Role.MANAGER)

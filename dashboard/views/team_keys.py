@@ -20,6 +20,7 @@ from config.paging import Order, page
 from config.trail import noted
 from dashboard import once
 from dashboard.access import TeamRequest, require, settle, team_page
+from dashboard.doubled import done_once
 from dashboard.views.lists import older
 from dashboard.views.team import ROWS, back, confirm, managing, record, show_form, team_show
 from integrations.forms import TeamKeyForm
@@ -59,6 +60,7 @@ def standing(key: Any) -> str:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
+@done_once
 def new_key(request: TeamRequest) -> HttpResponse:
     """`/team/keys/new`: a form; POST makes a key, whose text the next page shows."""
     settle(request, Role.MANAGER)

@@ -172,7 +172,7 @@ DIFFERS = re.compile(
     rb'|"(?:since|until)":"[^"]*"|"(?:up|down|paused|pending)":[\d.]+|"uptime":[\d.]+'
     rb'|(?<=data-lasting="\d{13}">)[^<]*|data-clock="[^"]*">[^<]*'
     rb'|data-now="\d+"|As of <time.*?</time>|(?:Expires|Content-Length|Set-Cookie): [^\n]*'
-    rb'|name="csrf-token" content="\w+|"X-CSRFToken": *"\w+"'
+    rb'|name="once" value="[\w-]+"|name="csrf-token" content="\w+|"X-CSRFToken": *"\w+"'
 )
 
 

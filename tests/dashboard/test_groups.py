@@ -103,6 +103,7 @@ def test_all_are_resolved_however_many_some_at_a_time(staff, group, user, tell, 
     assert "2 resolved. 3 of those you saw as live are to go. 1 became live" in words(page)
     assert "Alpha Resolved. Beta Resolved." in words(page)
     assert "Go on: resolve the other 3" in words(page)
+    assert staff.get(path).url == f"/groups/{group.pk}"
     # Sent twice, it goes on as well.
     page = staff.post(path, {"live": live})
     assert "2 resolved. 1 of those you saw as live is to go." in words(page)
