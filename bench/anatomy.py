@@ -20,6 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import django
+
 from bench import ground, measure
 from bench.vendor import bodies
 from tests.running import HOST
@@ -98,6 +100,7 @@ def quietly(is_short: bool) -> Answer:
     """What answers requests, the log going nowhere."""
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  for as long as the process lives
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
     from config.front import Front  # noqa: PLC0415  settings are read on import, and only in this process
     from config.together import Together  # noqa: PLC0415
     from config.wsgi import application  # noqa: PLC0415

@@ -9,6 +9,7 @@ forms (adminforms), or how values look (shown).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import wraps
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
@@ -71,6 +72,22 @@ class OperatorSite(admin.AdminSite):
         if request.user.is_authenticated:
             raise PermissionDenied
         return redirect_to_login(request.GET.get("next") or reverse("admin:index"), resolve_url("login"))
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """
+        Every page but the way out. Whose password somebody else gave sees none before it is changed, as on the staff's
+        own pages (dashboard.access).
+        """
+        page = super().admin_view(view, cacheable)
+        if view == self.logout:
+            return page
+
+        @wraps(page)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            must_change = self.has_permission(request) and cast(Any, request.user).must_change_password
+            return redirect("password") if must_change else page(request, *args, **kwargs)
+
+        return guarded
 
     def get_urls(self) -> list[Any]:
         """Without the address that leads from any table's row to its page: none of ours has such a page."""
@@ -233,8 +250,12 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
         button: str,
         panel: Panel | None = None,
         form: Any = None,
+        seen: str = "",
     ) -> TemplateResponse:
-        """Ask before an action is run, with a form if it needs one; the answer comes back to it with `post` in it."""
+        """
+        Ask before an action is run, with a form if it needs one; the answer comes back to it with `post` in it, and
+        with what was `seen` (config.seen).
+        """
         context = {
             **self.admin_site.each_context(request),
             "title": title,
@@ -242,6 +263,7 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
             "button": button,
             "panel": panel,
             "form": form,
+            "seen": seen,
             "records": records,
             "action": action,
             "opts": self.opts,

@@ -1,5 +1,6 @@
 """The ASGI application that granian serves, in each of its processes: the front, before Django."""
 
+import gc
 import sys
 
 from config.front import Front
@@ -11,3 +12,5 @@ die_with_parent()
 # A thread that computes lets the others have their turn after a millisecond: a page being drawn delays no webhook.
 sys.setswitchinterval(0.001)
 application = Front(django, Together())
+# What is loaded by now stays: to look through all of it, as the collector does now and then, would hold up everybody.
+gc.freeze()

@@ -18,7 +18,7 @@ from django.utils.functional import cached_property
 from config import paging
 from config.errors import ValidationFailed
 from config.fields import LARGEST_ID
-from config.shown import page_of
+from config.shown import page_in_admin
 
 CURSOR = "cursor"
 NEWEST: paging.Order = [("id", "desc")]
@@ -109,7 +109,7 @@ class BoundedList(ChangeList):
 
     def url_for_result(self, result: Model) -> str:
         """The address of a record's page."""
-        return page_of(self.opts.label_lower, result.pk)
+        return page_in_admin(self.opts.label_lower, result.pk)
 
     def floor(self, queryset: QuerySet[Any], order: paging.Order, cursor: str | None) -> int | None:
         """Under which id a list is not looked through, if it is narrowed by what no index serves."""

@@ -9,8 +9,9 @@ database's clock, which all workers share.
 """
 
 import random
+import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from django.db import connection, models
@@ -69,6 +70,64 @@ UPDATE {table} SET lease_until = NULL, lease_token = lease_token + 1 WHERE id = 
 Model = type[models.Model]
 
 
+@dataclass(frozen=True)
+class Leases:
+    """
+    The leases that one worker has of a model's rows: by id their fencing tokens; until when, by time.monotonic(), it
+    may count on all of them; and from when on they are to be renewed.
+
+    A value, which its methods answer anew: who keeps the new one only after the commit knows of nothing that was rolled
+    back. `margin`: so much before their ends leases are as good as over.
+    """
+
+    model: Model
+    lasting: timedelta
+    margin: timedelta
+    tokens: Mapping[int, int] = field(default_factory=dict)
+    good_until: float = 0.0
+    renew_at: float = 0.0
+
+    def kept(self, concerned: Collection[int]) -> "Leases":
+        """
+        Those that are still ours, renewed where it is time. Of the rows concerned (when leases are renewed, of all)
+        that is certain, for they are locked until the transaction ends.
+        """
+        begun = time.monotonic()
+        renewing = bool(self.tokens) and begun >= self.renew_at
+        looked_at = self.tokens.keys() if renewing else self.tokens.keys() & concerned
+        ours = held(self.model, {identity: self.tokens[identity] for identity in looked_at})
+        left = self._of(self.tokens.keys() - (looked_at - ours))
+        if not renewing:
+            return left
+        _write(RENEW, self.model, ours, seconds=self.lasting.total_seconds())
+        return left._good_from(begun)
+
+    def taken(self, ids: Collection[int]) -> "Leases":
+        """With those of some rows that nobody held."""
+        begun = time.monotonic()
+        new = lease(self.model, ids, self.lasting)
+        more = replace(self, tokens={**self.tokens, **new})
+        # All are renewed together: until then, the new ones are not those that end first.
+        return more._good_from(begun) if new and not self.tokens else more
+
+    def without(self, ids: Collection[int]) -> "Leases":
+        """Some of them, which are certainly ours, given back."""
+        _write(RELEASE, self.model, self.tokens.keys() & ids)
+        return self._of(self.tokens.keys() - ids)
+
+    @property
+    def are_good(self) -> bool:
+        """Whether what is done under them now is done by nobody else."""
+        return time.monotonic() < self.good_until
+
+    def _of(self, ids: Collection[int]) -> "Leases":
+        return replace(self, tokens={identity: token for identity, token in self.tokens.items() if identity in ids})
+
+    def _good_from(self, begun: float) -> "Leases":
+        good_for = (self.lasting - self.margin).total_seconds()
+        return replace(self, good_until=begun + good_for, renew_at=begun + good_for / 4)
+
+
 def lease(model: Model, ids: Collection[int], lasting: timedelta) -> dict[int, int]:
     """Take leases of those rows that nobody holds; id → fencing token."""
     if not ids:
@@ -86,16 +145,6 @@ def held(model: Model, tokens: Mapping[int, int]) -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute(HELD.format(table=table(model)), {"held": claims})
         return {identity for (identity,) in cursor.fetchall()}
-
-
-def renew(model: Model, ids: Collection[int], lasting: timedelta) -> None:
-    """Let leases that are ours (`held`) last from now on."""
-    _write(RENEW, model, ids, seconds=lasting.total_seconds())
-
-
-def release(model: Model, ids: Collection[int]) -> None:
-    """Give leases that are ours (`held`) back."""
-    _write(RELEASE, model, ids)
 
 
 def _write(sql: str, model: Model, ids: Collection[int], **parameters: float) -> None:

@@ -102,6 +102,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
+    "django.forms",  # for the templates of its widgets
     "csp",
     "django_htmx",
     "rest_framework",
@@ -153,6 +154,9 @@ TEMPLATES = [
         },
     },
 ]
+
+# Widgets are drawn by templates like all else, of which one is ours.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 DATABASE_URL = os.environ.get("DATABASE_URL", "")
 DATABASES = {"default": database(DATABASE_URL)}

@@ -7,6 +7,7 @@ die itself, is config.supervisor.
 """
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -79,6 +80,7 @@ class Line:
             for ending in _ENDINGS:
                 signal.signal(ending, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
+            gc.freeze()  # what is loaded by now stays, and the collector need not look through it
             self.work()
             code = 0
         except BaseException:

@@ -5,8 +5,6 @@ A form carries what its sender saw, so that whoever comes second can be told (da
 verbs do (incidents.lifecycle and the rooms beside it), and who may (views).
 """
 
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -14,13 +12,15 @@ from typing import Any, ClassVar
 from django import forms
 from django.http import QueryDict
 
-from dashboard.fields import KeptText, LocalMoment, Regions
-from dashboard.templatetags.moments import offset
+from config.formfields import KeptText
+from config.seen import digest, knowing, seen_field
+from dashboard.fields import Regions
 from incidents import corrections, details, grouping, lifecycle
 from incidents.bodies import MOVING_NOTE_AT_MOST
 from incidents.fold import ACKNOWLEDGED, CLOSED, LIVE, OPEN, RESOLVED, steps_from
+from incidents.forms import EntryForm
 from incidents.models import Incident, IncidentGroup, Severity
-from incidents.moves import SAID
+from incidents.moves import MOVED, SAID
 from teams.models import Team, User
 from timeline.models import TimelineEvent
 
@@ -31,7 +31,8 @@ NO_GROUP = "No incident group of the team has this id."
 class Act(forms.Form):
     """
     One verb as a form. `word` stands on its button, `done` is said when it was done; `changing` are the facts that
-    change what its sender saw, and `changed` is what is said of whoever did that.
+    change what its sender saw, `changing_of` the columns that they change, and `changed` is what is said of whoever did
+    that.
     """
 
     verb: ClassVar[str] = ""
@@ -39,11 +40,12 @@ class Act(forms.Form):
     icon: ClassVar[str] = ""
     done: ClassVar[str] = ""
     changing: ClassVar[tuple[str, ...]] = ()
+    changing_of: ClassVar[tuple[str, ...]] = ()
     changed: ClassVar[str] = ""
     # Templates read what a class says of itself, rather than make a form of it.
     do_not_call_in_templates = True
 
-    seen = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
+    seen = seen_field()
 
     def __init__(
         self,
@@ -78,10 +80,7 @@ class Act(forms.Form):
 
     def shown_again(self, incident: Incident) -> None:
         """Let a form that came second be sent again, by somebody who knows now how the incident stands."""
-        again = QueryDict(mutable=True)
-        again.update(self.data)
-        again["seen"] = self.standing(incident)
-        self.data = again
+        self.data = knowing(self.data, self.standing(incident))
 
 
 def members_of(team: Team) -> list[User]:
@@ -102,7 +101,7 @@ class Move(Act):
     """The base of the four that bring an incident to another status."""
 
     to: ClassVar[str]
-    changing = tuple(SAID)
+    changing, changing_of = tuple(SAID), MOVED
     note = forms.CharField(
         label="Note",
         required=False,
@@ -138,7 +137,7 @@ class Escalate(Act):
     """Calling members of the team, or all of it."""
 
     verb, word, icon, done = "escalate", "Escalate", "escalated", "Escalated."
-    changing = tuple(SAID)
+    changing, changing_of = tuple(SAID), MOVED
     targets = forms.MultipleChoiceField(
         label="Call",
         widget=forms.CheckboxSelectMultiple,
@@ -164,7 +163,8 @@ class Assign(Act):
     """Giving an incident to a member, or to nobody."""
 
     verb, word, icon, done = "assign", "Assign", "person", "Saved who has it."
-    changing, changed = ("incident.assigned",), "changed who has it"
+    changing, changing_of = ("incident.assigned",), ("assignee_id", "assignee_email")
+    changed = "changed who has it"
     assignee = forms.ChoiceField(label="Who has it", error_messages={"invalid_choice": lifecycle.NOBODY})
 
     def fill(self, incident: Incident | None) -> None:
@@ -176,7 +176,7 @@ class Assign(Act):
 
     @staticmethod
     def standing(incident: Incident) -> str:
-        return digest([incident.assignee_id, incident.assignee_email])
+        return digest(incident.assignee_id, incident.assignee_email)
 
     def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
         assignee = self.people().get(self.cleaned_data["assignee"])
@@ -187,7 +187,8 @@ class ChangeSeverity(Act):
     """Saying that it is worse, or not as bad, as was said."""
 
     verb, word, icon, done = "severity", "Change severity", "major", "Severity changed."
-    changing, changed = ("incident.severity_changed",), "changed the severity"
+    changing, changing_of = ("incident.severity_changed",), ("severity",)
+    changed = "changed the severity"
     severity = forms.ChoiceField(label="Severity", choices=Severity.choices)
 
     def fill(self, incident: Incident | None) -> None:
@@ -206,7 +207,9 @@ class Edit(Act):
     """Changing title, cause and regions."""
 
     verb, word, icon, done = "edit", "Edit", "updated", "Saved."
-    changing, changed = ("incident.updated", "incident.started"), "changed title, cause or regions"
+    changing = ("incident.updated", "incident.started")
+    changing_of = ("title", "error_message", "affected_regions")
+    changed = "changed title, cause or regions"
     title = KeptText(
         label="Title",
         required=False,
@@ -229,7 +232,7 @@ class Edit(Act):
 
     @staticmethod
     def standing(incident: Incident) -> str:
-        return digest([incident.title, incident.error_message, incident.affected_regions])
+        return digest(incident.title, incident.error_message, incident.affected_regions)
 
     def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
         said = self.cleaned_data
@@ -243,11 +246,6 @@ class Edit(Act):
         )
 
 
-def digest(values: list[Any]) -> str:
-    """Values of any length in short: the same for the same."""
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
-
-
 # --- groups -----------------------------------------------------------------------------------------------------------
 
 
@@ -255,7 +253,8 @@ class Group(Act):
     """Putting incidents into a group of the team, or into a new one, which the first of them makes."""
 
     verb, word, icon, done = "group", "Group", "grouped", "Grouped."
-    changing, changed = ("incident.grouped",), "changed its group"
+    changing, changing_of = ("incident.grouped",), ("incident_group_id", "incident_group_native")
+    changed = "changed its group"
     group = forms.ModelChoiceField(
         label="Group",
         queryset=IncidentGroup.objects.none(),
@@ -278,7 +277,7 @@ class Group(Act):
 
     @staticmethod
     def standing(incident: Incident) -> str:
-        return digest([incident.incident_group_id, incident.incident_group_native])
+        return digest(incident.incident_group_id, incident.incident_group_native)
 
     def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
         said = self.cleaned_data
@@ -292,7 +291,8 @@ class Ungroup(Act):
     """Taking an incident out of its group."""
 
     verb, word, icon, done = "ungroup", "Take it out of its group", "cross", "Taken out of its group."
-    changing, changed, standing = Group.changing, Group.changed, staticmethod(Group.standing)
+    changing, changing_of, changed = Group.changing, Group.changing_of, Group.changed
+    standing = staticmethod(Group.standing)
 
     def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
         return grouping.ungroup(incident, by=by, at=at)
@@ -301,24 +301,10 @@ class Ungroup(Act):
 # --- the record -------------------------------------------------------------------------------------------------------
 
 
-class Add(Act):
+class Add(Act, EntryForm):
     """Adding an entry after the fact."""
 
     verb, word, icon, done = "add", "Add an entry after the fact", "clock", "Entry added."
-    message = forms.CharField(
-        label="What happened",
-        max_length=lifecycle.NOTE_AT_MOST,
-        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
-    )
-    occurred_at = LocalMoment(label="When")
-    reason = forms.CharField(
-        label="Why it is added now",
-        max_length=corrections.REASON_AT_MOST,
-        widget=forms.TextInput(attrs={"dir": "auto"}),
-    )
-
-    def fill(self, incident: Incident | None) -> None:
-        self.fields["occurred_at"].help_text = f"In {offset()}."
 
     def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
         said = {name: self.cleaned_data[name] for name in ("message", "occurred_at", "reason")}
@@ -331,6 +317,19 @@ MOVES: dict[str, type[Move]] = {each.to: each for each in (Acknowledge, Resolve,
 EVERY: tuple[type[Act], ...] = (*MOVES.values(), Escalate, Assign, ChangeSeverity, Edit, Group, Ungroup, Add)
 ACTS = {each.verb: each for each in EVERY}
 IN_BULK = ("acknowledge", "resolve", "close", "assign", "severity", "group")
+# What those go by.
+SEEN_IN_LISTS: tuple[type[Act], ...] = (Move, Assign, ChangeSeverity, Group)
+
+
+def sight(incident: Incident) -> str:
+    """What somebody sees of an incident on the list, in short, for each act that can be done to several."""
+    return " ".join(each.standing(incident) for each in SEEN_IN_LISTS)
+
+
+def seen_of(form: Act, sight: str) -> str:
+    """What of a sight an act goes by; empty where that isn't said."""
+    seen = dict(zip(SEEN_IN_LISTS, sight.split(" "), strict=False))
+    return next((said for kind, said in seen.items() if isinstance(form, kind)), "")
 
 
 @dataclass

@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.utils.text import Truncator
 
 from config.adminforms import FIRST_YEAR, LAST_YEAR
-from dashboard.fields import LocalMoment
+from config.formfields import LocalMoment
 from incidents.models import Severity, Status
 from integrations.models import Integration, Verdict
 from monitors.models import Status as ResourceStatus

@@ -104,11 +104,14 @@ class Worker:
         log.info("worker started", steps=[step.name for step in self.steps])
         sending = threading.Thread(target=self.sender.run, name="sender")
         sending.start()
-        while not self.stopping:
-            were_full = [self.turn(step) >= step.full for step in self.steps]
-            if not any(were_full):
-                time.sleep(IDLE_SECONDS)
-        sending.join()
+        try:
+            while not self.stopping:
+                were_full = [self.turn(step) >= step.full for step in self.steps]
+                if not any(were_full):
+                    time.sleep(IDLE_SECONDS)
+        finally:
+            self.sender.stop()
+            sending.join()
         log.info("worker stopped")
 
     def turn(self, step: Step) -> int:

@@ -14,10 +14,10 @@ from rest_framework.request import Request
 
 from config import clock
 from config.api import ok
-from config.errors import ApiError, NotFound
+from config.errors import NotFound
 from config.fields import StrictBoolean, StrictChar, StrictList, StrictMoment, said
 from incidents import api, updates
-from incidents.corrections import REASON_AT_MOST, add, correct
+from incidents.corrections import REASON_AT_MOST, Answer, add, correct, hide
 from incidents.lifecycle import NOTE_AT_MOST
 from incidents.models import Incident
 from incidents.serializers import RefusalSerializer, TimelineEventSerializer
@@ -142,18 +142,19 @@ class Hiding(OfCorrectedIncident):
         body = said(request, HidingBody)
         ids = body.pop("ids")
         rows = updates.rows_of(self.incident, set(ids))
-        return ok([self.answer(each, rows.get(each), body) for each in ids])
+        chosen = [rows[each] for each in ids if each in rows]
+        answers = hide(self.incident, chosen, by=self.user, at=clock.now(), **body)
+        events = updates.some_events(self.incident, chosen)
+        return ok([answered(each, answers.get(rows.get(each, 0)), events.get(rows.get(each, 0))) for each in ids])
 
-    def answer(self, event_id: str, row: int | None, body: dict[str, Any]) -> dict[str, Any]:
-        """What became of one of them, as HidingAnswer describes it."""
-        try:
-            if row is None:
-                raise missing()
-            correct(self.incident, row, by=self.user, at=clock.now(), **body)
-        except ApiError as refused:
-            error = {"code": refused.code, "message": refused.message}
-            return {"id": event_id, "success": False, "error": error}
-        return {"id": event_id, "success": True, "data": updates.one_event(self.incident, row)}
+
+def answered(event_id: str, answer: Answer | None, event: dict[str, Any] | None) -> dict[str, Any]:
+    """What became of one of several, as HidingAnswer describes it."""
+    refused = answer.refused if answer else missing()
+    if refused:
+        error = {"code": refused.code, "message": refused.message}
+        return {"id": event_id, "success": False, "error": error}
+    return {"id": event_id, "success": True, "data": event}
 
 
 def missing() -> NotFound:

@@ -13,7 +13,7 @@ from typing import Any
 
 from timeline.chronology import Fact, Link, Outcome
 from timeline.corrections import CORRECTED
-from timeline.events import RESOURCES, named_resource, said
+from timeline.events import RESOURCES, SEVERITIES, named_resource, said
 
 OPEN, ACKNOWLEDGED, RESOLVED, CLOSED = "open", "acknowledged", "resolved", "closed"
 LIVE = (OPEN, ACKNOWLEDGED)
@@ -25,6 +25,12 @@ MOVES: dict[str, tuple[str, ...]] = {
     CLOSED: (ACKNOWLEDGED, RESOLVED),
     OPEN: (ACKNOWLEDGED, RESOLVED, CLOSED),
 }
+
+
+# What kinds of failure there are: the words of incidents.models.Type.
+TYPES = (
+    "timeout", "status_code", "keyword_missing", "ssl_error", "dns_error", "connection_error", "slow_response", "other",
+)  # fmt: skip
 
 
 def steps_from(status: str) -> list[str]:
@@ -138,7 +144,7 @@ def about(state: IncidentState, fact: Fact) -> IncidentState:
         state = replace(state, resource_type=named[0], resource_id=named[1])
     if named != (state.resource_type, state.resource_id):
         return state
-    name = state.resource_name if fact.native and state.resource_name else said(fact.payload, "resource_name")
+    name = state.resource_name if fact.kin and state.resource_name else said(fact.payload, "resource_name")
     return replace(state, resource_name=name) if name and name != state.resource_name else state
 
 
@@ -167,7 +173,7 @@ def started(state: IncidentState, fact: Fact) -> Effect:
 def filled_in(state: IncidentState, fact: Fact) -> IncidentState:
     """The state with the name, cause, regions and policy that a `started` tells."""
     regions, policy = fact.payload.get("regions"), fact.payload.get("escalation_policy_id")
-    told = graded(state, fact) if fact.native else state
+    told = graded(state, fact) if fact.kin else state
     return replace(
         told,
         title=said(fact.payload, "incident_name") or state.title,
@@ -178,9 +184,13 @@ def filled_in(state: IncidentState, fact: Fact) -> IncidentState:
 
 
 def graded(state: IncidentState, fact: Fact) -> IncidentState:
-    """The severity and type that we gave an incident of our own; a vendor's words for them are not ours."""
+    """The severity and type that a Watchkeeper gave an incident of its own; a vendor's words for them are not ours."""
     severity, kind = said(fact.payload, "severity"), said(fact.payload, "incident_type")
-    return replace(state, severity=severity or state.severity, type=kind or state.type)
+    return replace(
+        state,
+        severity=severity if severity in SEVERITIES else state.severity,
+        type=kind if kind in TYPES else state.type,
+    )
 
 
 def moved(action: str, to: str) -> Callable[[IncidentState, Fact], Effect]:

@@ -22,7 +22,7 @@ from incidents.moves import IllegalMove, deleted, last_said
 from monitors.keeper import MODELS
 from teams.models import Team, User
 from timeline.acts import act, who
-from timeline.chronology import Link
+from timeline.chronology import Fact, Link
 from timeline.events import EVENTS, INCIDENT, RESOURCES, Payload
 from timeline.models import TimelineEvent
 
@@ -208,14 +208,34 @@ def recorded(
     occurred_at: datetime | None = None,
     ended: bool = False,
 ) -> TimelineEvent:
+    """Record an act on a locked incident, as `told` says, fold it in, and show the incident as it is then."""
+    fact = told(
+        incident, event, message, by=by, at=at, fields=fields, named=named, occurred_at=occurred_at, ended=ended
+    )
+    take_in(incident, [fact])
+    return TimelineEvent.objects.get(pk=fact.id)
+
+
+def told(
+    incident: Incident,
+    event: str,
+    message: str,
+    *,
+    by: User | None,
+    at: datetime,
+    fields: Payload | None = None,
+    named: Link | None = None,
+    occurred_at: datetime | None = None,
+    ended: bool = False,
+) -> Fact:
     """
-    Record an act on a locked incident, fold it in, and show the incident as it is then.
+    Record an act on a locked incident, which is to be taken in then.
 
     `named` is the resource, where the incident does not know it yet; `occurred_at` is given for what is told late;
     `ended` says that it closes an incident that was live.
     """
     says_who = "user_email" in EVENTS[event].fields
-    fact = act(
+    return act(
         incident.team,
         event,
         (INCIDENT, incident.pk),
@@ -227,10 +247,13 @@ def recorded(
         occurred_at=occurred_at,
         ended=ended,
     )
-    keeper.take_in_facts([fact])
+
+
+def take_in(incident: Incident, facts: Sequence[Fact]) -> None:
+    """Fold recorded acts on a locked incident in, all at once, and show the incident as it is then."""
+    keeper.take_in_facts(facts)
     FOLDED()
     incident.refresh_from_db()
-    return TimelineEvent.objects.get(pk=fact.id)
 
 
 def about(incident: Incident) -> Payload:

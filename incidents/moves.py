@@ -1,15 +1,17 @@
 """
-How an incident came to stand where it stands, in words: who moved it last and when, and what may follow.
+How an incident came to stand as it stands, in words: who changed it last and when, and what may follow.
 
 For those who come second: two people press at once, one wins, and the other is told. Not here: the table of legal moves
 (incidents.fold), making one (incidents.lifecycle).
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 from config.errors import Conflict
 from incidents.fold import CLOSED, OPEN, steps_from
 from incidents.models import Incident
+from timeline.corrections import CORRECTED
 from timeline.events import INCIDENT, said
 from timeline.models import Effect, TimelineEvent
 
@@ -21,6 +23,8 @@ SAID = {
     "incident.reopened": "reopened it",
     "incident.destroyed": "deleted it",
 }
+# What of an incident these change.
+MOVED = ("status", "destroyed_at")
 STEPS = {"acknowledged": "acknowledged", "resolved": "resolved", "closed": "closed"}
 
 
@@ -50,16 +54,31 @@ def deleted(incident: Incident, at: datetime) -> Conflict:
 
 def last_move(incident: Incident) -> TimelineEvent | None:
     """The fact that brought the incident where it stands; None while nothing moved it since it started."""
-    facts = TimelineEvent.objects.filter(
-        subject_kind=INCIDENT, subject_id=incident.pk, event__in=SAID, effect=Effect.APPLIED
-    )
-    return facts.order_by("-occurred_at", "-rank", "-identity").first()
+    return last_change(incident, SAID, MOVED)
+
+
+def last_change(incident: Incident, events: Collection[str], columns: Collection[str]) -> TimelineEvent | None:
+    """
+    The fact that made some columns of an incident what they are: the last of the events that change them, as far as it
+    had an effect; or a correction that changed them later, when that was recorded already.
+    """
+    facts = TimelineEvent.objects.filter(subject_kind=INCIDENT, subject_id=incident.pk)
+    effective = facts.filter(event__in=events, effect=Effect.APPLIED)
+    last = effective.order_by("-occurred_at", "-rank", "-identity").first()
+    corrections = facts.filter(event=CORRECTED, payload__changes__has_any_keys=list(columns))
+    corrected = corrections.order_by("-id").first()
+    return corrected if corrected and (last is None or corrected.pk > last.pk) else last
 
 
 def last_said(incident: Incident, at: datetime) -> str:
     """Who moved the incident last, and when: "Bob Smith acknowledged it at 10:02:13 UTC."; empty if nobody did."""
     fact = last_move(incident)
-    return "" if fact is None else f"{actor_of(fact)} {SAID[fact.event]} {when(fact.occurred_at, at)}."
+    return "" if fact is None else f"{actor_of(fact)} {did(fact)} {when(fact.occurred_at, at)}."
+
+
+def did(fact: TimelineEvent, otherwise: str = "changed it") -> str:
+    """What somebody did, as people say it; `otherwise` where it neither moved the incident nor corrected it."""
+    return "corrected its history" if fact.event == CORRECTED else SAID.get(fact.event, otherwise)
 
 
 def actor_of(fact: TimelineEvent) -> str:

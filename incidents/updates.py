@@ -208,8 +208,14 @@ def correctors_of(incident: Incident, facts: Iterable[TimelineEvent]) -> dict[st
 
 def one_event(incident: Incident, row: int) -> dict[str, Any]:
     """The event with a row's id."""
-    fact = facts_of(incident).annotate(user_uuid=F("user__uuid")).get(pk=row)
-    return event(fact, correctors_of(incident, [fact]))
+    return some_events(incident, [row])[row]
+
+
+def some_events(incident: Incident, rows: Collection[int]) -> dict[int, dict[str, Any]]:
+    """The events with some rows' ids, by these."""
+    facts = facts_of(incident).annotate(user_uuid=F("user__uuid")).in_bulk(rows)
+    correctors = correctors_of(incident, facts.values())
+    return {row: event(fact, correctors) for row, fact in facts.items()}
 
 
 def rows_of(incident: Incident, ids: Collection[str]) -> dict[str, int]:

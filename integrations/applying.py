@@ -13,18 +13,31 @@ from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError, models, transaction
+from django.db.models import Q
 
 from config import faults, rows, strictjson
+from config.queue import Retries
 from incidents import keeper
 from incidents.models import Incident, IncidentGroup
 from integrations.inbox import wrong_fields
 from integrations.incident_log import Heard, SourceRecord, hear
-from integrations.models import InboundDelivery, Verdict
+from integrations.models import InboundDelivery, Integration, IntegrationType, Verdict, known_events
 from integrations.turns import Turns
 from monitors.models import Heartbeat, Monitor
 from timeline.chronology import Fact
 from timeline.corrections import CORRECTED
-from timeline.events import HEARTBEAT, INCIDENT, INCIDENT_GROUP, MONITOR, VENDOR_EVENTS, validate
+from timeline.events import (
+    EVENTS,
+    HEARTBEAT,
+    INCIDENT,
+    INCIDENT_GROUP,
+    MONITOR,
+    VENDOR_EVENTS,
+    Payload,
+    said,
+    told_identity,
+    validate,
+)
 from timeline.record import Recording, record, unrecorded
 
 log = structlog.get_logger(__name__)
@@ -33,8 +46,8 @@ log = structlog.get_logger(__name__)
 BATCH = 200
 # The bodies of a portion together; events of 64 KiB full of small things take up a hundred times as much when read.
 MOST_BYTES = 1024 * 1024
-MOST_TRIES = 5
-FIRST_PAUSE = timedelta(seconds=1)
+# Five tries; then it is put into quarantine.
+RETRIES = Retries(pauses=tuple(timedelta(seconds=seconds) for seconds in (2, 4, 8, 16)))
 
 CLAIMED = faults.point("applying: claimed")
 SOME_MADE = faults.point("applying: records of a kind made")
@@ -119,11 +132,12 @@ def parts(deliveries: Sequence[InboundDelivery]) -> list[list[InboundDelivery]]:
 def postpone(delivery: InboundDelivery, error: Exception, at: datetime) -> None:
     """Note a failed try: a later one, or quarantine."""
     delivery.attempts += 1
-    delivery.due_at = at + FIRST_PAUSE * 2**delivery.attempts
+    pause = RETRIES.pause(delivery.attempts)
+    delivery.due_at = at + pause if pause else None
     message = f"Could not be applied ({type(error).__name__})."
     delivery.error = {"code": "INTERNAL_ERROR", "message": message}
-    if delivery.attempts >= MOST_TRIES:
-        delivery.status, delivery.due_at = Verdict.QUARANTINED, None
+    if not pause:
+        delivery.status = Verdict.QUARANTINED
     delivery.save(update_fields=["attempts", "due_at", "error", "status"])
     POSTPONED()
 
@@ -146,7 +160,8 @@ class Reading:
 
 def apply_together(deliveries: Sequence[InboundDelivery], at: datetime) -> None:
     """Apply locked deliveries in one go."""
-    readings = [read(delivery) for delivery in deliveries]
+    types = types_of({delivery.integration_id for delivery in deliveries})
+    readings = [read(delivery, types[delivery.integration_id]) for delivery in deliveries]
     sound = [reading for reading in readings if reading.heard]
     if sound:
         take_in(sound)
@@ -154,19 +169,28 @@ def apply_together(deliveries: Sequence[InboundDelivery], at: datetime) -> None:
     JUDGED()
 
 
-def read(delivery: InboundDelivery) -> Reading:
-    """Read a delivery's bytes again, as this version understands them."""
+def read(delivery: InboundDelivery, type: str) -> Reading:
+    """Read a delivery's bytes again, as this version understands them from an integration of that type."""
     try:
         payload = strictjson.parse(bytes(delivery.body))
     except strictjson.Refused as refusal:
         error = {"code": refusal.code, "message": refusal.message}
         return Reading(delivery, verdict=Verdict.QUARANTINED, error=error)
-    judged = validate(payload, delivery.replayed_at or delivery.received_at)
+    judged = validate(payload, delivery.replayed_at or delivery.received_at, known_events(type))
     if judged.fields:
         return Reading(delivery, verdict=Verdict.QUARANTINED, error=wrong_fields(judged))
     if judged.type is None:
         return Reading(delivery, verdict=Verdict.UNRECOGNIZED)
-    return Reading(delivery, heard=hear(judged, bytes(delivery.identity), delivery.integration_id))
+    return Reading(delivery, heard=hear(judged, identity_of(delivery, type, payload), delivery.integration_id))
+
+
+def identity_of(delivery: InboundDelivery, type: str, payload: Payload) -> bytes:
+    """
+    The identity of the fact that a delivery tells: the event's. A Watchkeeper says which it has there, so that what is
+    said of the fact later finds it here, too, and facts of the same moment stand in the same order.
+    """
+    told = told_identity(payload) if type == IntegrationType.WATCHKEEPER else None
+    return told or bytes(delivery.identity)
 
 
 def take_in(readings: Sequence[Reading]) -> None:
@@ -191,6 +215,11 @@ def take_in(readings: Sequence[Reading]) -> None:
     if len(record(new)) != len(new):
         raise RuntimeError("a fact was recorded by somebody else while its subject was locked")
     RECORDED()
+
+
+def types_of(integration_ids: Collection[int]) -> dict[int, str]:
+    """The types of integrations, by id."""
+    return dict(rows.select(Integration, ("id", "type"), integration_ids))
 
 
 def recording(reading: Reading) -> Recording:
@@ -249,16 +278,22 @@ def known(model: type[models.Model], keys: Collection[bytes]) -> dict[bytes, int
 
 
 def new_record(model: type[models.Model], source: SourceRecord, reading: Reading) -> rows.Row:
-    """The row of a mirrored record before its first fact is folded."""
-    return rows.blank(model) | {
-        "team_id": reading.delivery.team_id,
-        "integration_id": source.integration_id,
-        "source_organization_id": source.organization_id,
-        "source_team_id": source.team_id,
-        "source_id": source.id,
-        "source_key": source.key,
-        "created_at": reading.recorded_at,
-    }
+    """The row of a mirrored record before its first fact is folded; a group has no facts that would name it later."""
+    name = said(reading.heard.judged.payload, "incident_group_name") if reading.heard else None
+    named = {"name": name} if name and source.kind == INCIDENT_GROUP else {}
+    return (
+        rows.blank(model)
+        | named
+        | {
+            "team_id": reading.delivery.team_id,
+            "integration_id": source.integration_id,
+            "source_organization_id": source.organization_id,
+            "source_team_id": source.team_id,
+            "source_id": source.id,
+            "source_key": source.key,
+            "created_at": reading.recorded_at,
+        }
+    )
 
 
 # --- what a later version knows -------------------------------------------------------------------------------
@@ -266,7 +301,9 @@ def new_record(model: type[models.Model], source: SourceRecord, reading: Reading
 
 def recognize(at: datetime, most: int = BATCH) -> int:
     """Let the next unrecognized deliveries whose events this version knows be applied; how many there were."""
-    due = InboundDelivery.objects.filter(status=Verdict.UNRECOGNIZED, event__in=list(VENDOR_EVENTS)).order_by("id")
+    known = Q(event__in=list(VENDOR_EVENTS))
+    from_kin = Q(event__in=list(EVENTS), integration__type=IntegrationType.WATCHKEEPER)
+    due = InboundDelivery.objects.filter(known | from_kin, status=Verdict.UNRECOGNIZED).order_by("id")
     ids = list(due.values_list("id", flat=True)[:most])
     if ids:
         CHOSEN()

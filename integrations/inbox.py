@@ -15,9 +15,10 @@ from django.db import IntegrityError, connection, transaction
 
 from config import faults, rows, strictjson
 from config.vault import plain_digest
-from integrations.models import InboundDelivery, Integration, Verdict
-from timeline.events import Judged, validate
+from integrations.models import InboundDelivery, Integration, Verdict, known_events
+from timeline.events import VENDOR_EVENTS, EventType, Judged, Payload, passed, validate
 from timeline.identity import bytes_identity, event_identity
+from timeline.outbound.installation import this_installation
 
 LARGEST_EVENT = 64 * 1024
 MOST_EVENTS = 1000
@@ -93,7 +94,7 @@ def receive(integration: Integration, body: bytes, headers: dict[str, str], at: 
 
 def receive_one(integration: Integration, body: bytes, value: Any, headers: dict[str, str], at: datetime) -> Answer:
     """Keep a single event; its `webhook-id` header is an identity too."""
-    arrival = judge(body, value, at, integration.count_only)
+    arrival = judge(body, value, at, integration.count_only, known_events(integration.type))
     webhook_id = headers.get("webhook-id")
     if arrival.status in UNKEPT:
         count_all(integration, [arrival], at)
@@ -139,7 +140,8 @@ def receive_many(
     integration: Integration, events: Sequence[tuple[bytes, Any]], headers: dict[str, str], at: datetime
 ) -> list[Answer]:
     """Keep the events of an array, in one insert, each judged by itself."""
-    arrivals = [judge(body, value, at, integration.count_only) for body, value in events]
+    known = known_events(integration.type)
+    arrivals = [judge(body, value, at, integration.count_only, known) for body, value in events]
     firsts: dict[bytes, Arrival] = {}
     for arrival in arrivals:
         if arrival.status not in UNKEPT and firsts.setdefault(arrival.identity, arrival).status == Verdict.QUARANTINED:
@@ -168,19 +170,37 @@ COUNTED = "counted"
 UNKEPT = (REJECTED, COUNTED)
 
 
-def judge(body: bytes, value: Any, at: datetime, count_only: Sequence[str] = ()) -> Arrival:
+# What this installation sent itself, or passed on: it is here already.
+RETURNED = {"code": "RETURNED", "message": "It came back: this installation sent it, or passed it on, itself."}
+
+
+def judge(
+    body: bytes,
+    value: Any,
+    at: datetime,
+    count_only: Sequence[str] = (),
+    known: dict[str, EventType] = VENDOR_EVENTS,
+) -> Arrival:
     """Judge one event that was received at a moment; unknown ones named in `count_only` are not kept."""
-    judged = validate(value, at)
+    judged = validate(value, at, known)
     if len(body) > LARGEST_EVENT:
         problem = {"code": "PAYLOAD_TOO_LARGE", "message": "An event has at most 64 KiB."}
         return Arrival(body, judged, b"", REJECTED, problem)
     identity = event_identity(value) if isinstance(value, dict) else bytes_identity(body)
     if judged.fields:
         return Arrival(body, judged, identity, Verdict.QUARANTINED, wrong_fields(judged))
+    if came_back(judged.payload):
+        return Arrival(body, judged, identity, Verdict.DUPLICATE, RETURNED)
     if judged.type is None:
         counted = judged.event in count_only
         return Arrival(body, judged, identity, COUNTED if counted else Verdict.UNRECOGNIZED)
     return Arrival(body, judged, identity, Verdict.RECEIVED)
+
+
+def came_back(payload: Payload) -> bool:
+    """Whether an event names this installation among those that it came through."""
+    through = passed(payload)
+    return bool(through) and this_installation().public_id in through
 
 
 def wrong_fields(judged: Judged) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from teams.models import APIKey, Team, User
+from timeline.events import EVENTS, VENDOR_EVENTS, EventType
 from timeline.models import TimelineEvent
 
 
@@ -17,6 +18,11 @@ class IntegrationType(models.TextChoices):
     BETTER_STACK = "better_stack", "Better Stack"
     WATCHKEEPER = "watchkeeper", "Watchkeeper"
     OTHER = "other", "Other"
+
+
+def known_events(type: str) -> dict[str, EventType]:
+    """The events that are understood from an integration of a type: another Watchkeeper's further ones, too."""
+    return EVENTS if type == IntegrationType.WATCHKEEPER else VENDOR_EVENTS
 
 
 class Integration(models.Model):

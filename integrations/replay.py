@@ -94,7 +94,7 @@ def replayed(ids: Sequence[int], by: User, at: datetime) -> list[Change]:
 
 def applied(delivery: InboundDelivery, at: datetime) -> Change:
     """Apply one delivery, and say what changed."""
-    heard = read(delivery).heard
+    heard = read(delivery, delivery.integration.type).heard
     before = record_of(heard)
     apply([delivery], at)
     delivery.refresh_from_db()

@@ -14,7 +14,7 @@ from typing import Any
 
 from monitors.spans import written
 from timeline.chronology import Fact, Outcome
-from timeline.events import HEARTBEAT, MONITOR, said
+from timeline.events import HEARTBEAT, MONITOR, said, seconds
 
 PENDING, UP, DOWN, VERIFYING, PAUSED = "pending", "up", "down", "verifying_recovery", "paused"
 
@@ -23,7 +23,8 @@ PENDING, UP, DOWN, VERIFYING, PAUSED = "pending", "up", "down", "verifying_recov
 class ResourceState:
     """
     A monitor or heartbeat after some of its facts. Field names are the models' columns; url and type only monitors
-    have, period and grace (in seconds) only heartbeats. `native`: it was created here, so nobody but we say how it is.
+    have, period and grace (in seconds) only heartbeats. `kin`: a Watchkeeper created it, this one or another one that
+    tells of it; what nobody has said yet is not concluded then.
     """
 
     name: str = ""
@@ -35,7 +36,7 @@ class ResourceState:
     provisional: bool = True
     destroyed_at: datetime | None = None
     live_incidents: int = 0
-    native: bool = False
+    kin: bool = False
     period: int | None = None
     grace: int | None = None
 
@@ -52,7 +53,7 @@ def step(state: ResourceState, fact: Fact) -> tuple[ResourceState, Outcome]:
 def named(state: ResourceState, fact: Fact) -> ResourceState:
     """The latest name, url and type by order; of our own also period and grace."""
     payload = fact.payload
-    if fact.native:
+    if fact.kin:
         state = timed(state, payload)
     name = said(payload, f"{fact.subject[0]}_name") or state.name
     url, kind = said(payload, "monitor_url") or state.url, said(payload, "monitor_type") or state.type
@@ -62,9 +63,15 @@ def named(state: ResourceState, fact: Fact) -> ResourceState:
 
 
 def timed(state: ResourceState, payload: dict[str, Any]) -> ResourceState:
-    """How often one of our heartbeats has to report, and how late it may be."""
-    period, grace = payload.get("heartbeat_period", state.period), payload.get("heartbeat_grace", state.grace)
+    """How often a heartbeat of a Watchkeeper's own has to report, and how late it may be."""
+    period, grace = span(payload, "heartbeat_period", state.period), span(payload, "heartbeat_grace", state.grace)
     return state if (period, grace) == (state.period, state.grace) else replace(state, period=period, grace=grace)
+
+
+def span(payload: dict[str, Any], field: str, known: int | None) -> int | None:
+    """What a payload says of a span of time in seconds; what was known where it says nothing sound."""
+    value = payload.get(field)
+    return value if seconds(value) is None else known
 
 
 def pressed(state: ResourceState, fact: Fact) -> ResourceState:
@@ -74,7 +81,7 @@ def pressed(state: ResourceState, fact: Fact) -> ResourceState:
     """
     held = replace(state, live_incidents=state.live_incidents + fact.hold) if fact.hold else state
     name = said(fact.payload, "resource_name") if fact.named == fact.resource else None
-    if name and name != state.name and not (fact.native and state.name):
+    if name and name != state.name and not (fact.kin and state.name):
         held = replace(held, name=name)
     if fact.presses == "hold" and state.status != DOWN:
         return unless_paused(held, DOWN, fact)
@@ -85,7 +92,7 @@ def pressed(state: ResourceState, fact: Fact) -> ResourceState:
 
 def released(state: ResourceState, fact: Fact) -> ResourceState:
     """Nothing holds it down any more: up, we conclude; one of ours waits for a check."""
-    if not state.native:
+    if not state.kin:
         return unless_paused(state, UP, fact)
     return state if state.status == PAUSED else turned(state, PENDING, fact, inferred=False)
 
@@ -103,8 +110,8 @@ def turned(state: ResourceState, status: str, fact: Fact, *, inferred: bool) -> 
 
 def created(state: ResourceState, fact: Fact) -> ResourceState:
     """A mirrored resource that was created is up, we conclude; one of ours is pending until it was checked."""
-    known = replace(state, provisional=False, native=fact.native)
-    if not fact.native:
+    known = replace(state, provisional=False, kin=fact.kin)
+    if not fact.kin:
         return unless_paused(known, UP, fact)
     # What incidents of before its creation came to says nothing of it.
     return known if known.live_incidents or known.status in (PENDING, PAUSED) else released(known, fact)
@@ -129,7 +136,7 @@ def unpaused(state: ResourceState, fact: Fact) -> ResourceState:
     Back to work: down if an incident is live, else up; both are conclusions. One of ours that none holds down waits for
     a check.
     """
-    if fact.native and not state.live_incidents:
+    if fact.kin and not state.live_incidents:
         return turned(state, PENDING, fact, inferred=False)
     return turned(state, DOWN if state.live_incidents else UP, fact, inferred=True)
 
@@ -185,7 +192,7 @@ def changes(before: ResourceState, after: ResourceState, fact: Fact) -> list[Ent
 
 def sentence(after: ResourceState, fact: Fact) -> str:
     """A change of status in words."""
-    if fact.native and fact.event.endswith(".unpaused"):
+    if fact.kin and fact.event.endswith(".unpaused"):
         return "Unpaused, down while an incident is live" if after.status == DOWN else "Unpaused, waiting for a check"
     new = after.status.replace("_", " ")
     return f"Went {new}" if after.status in (UP, DOWN) else new.capitalize()

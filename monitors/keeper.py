@@ -23,14 +23,12 @@ BLANK = ResourceState()
 
 # Columns that only one kind has.
 ONLY = {MONITOR: ("url", "type"), HEARTBEAT: ("period", "grace")}
-# No column, for the row says it otherwise (`standing_of`).
-UNKEPT = "native"
 
 
 @cache
 def columns(kind: str) -> list[str]:
     """The fold's columns that resources of a kind have."""
-    others = {UNKEPT, *(name for each, names in ONLY.items() if each != kind for name in names)}
+    others = {name for each, names in ONLY.items() if each != kind for name in names}
     return [f.name for f in fields(ResourceState) if f.name not in others]
 
 
@@ -69,14 +67,13 @@ def take_in_kind(kind: str, touched: dict[int, list[Fact]]) -> dict[int, Folded[
 
 def standings(kind: str, ids: Collection[int]) -> dict[int, Standing[ResourceState]]:
     """Where the folds of resources stand, by id."""
-    names = ["id", "integration_id", "facts", "last_occurred_at", "last_rank", "last_identity", *columns(kind)]
+    names = ["id", "facts", "last_occurred_at", "last_rank", "last_identity", *columns(kind)]
     found = (dict(zip(names, row, strict=True)) for row in rows.select(MODELS[kind], names, ids))
     return {row["id"]: standing_of(row) for row in found}
 
 
 def standing_of(row: dict[str, Any]) -> Standing[ResourceState]:
-    """Where a fold stands, from its row. One of ours begins with its creation, after which it is not provisional."""
-    row = row | {UNKEPT: row["integration_id"] is None and not row["provisional"]}
+    """Where a fold stands, from its row."""
     last = None
     if row["last_occurred_at"] is not None:
         last = (row["last_occurred_at"], row["last_rank"], bytes(row["last_identity"]))

@@ -63,6 +63,9 @@ class Resource(models.Model):
     provisional = models.BooleanField(default=True, help_text="Named by events, but its creation was never told.")
     destroyed_at = models.DateTimeField(null=True, blank=True)
     live_incidents = models.IntegerField(default=0)
+    kin = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="A Watchkeeper created it, this one or another."
+    )
 
     # Where the fold stands.
     facts = models.BigIntegerField(default=0, editable=False)

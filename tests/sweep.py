@@ -315,7 +315,7 @@ def kept_by_operators(ground: Ground) -> Iterator[Read]:
 
 # --- what reads lead to -----------------------------------------------------------------------------------------------
 
-_link = re.compile(rb'href="(\?[^"]*)"').findall
+_link = re.compile(rb'href="((?:/[^"?]*)?\?[^"]*)"').findall
 _choices = re.compile(rb'<nav id="changelist-filter".*?</nav>', re.DOTALL).search
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
-from timeline.events import Payload
+from timeline.events import IDENTITY, ORIGIN, Payload
 
 # A checkpoint costs a row, a late fact without one costs this many steps.
 CHECKPOINT_EVERY = 100
@@ -60,7 +60,7 @@ class Fact:
         Whether a Watchkeeper speaks of its own: this one, or another one whose acts come in as it has them. Those carry
         their identity, which nothing else can.
         """
-        return self.native or ("origin" in self.payload and self.payload.get("identity") == self.identity.hex())
+        return self.native or (ORIGIN in self.payload and self.payload.get(IDENTITY) == self.identity.hex())
 
     @property
     def hidden(self) -> bool:

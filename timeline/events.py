@@ -21,6 +21,7 @@ RESOURCES = (MONITOR, HEARTBEAT)
 INCIDENT_GROUP = "incident_group"
 
 LARGEST_ID = 2**63 - 1
+LONGEST_SPAN = 2**31 - 1
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD_AT_MOST = timedelta(hours=24)
 
@@ -35,6 +36,8 @@ RANKS = {
         )
     )
 }  # fmt: skip
+
+SEVERITIES = ("critical", "major", "minor", "warning")
 
 DIGEST = re.compile(r"[0-9a-f]{64}").fullmatch
 
@@ -67,6 +70,16 @@ def targets(value: Any) -> str | None:
         return "Must be an array."
     problems = filter(None, map(target, value))
     return next(problems, None)
+
+
+def severity(value: Any) -> str | None:
+    """What is wrong with a value that should say how bad an incident is."""
+    return None if isinstance(value, str) and value.strip() in SEVERITIES else f"Must be {', '.join(SEVERITIES)}."
+
+
+def seconds(value: Any) -> str | None:
+    """What is wrong with a value that should be a span of time."""
+    return None if type(value) is int and 0 <= value <= LONGEST_SPAN else "Must be a number of seconds, up to 68 years."
 
 
 def truth(value: Any) -> str | None:
@@ -110,7 +123,7 @@ OF_A_MONITOR: dict[str, Check] = {
 }
 OF_A_HEARTBEAT: dict[str, Check] = {"heartbeat_id": identifier, "heartbeat_name": text}
 # How often a heartbeat has to report and how late it may be, in seconds. Ours; its creation has them too.
-TIMING: dict[str, Check] = {"heartbeat_period": identifier, "heartbeat_grace": identifier}
+TIMING: dict[str, Check] = {"heartbeat_period": seconds, "heartbeat_grace": seconds}
 OF_AN_INCIDENT: dict[str, Check] = {
     "incident_id": identifier,
     "incident_name": text,
@@ -125,7 +138,8 @@ BY_WHOM: dict[str, Check] = {
     "integration_type": text,
 }
 ASSIGNEE: dict[str, Check] = {"assignee_id": identifier, "assignee_email": text, "assignee_name": text}
-# Of which fact a correction says what (only what it changes), why, and what that made of the incident's status.
+# Of which fact a correction says what (only what it changes), why, and what of the incident was another then: its
+# status, and the names of all.
 CORRECTION: dict[str, Check] = {
     "corrects": digest,
     "occurred_at": time,
@@ -134,6 +148,7 @@ CORRECTION: dict[str, Check] = {
     "reason": text,
     "old_status": text,
     "new_status": text,
+    "changes": texts,
 }
 
 
@@ -194,7 +209,7 @@ def vocabulary() -> dict[str, EventType]:
         EventType("incident.grouped", OF_AN_INCIDENT | {"incident_group_id": identifier}),
         EventType("incident.closed", acted, ours=True),
         EventType("incident.commented", acted | {"comment": text, "reason": text}, ours=True),
-        EventType("incident.severity_changed", acted | {"severity": text}, ours=True),
+        EventType("incident.severity_changed", acted | {"severity": severity}, ours=True),
         EventType("incident.assigned", acted | ASSIGNEE, ours=True),
         EventType(
             "incident.updated", acted | {"title": text, "error_message": text, "affected_regions": texts}, ours=True
@@ -206,6 +221,23 @@ def vocabulary() -> dict[str, EventType]:
 
 EVENTS = vocabulary()
 VENDOR_EVENTS = {name: each for name, each in EVENTS.items() if not each.ours}
+
+# What an event of another Watchkeeper says besides (timeline.outbound.shapes): whose own act it was, through which
+# installations it came, and the identity of the fact there.
+ORIGIN, VIA, IDENTITY = "origin", "via", "identity"
+
+
+def passed(payload: Payload) -> list[str]:
+    """The installations that an event names: whose own act it was, and those that passed it on."""
+    via, origin = payload.get(VIA), said(payload, ORIGIN)
+    listed = [each for each in via if isinstance(each, str)] if isinstance(via, list) else []
+    return [origin, *listed] if origin and origin not in listed else listed
+
+
+def told_identity(payload: Payload) -> bytes | None:
+    """The identity that another Watchkeeper says the fact has there."""
+    value = payload.get(IDENTITY)
+    return bytes.fromhex(value) if value is not None and digest(value) is None else None
 
 
 @dataclass(frozen=True)

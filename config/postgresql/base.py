@@ -1,17 +1,28 @@
 """
-Django's backend for PostgreSQL (settings.DATABASES names it), with one thing changed: how a kept connection is looked
-at before a request uses it.
+Django's backend for PostgreSQL (settings.DATABASES names it), with two things changed: how a kept connection is looked
+at before a request uses it, and how moments are read.
 
 Django asks the server `SELECT 1`, a round trip for every request. A connection whose server went away tells so by
 itself: its socket has something to read, the server's farewell or the end. A silent socket is good; only one with
 something to read is worth the question. What this cannot see, a machine that fell silent, the question could only wait
 for; the connection's keepalives and the statement itself find out.
+
+Django reads moments in Python, so that they can be in any time zone. Our connections' is UTC, and the driver's own way
+of reading takes a tenth of the time.
 """
 
 import select
+from datetime import UTC
+from functools import cache
+from typing import Any
 
 from django.db.backends.postgresql import base
-from psycopg.pq import ConnStatus
+from psycopg import adapters
+from psycopg.abc import AdaptContext
+from psycopg.adapt import AdaptersMap, Loader
+from psycopg.pq import ConnStatus, Format
+
+MOMENT = adapters.types["timestamptz"].oid
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -27,3 +38,29 @@ class DatabaseWrapper(base.DatabaseWrapper):
         listening = select.poll()
         listening.register(wire.socket, select.POLLIN)
         return not listening.poll(0) or super().is_usable()
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """With moments read by `Moments`."""
+        parameters: dict[str, Any] = super().get_connection_params()
+        return parameters | {"context": reading_moments(parameters["context"])}
+
+
+class Moments(Loader):
+    """Reads moments in UTC as the driver does; Django asks its loader for the time zone, so it is a class of ours."""
+
+    timezone = UTC
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        self.read = adapters.get_loader(MOMENT, Format.TEXT)(oid, context).load  # type: ignore[misc]
+
+    def load(self, data: Any) -> Any:
+        return self.read(data)
+
+
+@cache
+def reading_moments(given: AdaptersMap) -> AdaptersMap:
+    """What connections are given to read and write values with, and our reader of moments."""
+    adapted = AdaptersMap(given)
+    adapted.register_loader(MOMENT, Moments)
+    return adapted

@@ -11,15 +11,16 @@ from urllib.parse import urlsplit
 
 from django import template
 from django.templatetags.static import static
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
+from config.pages import page_of
 from timeline.events import RESOURCES
 from timeline.outbound.models import Standing
 
 register = template.Library()
+register.simple_tag(page_of)
 
 # Tones say how worried to be: alarm, watch (somebody is on it, or it may matter), calm, quiet, info.
 TONES = {
@@ -175,7 +176,7 @@ def resource_of(incident: Any) -> SafeString:
     if not (kind or name):
         return format_html('<span class="faded">{}</span>', "no resource named")
     if kind in RESOURCES and incident.resource_id is not None:
-        path = reverse(kind, args=[incident.resource_id])
+        path = page_of(kind, incident.resource_id)
         shown = format_html('<a href="{}"><bdi class="one-line">{}</bdi></a>', path, name or kind)
     else:
         shown = format_html('<bdi class="one-line">{}</bdi>', name)
@@ -197,11 +198,20 @@ def event_words(event: str) -> str:
     return worded(event.replace(".", " "))
 
 
-@register.inclusion_tag("components/_clamp.html")
-def clamped(text: Any, limit: int = CLAMP_AT) -> dict[str, Any]:
+@register.simple_tag
+def clamped(text: Any, limit: int = CLAMP_AT) -> SafeString:
     """Text from outside: its beginning, and the whole of it one click away."""
     whole = "" if text is None else str(text)
-    return {"text": whole, "beginning": whole[:limit].rstrip(), "longer": len(whole) > limit, "size": len(whole)}
+    if len(whole) <= limit:
+        return format_html('<bdi class="vendor" dir="auto">{}</bdi>', whole)
+    return format_html(
+        '<details class="clamp"><summary><span class="beginning vendor" dir="auto">{}…</span> '
+        '<span class="unfold">All {} characters</span></summary>'
+        '<div class="whole vendor" dir="auto" tabindex="0">{}</div></details>',
+        whole[:limit].rstrip(),
+        len(whole),
+        whole,
+    )
 
 
 @register.simple_tag

@@ -13,31 +13,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config.clock import now
+from config.moments import exact, offset, on_the_clock
 from config.times import rfc3339
 
 register = template.Library()
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 UNITS = (("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", 1))
-
-
-def exact(moment: datetime) -> str:
-    """`2026-05-13 14:05:00.000 +02:00`, in the reader's time zone."""
-    local = timezone.localtime(moment)
-    text = local.isoformat(sep=" ", timespec="milliseconds")
-    return f"{text[:-6]} {text[-6:]}"
-
-
-def on_the_clock(moment: datetime, at: datetime) -> str:
-    """`14:05`, `yesterday 14:05`, `13 May, 14:05` or `13 May 2025, 14:05`: as much as is needed at that time."""
-    local, today = timezone.localtime(moment), timezone.localtime(at)
-    clock = f"{local:%H:%M}"
-    if local.date() == today.date():
-        return clock
-    if local.date() == today.date() - timedelta(days=1):
-        return f"yesterday {clock}"
-    year = "" if local.year == today.year else f" {local.year}"
-    return f"{local.day} {local:%b}{year}, {clock}"
 
 
 def ago(moment: datetime, at: datetime) -> str | None:
@@ -64,11 +46,13 @@ def epoch(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-def _timed(moment: datetime, short: str | SafeString) -> SafeString:
+def _timed(moment: datetime, short: str, running: SafeString | str = "") -> SafeString:
+    """A time in short, and exactly; `running` are attributes that let the short words run on."""
     full = exact(moment)
     return format_html(
-        '<time class="moment" datetime="{}" title="{} {}">{}<span class="exact">{}</span></time>',
-        rfc3339(moment), full, timezone.get_current_timezone_name(), short, full,
+        '<time class="moment" datetime="{}" title="{} {}"><span class="short"{}>{}</span>'
+        '<span class="exact">{}</span></time>',
+        rfc3339(moment), full, timezone.get_current_timezone_name(), running, short, full,
     )  # fmt: skip
 
 
@@ -80,22 +64,20 @@ def moment(value: datetime | None) -> SafeString | str:
     at = now()
     recent, clock = ago(value, at), on_the_clock(value, at)
     if recent is None:
-        return _timed(value, format_html('<span class="short">{}</span>', clock))
-    return _timed(
-        value, format_html('<span class="short" data-ago="{}" data-clock="{}">{}</span>', epoch(value), clock, recent)
-    )
+        return _timed(value, clock)
+    return _timed(value, recent, format_html(' data-ago="{}" data-clock="{}"', epoch(value), clock))
 
 
 @register.simple_tag
 def since(value: datetime) -> SafeString:
     """A time as on the clock, `03:08` or `13 May, 03:08`, also where it is minutes ago: for what began and goes on."""
-    return _timed(value, format_html('<span class="short">{}</span>', on_the_clock(value, now())))
+    return _timed(value, on_the_clock(value, now()))
 
 
 @register.simple_tag
 def clock(value: datetime) -> SafeString:
     """A time of day, `14:05`, where the day stands beside it; `<time>` with the exact one."""
-    return _timed(value, format_html('<span class="short">{}</span>', f"{timezone.localtime(value):%H:%M}"))
+    return _timed(value, f"{timezone.localtime(value):%H:%M}")
 
 
 @register.simple_tag
@@ -132,10 +114,7 @@ def day(value: datetime) -> str:
     return f"{local:%A} {local.day} {local:%B}" + ("" if local.year == today.year else f" {local.year}")
 
 
-@register.simple_tag
-def offset() -> str:
-    """The reader's time zone and its offset now: `Europe/Berlin, +02:00`."""
-    return f"{timezone.get_current_timezone_name().replace('_', ' ')}, {exact(now())[-6:]}"
+register.simple_tag(offset)
 
 
 @register.simple_tag

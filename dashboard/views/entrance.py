@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from config import ratelimit
-from dashboard.access import TeamRequest, switch, team_page, to_login
+from dashboard.access import TeamRequest, memberships_of, switch, team_page, to_login
 from dashboard.forms import LoginForm, PreferencesForm
 from dashboard.frame import show
 from teams.forms import OwnPasswordForm
@@ -78,7 +78,8 @@ def password(request: HttpRequest) -> HttpResponse:
         set_password(request.user, form.cleaned_data["new_password1"])
         update_session_auth_hash(request, request.user)
         messages.success(request, "Your password is changed.")
-        return redirect("overview")
+        is_in_a_team = bool(memberships_of(request.user))
+        return redirect("admin:index" if request.user.is_staff and not is_in_a_team else "overview")
     if "old_password" in form.errors:
         ratelimit.count_failure(request)
     return render(request, "entrance/password.html", {"form": form}, status=400 if form.is_bound else 200)

@@ -3,10 +3,13 @@
 from django.http import HttpRequest
 
 
-def older(request: HttpRequest, cursor: str | None) -> str:
-    """The query string of the next page, with the filters of this one; "" on the last page."""
+def older(request: HttpRequest, cursor: str | None, place: str = "") -> str:
+    """
+    The address of the next page, with the filters of this one; "" on the last page. `place` is the path of the list
+    where that may be shown in answer to what was posted to another.
+    """
     if cursor is None:
         return ""
     query = request.GET.copy()
     query["cursor"] = cursor
-    return query.urlencode()
+    return f"{place or request.path}?{query.urlencode()}"

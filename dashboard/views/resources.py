@@ -84,6 +84,7 @@ def resource(request: TeamRequest, relation: str, pk: int) -> HttpResponse:
         "source": names.get(found.integration_id) if found.integration_id else None,
         "details": details(found),
         "may_manage": request.membership.may(Role.MANAGER) and found.is_changeable,
+        "may_correct": False,  # that is done where they belong
     }
     return show(request, "monitors/resource.html", context, fragment="incidents/_timeline.html")
 

@@ -15,11 +15,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from config.clock import now
 from config.errors import Conflict, ValidationFailed
+from config.formfields import blame
 from config.paging import page
 from dashboard import once
 from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.answers import UNCHANGED
-from dashboard.fields import blame
 from dashboard.forms import ReplayForm
 from dashboard.frame import up_to_99
 from dashboard.views.lists import older
@@ -91,7 +91,7 @@ def created(request: TeamRequest, form: EndpointForm) -> Endpoint | None:
     try:
         with managing(request):
             made, secret = lifecycle.create_endpoint(request.team, at=now(), **form.details())
-            noted(request, made, "Made.", ADDITION)
+            noted(request.user, made, "Made.", ADDITION)
     except (Conflict, ValidationFailed) as refusal:
         blame(form, refusal)
         return None
@@ -115,7 +115,7 @@ def edit(request: TeamRequest, pk: int) -> HttpResponse:
         try:
             with managing(request):
                 if lifecycle.edit_endpoint(found, **form.details()):
-                    noted(request, found, f"Changed: {', '.join(form.changed_data)}.")
+                    noted(request.user, found, f"Changed: {', '.join(form.changed_data)}.")
                     messages.success(request, "Saved.")
                 else:
                     messages.info(request, UNCHANGED)
@@ -140,7 +140,7 @@ def done(request: TeamRequest, found: Endpoint, verb: Callable[[], Any], words: 
     try:
         with managing(request):
             if verb():
-                noted(request, found, log_entry)
+                noted(request.user, found, log_entry)
                 messages.success(request, words)
             else:
                 messages.info(request, UNCHANGED)
@@ -190,7 +190,7 @@ def rotate(request: TeamRequest, pk: int) -> HttpResponse:
         try:
             with managing(request):
                 secret = lifecycle.rotate_secret(found, at=now())
-                noted(request, found, "Signing secret rotated.")
+                noted(request.user, found, "Signing secret rotated.")
         except Conflict as refusal:
             messages.error(request, refusal.message)
         else:
@@ -214,7 +214,7 @@ def delete(request: TeamRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         with managing(request):
             if lifecycle.delete_endpoint(found, at=now()):
-                noted(request, found, "Deleted.", DELETION)
+                noted(request.user, found, "Deleted.", DELETION)
                 messages.success(request, f"“{found}” is deleted.")
             else:
                 messages.info(request, UNCHANGED)
@@ -235,7 +235,11 @@ def replay(request: TeamRequest, pk: int) -> HttpResponse:
         try:
             with managing(request):
                 number = lifecycle.replay(found, since=said["since"], until=said["until"])
-                noted(request, found, f"Replayed from {said['since']:%Y-%m-%d %H:%M:%S%z} to {said['until']:%H:%M:%S}.")
+                noted(
+                    request.user,
+                    found,
+                    f"Replayed from {said['since']:%Y-%m-%d %H:%M:%S%z} to {said['until']:%H:%M:%S}.",
+                )
         except (Conflict, ValidationFailed) as refusal:
             blame(form, refusal)
         else:

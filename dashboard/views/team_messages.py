@@ -129,7 +129,7 @@ def redeliver(request: TeamRequest, pk: int) -> HttpResponse:
     try:
         with managing(request):
             if lifecycle.redeliver(found):
-                noted(request, found, "Sent again.")
+                noted(request.user, found, "Sent again.")
                 messages.success(request, "It is on its way again.")
             else:
                 messages.info(request, UNCHANGED)

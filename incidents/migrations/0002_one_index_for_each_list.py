@@ -7,11 +7,11 @@ what an assignee has, and the worst of what is live, are read in order; no index
 
 import django.db.models.deletion
 from django.conf import settings
-from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
+from django.contrib.postgres.operations import RemoveIndexConcurrently
 from django.db import migrations, models
 from django.db.models.functions import Left
 
-from config.migrating import without_index
+from config.migrating import IndexBeside, without_index
 
 
 class Migration(migrations.Migration):
@@ -27,21 +27,21 @@ class Migration(migrations.Migration):
     operations = [
         RemoveIndexConcurrently(model_name='incident', name='incident_by_status'),
         RemoveIndexConcurrently(model_name='incident', name='incident_by_severity'),
-        AddIndexConcurrently(
+        IndexBeside(
             model_name='incident',
             index=models.Index('team', Left('resource_type', 60), models.F('started_at').desc(), models.F('id').desc(), name='incident_of_kind'),
         ),
         RemoveIndexConcurrently(model_name='incident', name='incident_by_resource_type'),
-        AddIndexConcurrently(
+        IndexBeside(
             model_name='incident',
             index=models.Index(condition=models.Q(('resource_id__isnull', False)), fields=['team', 'resource_id', '-started_at', '-id'], name='incident_about'),
         ),
         RemoveIndexConcurrently(model_name='incident', name='incident_of_resource'),
-        AddIndexConcurrently(
+        IndexBeside(
             model_name='incident',
             index=models.Index(condition=models.Q(('assignee__isnull', False)), fields=['team', 'assignee', '-started_at', '-id'], name='incident_of_assignee'),
         ),
-        AddIndexConcurrently(
+        IndexBeside(
             model_name='incident',
             index=models.Index(condition=models.Q(('is_live', True)), fields=['team', 'severity_place', 'status_place', '-started_at', '-id'], name='incident_live_worst'),
         ),

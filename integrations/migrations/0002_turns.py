@@ -4,12 +4,12 @@ The queue's index leads from each integration to the next, and the rows' own wei
 Indexes of foreign keys that others begin with, or that are empty in most rows, cost every delivery and help nobody.
 """
 
-from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
+from django.contrib.postgres.operations import RemoveIndexConcurrently
 from django.conf import settings
 from django.db import migrations, models
 import django.db.models.deletion
 
-from config.migrating import without_index
+from config.migrating import IndexBeside, without_index
 
 
 def key(to, name, **options):
@@ -30,16 +30,16 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        AddIndexConcurrently(
+        IndexBeside(
             model_name='inbounddelivery',
             index=models.Index(condition=models.Q(('status', 'received')), fields=['integration', 'due_at', 'id'], name='delivery_turn'),
         ),
         RemoveIndexConcurrently(model_name='inbounddelivery', name='delivery_due'),
-        AddIndexConcurrently(
+        IndexBeside(
             model_name='inbounddelivery',
             index=models.Index(condition=models.Q(('fact__isnull', False)), fields=['fact'], name='delivery_by_fact'),
         ),
-        AddIndexConcurrently(
+        IndexBeside(
             model_name='inbounddelivery',
             index=models.Index(condition=models.Q(('replayed_by__isnull', False)), fields=['replayed_by'], name='delivery_by_replayer'),
         ),

@@ -99,6 +99,7 @@ ANYTHING_NEW = {
     "name": "x", "type": "other", "email": "x@x.example", "role": "viewer", "scopes": ["read"],
     "team": "{foreign_team_public}", "url": "https://x.example",
 }  # fmt: skip
+OF_BOTH_TEAMS = "{grouped_number} {foreign_grouped_number}"
 SUGGESTING = {"app_label": "teams", "model_name": "apikey", "term": "{foreign_team}"}
 
 IN_FORMS = [
@@ -113,6 +114,7 @@ IN_FORMS = [
     Place(MANAGER, "POST", "/incidents/act", acts("resolve", pick=["{foreign_incident} open"])),
     Place(MANAGER, "POST", "/incidents/act", acts("assign", pick=[PICKED], assignee="{foreign_manager_uuid}")),
     Place(MANAGER, "POST", "/incidents/act", acts("group", pick=[PICKED], group="{foreign_group}")),
+    Place(MANAGER, "POST", "/groups/<int:pk>/resolve", Visit(form={"live": OF_BOTH_TEAMS})),
     Place(MANAGER, "POST", "/team/keys/new", Visit(form=A_KEY)),
     *(
         Place(MANAGER, "POST", f"/team/{each}/new", Visit(form=ANYTHING_NEW))
@@ -170,7 +172,7 @@ DIFFERS = re.compile(
     rb'|"(?:since|until)":"[^"]*"|"(?:up|down|paused|pending)":[\d.]+|"uptime":[\d.]+'
     rb'|(?<=data-lasting="\d{13}">)[^<]*|data-clock="[^"]*">[^<]*'
     rb'|data-now="\d+"|As of <time.*?</time>|(?:Expires|Content-Length|Set-Cookie): [^\n]*'
-    rb'|name="csrf-token" content="\w+|"X-CSRFToken": *"\w+"'
+    rb'|name="once" value="[\w-]+"|name="csrf-token" content="\w+|"X-CSRFToken": *"\w+"'
 )
 
 

@@ -226,7 +226,7 @@ def own(side: Side, team: Team, by: User, at: datetime) -> None:
     corrections.correct(incident, entry.pk, message=f"{word} was very slow", reason=f"{word} erred", **later)
     comment = lifecycle.comment(incident, message=f"{word} looked", **later)
     names |= {"incident": incident.uuid, "incident_number": incident.pk, "entry": entry.pk, "fact": comment.pk}
-    names |= {"resolved": resolved.uuid, "grouped": grouped.uuid, "group": group.pk}
+    names |= {"resolved": resolved.uuid, "grouped": grouped.uuid, "grouped_number": grouped.pk, "group": group.pk}
     names |= {"event": event_of(team, comment), "another_event": event_of(team, entry)}
 
 

@@ -6,7 +6,7 @@ from django.test import Client
 
 from config import changelist
 from integrations.models import InboundDelivery
-from teams.models import User
+from teams.models import Organization, User
 from tests.conftest import NOON, an_event, make_user, tell_it
 from tests.endpoints import make_attempt, make_endpoint, make_message
 from tests.readers import Visitor
@@ -54,6 +54,24 @@ def first_ids():
 
 
 # --- coming in
+
+
+def test_whose_password_somebody_else_gave_comes_in_after_changing_it(staff, operator):
+    User.objects.filter(pk=operator.pk).update(must_change_password=True)
+    for path in ("/admin/", "/admin/teams/user/", "/admin/password_change/", "/admin/nothing/"):
+        assert staff.get(path).headers["Location"] == "/password"
+    assert staff.post("/admin/teams/organization/add/", {"name": "Acme"}).headers["Location"] == "/password"
+    assert not Organization.objects.exists()
+    password = {"new_password1": "a lamp of brass", "new_password2": "a lamp of brass"}
+    changed = staff.post("/password", password | {"old_password": "correct horse battery"})
+    assert changed.headers["Location"] == "/admin/"
+    assert staff.get("/admin/").status_code == 200
+
+
+def test_whose_password_somebody_else_gave_may_log_out(staff, operator):
+    User.objects.filter(pk=operator.pk).update(must_change_password=True)
+    staff.post("/admin/logout/")
+    assert staff.get("/admin/").headers["Location"].startswith("/admin/login/")
 
 
 def test_admin_without_its_slash_leads_to_admin(client):

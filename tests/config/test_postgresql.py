@@ -1,4 +1,9 @@
-"""Tests of config.postgresql and config.statements: a dead connection is seen, a prepared statement is a statement."""
+"""
+Tests of config.postgresql and config.statements: a dead connection is seen, moments are read in UTC, a prepared
+statement is a statement.
+"""
+
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from django.db import DataError, InterfaceError, OperationalError, connection, transaction
@@ -51,6 +56,30 @@ def test_a_connection_with_something_to_read_is_asked_and_kept():
         cursor.execute("NOTIFY here")
     other.close()
     assert connection.is_usable()
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2026, 5, 13, 10, 5, 0, 123456, UTC),
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, 59, 59, 999999, UTC),
+        datetime(2026, 5, 13, 10, 5, tzinfo=timezone(timedelta(hours=5, minutes=45))),
+    ],
+)
+def test_a_moment_is_read_as_it_was_written_and_in_utc(db: None, moment: datetime):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::timestamptz, ARRAY[%s::timestamptz, NULL]", [moment, moment])
+        alone, among_others = cursor.fetchone()
+    assert alone == moment and alone.tzinfo is UTC
+    assert among_others == [moment, None] and among_others[0].tzinfo is UTC
+    assert fetch("SELECT %s::timestamptz", [moment]) == [(moment,)]
+
+
+@pytest.mark.parametrize("text", ["infinity", "-infinity", "0044-03-15 12:00:00 BC", "12026-01-01"])
+def test_a_moment_that_python_does_not_know_is_an_error_of_the_data(db: None, text: str):
+    with pytest.raises(DataError), transaction.atomic():
+        fetch("SELECT %s::timestamptz", [text])
 
 
 def test_a_prepared_statement_is_planned_once_for_a_connection(db: None):

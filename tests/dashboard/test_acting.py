@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 from threading import Barrier, Thread
 from uuid import uuid4
 
@@ -136,6 +137,39 @@ def test_a_cause_too_long_to_be_edited_stays(staff, tell):
     press(staff, incident, "edit", title="Shorter", error_message="")
     incident.refresh_from_db()
     assert (incident.title, len(incident.error_message)) == ("Shorter", 30_000)
+
+
+@pytest.mark.parametrize(
+    "regions",
+    [
+        ["eu", "us", "eu"],
+        ["eu\nwest", " us ", "\r\nasia\rsouth\n"],
+        [f"region {n}" for n in range(150)],
+        ["x" * 300],
+        [""],
+        [],
+    ],
+)
+def test_regions_that_the_form_could_not_say_stay_where_they_are_left_alone(regions, staff, tell):
+    tell(an_event("incident.started", incident_cause=None, regions=regions))
+    incident = Incident.objects.get()
+    page = staff.get(f"/incidents/{incident.uuid}").content.decode()
+    shown = unescape(re.search(r'name="affected_regions"[^>]*>\r?\n(.*?)</textarea>', page, re.S)[1])
+    as_sent = "\r\n".join(re.split(r"\r\n|\r|\n", shown))
+    press(staff, incident, "edit", title="Otherwise", affected_regions=as_sent)
+    incident.refresh_from_db()
+    assert (incident.title, incident.affected_regions) == ("Otherwise", regions)
+    press(staff, incident, "edit", title="Otherwise", affected_regions="moon")
+    incident.refresh_from_db()
+    assert incident.affected_regions == ["moon"]
+
+
+def test_a_title_of_several_lines_stays_where_it_is_left_alone(staff, tell):
+    tell(an_event("incident.started", incident_cause=None, incident_name="Down\r\nagain"))
+    incident = Incident.objects.get()
+    press(staff, incident, "edit", title="Downagain", affected_regions="moon")
+    incident.refresh_from_db()
+    assert (incident.title, incident.affected_regions) == ("Down\r\nagain", ["moon"])
 
 
 def test_members_and_the_team_are_called(staff, native, bob, team):
@@ -358,7 +392,7 @@ def test_htmx_gets_the_answers_and_the_rows_as_they_are_stored(staff, team, user
     page = answer.content.decode()
     assert "<html" not in page
     assert page.count('hx-swap-oob="true"') == 3
-    assert f'value="{one.uuid} resolved"' in page
+    assert f'value="{one.uuid} resolved ' in page
     assert "One Resolved." in words(answer)
 
 

@@ -1,5 +1,6 @@
 import re
 from datetime import timedelta
+from urllib.parse import urljoin
 
 import pytest
 
@@ -91,8 +92,8 @@ def test_further_incidents_are_one_click_away_until_there_are_none(staff, tell):
     while path:
         answer = staff.get(path)
         seen += titles(answer)
-        more = re.search(r'<a href="(\?[^"]+)"[^>]*>Show older', answer.content.decode())
-        path = more and "/incidents" + more[1].replace("&amp;", "&")
+        more = re.search(r'<a href="([^"]+)"[^>]*>Show older', answer.content.decode())
+        path = more and more[1].replace("&amp;", "&")
     assert seen == [f"No {n}" for n in reversed(range(70))]
 
 
@@ -178,11 +179,25 @@ def test_the_raw_payload_is_one_click_away_and_cut_where_it_is_long(staff, tell)
 def test_further_facts_are_one_click_away(staff, tell):
     tell(*(an_event("incident.escalated", NOON + n * MINUTE) for n in range(60)))
     page = staff.get(path_of())
-    more = re.search(r'<a href="(\?cursor=[^"]+)"', page.content.decode())[1]
-    rest = staff.get(path_of() + more, headers=HTMX).content.decode()
+    more = re.search(r'<a href="([^"]+\?cursor=[^"]+)"', page.content.decode())[1]
+    rest = staff.get(more, headers=HTMX).content.decode()
     assert page.content.decode().count('class="entry') == 50
     assert rest.count('class="entry') == 10
     assert "<html" not in rest
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [({"verb": "acknowledge", "seen": "resolved"}, 409), ({"verb": "fly"}, 400)]
+)
+def test_further_facts_are_found_from_a_page_that_came_back_too(sent, status, staff, tell):
+    tell(*(an_event("incident.escalated", NOON + n * MINUTE) for n in range(60)))
+    page = staff.post(f"{path_of()}/act", sent)
+    assert page.status_code == status
+    more = re.search(r'<a href="([^"]*\?cursor=[^"]+)" hx-get="\1"', page.content.decode())[1]
+    older = staff.get(urljoin(page.request["PATH_INFO"], more))
+    assert (older.status_code, older.content.decode().count('class="entry')) == (200, 10)
+    # And looked at anew it is the incident's page.
+    assert staff.get(f"{path_of()}/act").url == path_of()
 
 
 def test_an_incident_asks_the_database_as_often_for_one_fact_as_for_thirty(

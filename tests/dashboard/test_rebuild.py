@@ -232,7 +232,7 @@ def test_checkpoints_that_are_missing_or_too_many_are_found_and_mended(history, 
 
 
 def test_a_checkpoint_of_before_states_had_all_that_they_have_now_is_no_difference(history, capsys):
-    for each, name in zip(Checkpoint.objects.order_by("subject_kind"), ("incident_group_id", "native"), strict=True):
+    for each, name in zip(Checkpoint.objects.order_by("subject_kind"), ("incident_group_id", "kin"), strict=True):
         del each.state[name]
         each.save()
     assert check(capsys) == CLEAN

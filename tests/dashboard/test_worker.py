@@ -19,6 +19,8 @@ from dashboard.worker import Step, Worker, oldest_unapplied, steps
 from integrations import inbox
 from integrations.models import InboundDelivery
 from tests.conftest import NOON, an_event, make_integration, make_team
+from timeline.outbound import sender
+from timeline.outbound.sender import LOOP as SENDING
 
 LATER = NOON + timedelta(hours=1)
 
@@ -52,8 +54,20 @@ def no_waiting(monkeypatch):
     return pauses
 
 
+class NobodySends:
+    """In the sender's place: a thread that waits until it is told to stop."""
+
+    def __init__(self):
+        self.stopped = threading.Event()
+        self.stop = self.stopped.set
+
+    def run(self):
+        self.stopped.wait()
+
+
 def a_worker(*loops):
     worker = Worker()
+    worker.sender = NobodySends()
     worker.steps = list(loops)
     return worker
 
@@ -61,8 +75,9 @@ def a_worker(*loops):
 # --- a step ---------------------------------------------------------------------------------------------------
 
 
-def test_the_steps_are_those_that_workz_waits_for():
-    assert {step.name for step in steps()} == set(settings.WORKER_LOOPS)
+def test_the_steps_and_the_sender_are_what_workz_waits_for():
+    assert {step.name for step in steps()} | {SENDING} == set(settings.WORKER_LOOPS)
+    assert SENDING not in {step.name for step in steps()}
 
 
 def test_a_step_with_work_runs_again_at_once_and_one_without_after_its_pause(db):
@@ -224,6 +239,7 @@ def test_workz_is_well_while_all_loops_turn_and_names_the_one_that_stopped(db, n
     with clock.at(NOON):
         for step in worker.steps:
             worker.turn(step)
+        sender.report(NOON)
     status, said = workz(NOON + timedelta(seconds=20))
     assert (status, {loop["name"] for loop in said["data"]["loops"]}) == (200, set(settings.WORKER_LOOPS))
     worker.steps[0].run = Counting(*[ValueError()] * 50)
@@ -231,10 +247,32 @@ def test_workz_is_well_while_all_loops_turn_and_names_the_one_that_stopped(db, n
         with clock.at(NOON + timedelta(seconds=seconds)):
             for step in worker.steps:
                 worker.turn(step)
+            sender.report(clock.now())
     status, said = workz(NOON + timedelta(seconds=55))
     assert status == 503
     assert "apply" in said["error"]["message"]
     assert "recognize" not in said["error"]["message"]
+    assert SENDING not in said["error"]["message"]
+
+
+def test_workz_names_a_sender_that_stopped_while_the_steps_go_on(db, no_waiting):
+    worker = a_worker(*steps())
+    sender.report(NOON)
+    for seconds in range(0, 40, 5):
+        with clock.at(NOON + timedelta(seconds=seconds)):
+            for step in worker.steps:
+                worker.turn(step)
+    assert workz(NOON + timedelta(seconds=30))[0] == 200
+    status, said = workz(NOON + timedelta(seconds=31))
+    assert (status, said["error"]["message"]) == (503, "the loop send last ran 31 s ago.")
+
+
+def test_a_worker_that_fails_stops_its_sender_too(db, no_waiting):
+    worker = a_worker(Step("apply", Counting(KeyboardInterrupt())))
+    with pytest.raises(KeyboardInterrupt):
+        worker.run()
+    assert worker.sender.stopped.is_set()
+    assert "sender" not in {thread.name for thread in threading.enumerate()}
 
 
 # --- the process ----------------------------------------------------------------------------------------------
@@ -282,8 +320,7 @@ def until(happened, worker):
 
 def test_a_worker_in_a_thread_of_its_own_goes_on_after_its_connection_was_cut(transactional_db):
     integration = make_integration(make_team())
-    worker = Worker()
-    worker.steps = worker.steps[:1]
+    worker = a_worker(*steps()[:1])
     applied = lambda: InboundDelivery.objects.filter(status="applied").count()  # noqa: E731
 
     def run():

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache, partial
+from functools import cache
 from itertools import permutations, product
 from threading import Barrier, Thread, current_thread
 from typing import Any
@@ -59,7 +59,7 @@ from tests.histories import (
 from tests.incidents.test_fold_pairs import events_of, row_from, table
 from timeline import chronology, kept
 from timeline.chronology import Ledger
-from timeline.events import EVENTS, INCIDENT, RESOURCES, validate
+from timeline.events import EVENTS, INCIDENT, RESOURCES
 from timeline.identity import event_identity
 from timeline.models import TimelineEvent
 
@@ -390,7 +390,7 @@ def test_a_sample_of_triples_comes_to_the_same_in_the_database(capsys: pytest.Ca
 def door_knows_our_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The door understands our own kinds too, so that they can be told to it like a vendor's."""
     for room in (inbox, applying):
-        monkeypatch.setattr(room, "validate", partial(validate, known=EVENTS))
+        monkeypatch.setattr(room, "known_events", lambda type: EVENTS)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from config.errors import Conflict, ValidationFailed
-from incidents import corrections, lifecycle
+from incidents import corrections, keeper, lifecycle
 from incidents.models import Incident
 from monitors.models import Monitor
 from tests.conftest import NOON, act, an_event, make_integration, make_team, tell_it
@@ -216,6 +216,66 @@ def test_a_correction_that_would_make_a_second_one_live_is_refused(team, user):
     assert Incident.objects.get(pk=first.pk).status == "resolved"
 
 
+# --- several at once --------------------------------------------------------------------------------------------------
+
+
+def hide(incident, entries, by, hidden=True):
+    return corrections.hide(incident, [each.pk for each in entries], by=by, at=LATER, reason="Tests.", hidden=hidden)
+
+
+def test_many_are_hidden_with_as_few_folds_as_one(integration, user, monkeypatch):
+    tell_it(integration, of("started", 0), *(of("escalated", 1, message=f"No. {n}") for n in range(120)))
+    steps = []
+    step = keeper.step
+    monkeypatch.setattr(keeper, "step", lambda *args: steps.append(1) or step(*args))
+    early = TimelineEvent.objects.filter(event="incident.escalated").order_by("id")[:20]
+    answers = hide(the_incident(), early, user)
+    assert [answer.fact.payload["hidden"] for answer in answers.values()] == [True] * 20
+    assert len(steps) <= 2 * (121 + 20)
+    assert differences() == []
+
+
+def test_several_are_hidden_one_by_one_and_the_last_one_says_what_became_of_the_incident(told, user):
+    entries = [the_fact(each) for each in ("acknowledged", "resolved", "started")]
+    answers = list(hide(told, entries, user).values())
+    assert [answer.refused is None for answer in answers] == [True, True, False]
+    assert "last event of the incident" in answers[2].refused.message
+    first, second = (answer.fact for answer in answers[:2])
+    assert second.occurred_at - first.occurred_at == timedelta(milliseconds=1)
+    assert "changes" not in first.payload
+    assert second.payload["changes"] == ["status", "acknowledged_at", "resolved_at"]
+    assert (second.payload["old_status"], second.payload["new_status"]) == ("resolved", "open")
+    assert [answer.fact for answer in hide(told, entries[:2], user).values()] == [None, None]
+    assert differences() == []
+
+
+def test_none_of_all_is_hidden_where_nothing_would_be_left_and_shown_again_they_count(told, user):
+    entries = [the_fact(each) for each in ("started", "acknowledged", "resolved")]
+    answers = list(hide(told, entries, user).values())
+    assert [answer.refused is None for answer in answers] == [True, True, False]
+    assert [answer.fact is None for answer in hide(told, entries, user, hidden=False).values()] == [False, False, True]
+    assert the_incident().status == "resolved"
+    assert differences() == []
+
+
+def test_of_several_only_those_are_refused_that_would_make_a_second_one_live(team, user):
+    monitor = Monitor.objects.create(team=team, name="Shop", provisional=False)
+    first, second = (Incident.objects.create(team=team, concerns_native=True) for _ in range(2))
+    about = {"resource_type": "monitor", "resource_id": monitor.pk}
+    act(first, "incident.started", by=user, at=at(0), **about)
+    notes = [act(first, "incident.commented", by=user, at=at(n), comment="x", **about) for n in range(1, 6)]
+    over = act(first, "incident.resolved", by=user, at=at(6), **about)
+    act(second, "incident.started", by=user, at=at(7), **about)
+    entries = [*notes[:2], over, *notes[2:]]
+    answers = hide(first, entries, user)
+    assert list(answers) == [each.pk for each in entries]
+    refused = {pk: answer.refused for pk, answer in answers.items() if answer.refused}
+    assert list(refused) == [over.pk] and refused[over.pk].details["number"] == second.pk
+    assert TimelineEvent.objects.filter(event="incident.corrected").count() == 5
+    assert Incident.objects.get(pk=first.pk).status == "resolved"
+    assert differences() == []
+
+
 # --- entries after the fact -------------------------------------------------------------------------------------------
 
 
@@ -273,6 +333,16 @@ def test_a_correction_says_what_became_of_the_status(told, correct):
             "message": "Status corrected from resolved to acknowledged: A test.",
         }
     ]
+
+
+def test_a_correction_names_what_it_changed(told, correct):
+    correct("resolved", occurred_at=at(10))
+    correct("resolved", message="Over.")
+    correct("resolved", hidden=True)
+    told = [
+        each.payload.get("changes") for each in TimelineEvent.objects.filter(event="incident.corrected").order_by("id")
+    ]
+    assert told == [["resolved_at"], None, ["status", "resolved_at"]]
 
 
 def test_a_correction_that_left_the_status_alone_is_no_update(told, correct):

@@ -8,6 +8,7 @@ from django.db import connection
 
 from config.errors import Conflict
 from incidents import lifecycle
+from incidents.corrections import correct
 from incidents.declaring import declare
 from incidents.fold import MOVES, OPEN, steps_from
 from incidents.models import Incident, Status
@@ -138,6 +139,22 @@ def test_what_a_late_fact_made_of_no_effect_is_not_the_last_move(tell, user):
     incident.refresh_from_db()
     assert incident.status == "resolved"
     assert last_said(incident, NOON) == "Its source resolved it at 12:02:00 UTC."
+
+
+def test_who_corrected_what_moved_it_is_named_until_somebody_moves_it_again(declared, user, bob):
+    acknowledged = lifecycle.acknowledge(declared, by=user, at=NOON + timedelta(minutes=1))
+    resolved = lifecycle.resolve(declared, by=user, at=NOON + timedelta(minutes=2))
+    correct(declared, resolved.pk, by=bob, at=NOON + timedelta(minutes=3), hidden=True, reason="Still down.")
+    assert declared.status == "acknowledged"
+    assert last_said(declared, NOON) == "Bob Smith corrected its history at 12:03:00 UTC."
+    with pytest.raises(Conflict, match="Bob Smith corrected its history at 12:03:00 UTC"):
+        lifecycle.set_status(declared, "open", by=user, at=LATER)
+    # What moves nothing names nobody.
+    carol = make_user("carol@example.com", declared.team, name="Carol")
+    correct(declared, acknowledged.pk, by=carol, at=NOON + timedelta(minutes=4), message="Seen.", reason="Words.")
+    assert last_said(declared, NOON) == "Bob Smith corrected its history at 12:03:00 UTC."
+    lifecycle.close(declared, by=carol, at=NOON + timedelta(minutes=5))
+    assert last_said(declared, NOON) == "Carol closed it at 12:05:00 UTC."
 
 
 def test_a_deleted_incident_takes_notes_and_nothing_else(declared, user, bob):

@@ -226,4 +226,4 @@ def test_an_edit_has_an_entry_for_each_detail_that_differs():
 
 def test_what_a_source_says_beyond_its_vocabulary_is_not_ours_to_fold():
     state = after(told("heartbeat.created", heartbeat_period=60, heartbeat_grace=5))
-    assert (state.period, state.grace, state.native) == (None, None, False)
+    assert (state.period, state.grace, state.kin) == (None, None, False)

@@ -62,5 +62,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("trust")
     faults = folder / "faults"
     (faults / "taken").mkdir(parents=True)
-    with Running(folder / "data", {"WATCHKEEPER_FAULTS": str(faults)}) as running:
+    environ = {"WATCHKEEPER_FAULTS": str(faults), "WATCHKEEPER_WEBHOOK_NETWORKS": "127.0.0.0/8"}
+    with Running(folder / "data", environ) as running:
         yield settled(running, faults)

@@ -2,7 +2,7 @@
 A hand: the application, loaded once in a process of its own, that does single jobs in forked children. So a child can
 be killed in the midst of a job (tests/trust/killer.py arms the fault point), and the next job starts at once.
 
-Jobs are what people and commands do beside web and worker: replaying deliveries, rebuilding. Started by
+Jobs are what people and commands do beside web and worker: replaying deliveries, rebuilding, sending tests. Started by
 `./watchkeeper shell`, it reads a job's name from a line of its standard input and writes the child's exit code.
 """
 
@@ -103,4 +103,13 @@ def rebuild() -> None:
         rebuilding.rebuild_one(resource)
 
 
-JOBS = {"replay": replay, "replay_all": replay_all, "rebuild": rebuild}
+def tell() -> None:
+    """Send a test to the endpoint that is sent nothing else."""
+    from config import clock
+    from timeline.outbound.lifecycle import send_test
+    from timeline.outbound.models import Endpoint
+
+    send_test(Endpoint.objects.get(description="quiet"), at=clock.now())
+
+
+JOBS = {"replay": replay, "replay_all": replay_all, "rebuild": rebuild, "tell": tell}

@@ -125,6 +125,7 @@ class Killer:
             "replay": lambda: self.hand.do("replay_all" if "quarantine" in point else "replay"),
             "rebuild": lambda: self.hand.do("rebuild"),
             "recognize": self.come_to_know,
+            "sending": lambda: self.hand.do("tell"),
         }
         if point in FAILING:
             causes["applying"] = self.fail_to_apply

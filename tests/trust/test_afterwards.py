@@ -2,8 +2,10 @@
 
 import pytest
 
+from tests.trust import told
 from tests.trust.afterwards import Delivery, Recorded, complaints
 from tests.trust.parcels import TAG, Packer
+from tests.trust.told import Arrival, Told
 
 INBOX = [Delivery("e1-1", "applied", 7), Delivery("e1-2", "applied", 8), Delivery("q1-3", "quarantined")]
 FACTS = [Recorded(7, "e1-1"), Recorded(8, "e1-2")]
@@ -68,3 +70,41 @@ def test_every_parcel_carries_its_tags_and_no_two_the_same() -> None:
     tags = [tag for each in fresh for tag in each]
     assert len(tags) == len(set(tags)) > 500
     assert {tag[0] for tag in tags} == set("ewcuqrn")
+
+
+# --- what was told --------------------------------------------------------------------------------------------
+
+ONE, TWO, DEAD = (
+    Told("well", "m1", ("incident", 1), "delivered", "{1}"),
+    Told("well", "m2", ("incident", 1), "delivered", "{2}"),
+    Told("dead", "m1", ("incident", 1), "due", "{1}"),
+)
+CAME = [Arrival("well", "m1", "{1}"), Arrival("well", "m2", "{2}")]
+
+
+def test_nothing_is_said_where_all_was_told_also_more_than_once_and_where_nobody_listens() -> None:
+    assert told.complaints([ONE, TWO, DEAD], CAME, []) == []
+    assert told.complaints([ONE, TWO, DEAD], [*CAME[:1], *CAME, *CAME], []) == []
+
+
+@pytest.mark.parametrize(
+    ("messages", "arrivals", "unsaid", "said"),
+    [
+        ([ONE, TWO], CAME[:1], [], "m2 to well is delivered and never came"),
+        ([ONE, Told("well", "m2", ("incident", 1), "behind", "{2}")], CAME[:1], [], "m2 to well is behind"),
+        ([ONE], CAME, [], "m2 came to well and is no message"),
+        ([ONE, TWO], [*CAME, Arrival("well", "m1", "{3}")], [], "m1 came to well with another body"),
+        ([ONE, TWO], CAME[::-1], [], "m2 came to well before one of ('incident', 1) that is older"),
+        ([ONE, TWO], CAME, ["fact 7"], "fact 7 was never told"),
+    ],
+    ids=["lost", "stuck", "invented", "another", "out of order", "unsaid"],
+)
+def test_what_is_wrong_with_what_was_told_is_said(
+    messages: list[Told], arrivals: list[Arrival], unsaid: list[str], said: str
+) -> None:
+    assert told.complaints(messages, arrivals, unsaid) == [said]
+
+
+def test_what_is_of_other_incidents_may_come_in_any_order() -> None:
+    other = Told("well", "m2", ("incident", 2), "delivered", "{2}")
+    assert told.complaints([ONE, other], CAME[::-1], []) == []

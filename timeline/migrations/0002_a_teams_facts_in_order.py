@@ -4,10 +4,9 @@ A team's facts are read in order; nobody asks for all facts of a user, and every
 
 import django.db.models.deletion
 from django.conf import settings
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
-from config.migrating import without_index
+from config.migrating import IndexBeside, without_index
 
 
 class Migration(migrations.Migration):
@@ -21,7 +20,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        AddIndexConcurrently(
+        IndexBeside(
             model_name='timelineevent', index=models.Index(fields=['team', 'id'], name='fact_of_team')
         ),
         without_index('timeline_timelineevent', 'team_id', '204ff8d4', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='timeline_events', to='teams.team')),

@@ -8,7 +8,6 @@ operator says go.
 
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,8 @@ from timeline.outbound.models import Installation, installation_id
 RESTORED = "The database is older than what was sent: it was restored from a backup."
 ANOTHER = "The data folder belongs to another database."
 MOVED = "The data folder does not know this database, from which something was sent before."
+# Of what stands in the file.
+LENGTH = 120
 
 
 def this_installation() -> Installation:
@@ -45,8 +46,34 @@ def memory() -> Path:
     return Path(settings.DATA_DIR) / "sending.json"
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Whatever several workers read and write in the data folder, one after the other."""
+    memory().parent.mkdir(parents=True, exist_ok=True)
+    with memory().with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def remembered() -> Remembered | None:
     """What the data folder knows; None: nothing."""
+    with alone():
+        return read()
+
+
+def remember(public_id: str, counter: int, *, anew: bool = False) -> None:
+    """
+    Let the data folder know how far the counter is. What it knows of another installation stays, unless `anew` says
+    that it is to belong to this one.
+    """
+    with alone():
+        known = read()
+        if anew or known is None or (known.public_id == public_id and known.counter < counter):
+            write(Remembered(public_id, counter))
+
+
+def read() -> Remembered | None:
+    """What stands in the file."""
     try:
         values = json.loads(memory().read_text())
         return Remembered(str(values["installation"]), int(values["counter"]))
@@ -54,33 +81,23 @@ def remembered() -> Remembered | None:
         return None
 
 
-@contextmanager
-def alone() -> Iterator[None]:
-    """Whatever several workers write to the data folder, one after the other."""
-    memory().parent.mkdir(parents=True, exist_ok=True)
-    with memory().with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def write(known: Remembered) -> None:
+    """
+    Write over what stands in the file, always as long, in one piece: a machine that loses its power leaves the one or
+    the other, and never an empty file.
+    """
+    text = json.dumps({"installation": known.public_id, "counter": known.counter}).ljust(LENGTH) + "\n"
+    with memory().open("r+b" if memory().exists() else "wb", buffering=0) as file:
+        file.write(text.encode())
 
 
-def remember(public_id: str, counter: int, *, anew: bool = False) -> None:
-    """Let the data folder know how far the counter is; `anew`: whatever it knew before."""
-    with alone():
-        known = remembered()
-        if not anew and known and known.public_id == public_id and known.counter >= counter:
-            return
-        draft = memory().with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps({"installation": public_id, "counter": counter}))
-        draft.replace(memory())
-
-
-def why_not(installation: Installation, known: Remembered | None) -> str:
+def why_not(public_id: str, counter: int, known: Remembered | None) -> str:
     """Why the database can't be the one that was sent from; empty where it can."""
     if known is None:
-        return MOVED if installation.counter else ""
-    if known.public_id != installation.public_id:
+        return MOVED if counter else ""
+    if known.public_id != public_id:
         return ANOTHER
-    return RESTORED if known.counter > installation.counter else ""
+    return RESTORED if known.counter > counter else ""
 
 
 def look(at: datetime) -> Installation:
@@ -88,8 +105,8 @@ def look(at: datetime) -> Installation:
     with transaction.atomic():
         this_installation()
         present = Installation.objects.select_for_update().get()
-        reason = why_not(present, remembered())
-        if reason and present.paused_at is None:
+        reason = why_not(present.public_id, present.counter, remembered())
+        if reason:
             pause(at, reason)
     if not reason:
         remember(present.public_id, present.counter)
@@ -114,11 +131,21 @@ def go(*, anew: bool = False) -> Installation:
         if anew:
             present.public_id = installation_id()
         present.save()
-    remember(present.public_id, present.counter, anew=True)
+        # Before the commit, for what begins to send at that moment compares the two.
+        remember(present.public_id, present.counter, anew=True)
     return present
 
 
-def count_up() -> Installation | None:
-    """One step more, in the transaction that takes something up for sending; None where sending is paused."""
-    counted = Installation.objects.filter(paused_at=None).update(counter=F("counter") + 1)
-    return Installation.objects.get() if counted else None
+def count_up(at: datetime) -> Installation | None:
+    """
+    One step more, in the transaction that takes something up for sending. None where sending is paused, and where it is
+    paused now, because the database was replaced meanwhile by one that can't be the one that was sent from.
+    """
+    if not Installation.objects.filter(paused_at=None).update(counter=F("counter") + 1):
+        return None
+    present = Installation.objects.get()
+    reason = why_not(present.public_id, present.counter - 1, remembered())
+    if reason:
+        pause(at, reason)
+        return None
+    return present

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from config import rows
 from config.addresses import wrong_url
@@ -112,6 +112,7 @@ def enable(endpoint: Endpoint) -> bool:
             return False
         endpoint.disabled_at, endpoint.disabled_why, endpoint.failing_since = None, "", None
         endpoint.save(update_fields=["disabled_at", "disabled_why", "failing_since"])
+        endpoint.messages.filter(status=Progress.DUE).update(due_at=F("created_at"))
         return True
 
 
@@ -129,7 +130,8 @@ def disable(endpoint: Endpoint, *, at: datetime, why: str = "") -> bool:
 def delete_endpoint(endpoint: Endpoint, *, at: datetime) -> bool:
     """Send nothing to an endpoint any more: a tombstone; what was sent stays to be read, what waits is given up."""
     with transaction.atomic():
-        Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+        # Also against whoever is letting it be told of something just now (births.listening).
+        Endpoint.objects.select_for_update().get(pk=endpoint.pk)
         endpoint.refresh_from_db()
         if endpoint.deleted_at is not None:
             return False

@@ -96,12 +96,13 @@ class Endpoint(models.Model):
         return self.disabled_at is None and self.deleted_at is None
 
     def secrets_at(self, at: datetime) -> list[str]:
-        """
-        The signing secrets that are good at a moment: the present one, and during a rotation the one before. Raises
-        vault.CannotOpen.
-        """
+        """The signing secrets that are good at a moment. Raises vault.CannotOpen."""
+        return [open_sealed(each) for each in self.sealed_secrets_at(at)]
+
+    def sealed_secrets_at(self, at: datetime) -> list[bytes]:
+        """The signing secrets that are good at a moment, sealed: the present one, and in a rotation the one before."""
         sealed = [self.secret_ciphertext, *([self.old_secret_ciphertext] if self.both_good_until(at) else [])]
-        return [open_sealed(bytes(each)) for each in sealed if each is not None]
+        return [bytes(each) for each in sealed if each is not None]
 
     def both_good_until(self, at: datetime) -> datetime | None:
         """Until when, of a moment, the secret before the present one is good, too; None: it is not."""
@@ -141,7 +142,7 @@ class Message(models.Model):
     One event for one endpoint, exactly as it is sent. Its `webhook_id` is the same whenever and to whomever it is sent.
 
     A message is sent when no earlier one of the same subject waits. `tries` are the attempts since it was last asked
-    for.
+    for; `due_at` is when it is sent next, or while it is being sent, when it was taken up.
     """
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="messages", db_index=False)
@@ -192,8 +193,8 @@ class Message(models.Model):
 
 class Attempt(models.Model):
     """
-    One try to deliver a message, written down before and after. One without an end was interrupted: nobody knows
-    whether it arrived.
+    One try to deliver a message, written down when it ended (before it begins, its message says that it is being
+    sent). One without an end was interrupted: nobody knows whether it arrived.
     """
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="attempts")

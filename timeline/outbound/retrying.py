@@ -28,6 +28,8 @@ PASSING = (408, 409, 425, 429)
 GONE = 410
 # An endpoint that took nothing for so long is disabled.
 PATIENCE = timedelta(days=5)
+# From so many failed tries on, which takes some minutes, a failure is none that passes in a moment.
+CERTAIN = 3
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Outcome:
     def delivered(self) -> bool:
         """Whether the receiver took it."""
         return self.status_code is not None and 200 <= self.status_code < 300
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return (self.ended_at - self.started_at).total_seconds()
 
     @property
     def final(self) -> bool:
@@ -88,10 +95,26 @@ def wish(retry_after: str | None, at: datetime) -> timedelta:
     return max(timedelta(0), aware - at)
 
 
-def why_disabled(outcome: Outcome, failing_since: datetime) -> str:
-    """Why an endpoint is disabled after a failure; empty where it is not."""
+def why_disabled(outcome: Outcome, failing_since: datetime, tries: int) -> str:
+    """
+    Why an endpoint is disabled after the last of so many failed tries; empty where it is not. After a quiet time one
+    failure that may pass says nothing yet.
+    """
     if outcome.status_code == GONE:
         return "It answered 410: it is gone."
-    if outcome.ended_at - failing_since >= PATIENCE:
+    if outcome.ended_at - failing_since >= PATIENCE and (outcome.final or tries >= CERTAIN):
         return "It has taken nothing for five days."
     return ""
+
+
+def woken_up_to(failing_since: datetime, at: datetime) -> int:
+    """
+    How often a message can have failed since an endpoint fails: when that succeeds again, what failed so often is sent
+    at once. What failed before, while others were taken, keeps to its pauses.
+    """
+    streak, least = at - failing_since, timedelta(0)
+    for tries, pause in enumerate(RETRIES.pauses, start=1):
+        least += pause * (1 - RETRIES.jitter)
+        if least > streak:
+            return tries
+    return RETRIES.most

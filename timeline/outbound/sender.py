@@ -1,17 +1,20 @@
 """
 The sender: what the engine takes up is signed and sent, many at a time, on an event loop in a thread of the worker's.
 
-Each attempt goes by config.egress, the one guarded way out. When the leases could not be renewed in time, everything in
-hand is dropped: somebody else may be sending it by now. Not here: what is due and what an attempt comes to (engine,
-retrying).
+Each attempt goes by config.egress, the one guarded way out. When the leases could not be renewed in time, nothing more
+of what is in hand is begun: somebody else may be sending it by now. Not here: what is due and what an attempt comes to
+(engine, settling, retrying).
 """
 
 import asyncio
 import time
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
 from functools import lru_cache, partial
+from typing import TypeVar
 
 import structlog
 from django.conf import settings
@@ -22,36 +25,50 @@ from config import clock
 from config.egress import Failed, Outward, Refused
 from config.health import report_loop
 from config.signing import signed
-from config.vault import CannotOpen
-from timeline.outbound.engine import Ended, Engine, Parcel, oldest_due
-from timeline.outbound.installation import look
+from config.vault import CannotOpen, open_sealed
+from timeline.outbound.engine import Engine, oldest_waiting
+from timeline.outbound.installation import look, this_installation
 from timeline.outbound.models import Endpoint
+from timeline.outbound.pacing import InHand
 from timeline.outbound.retrying import Outcome
+from timeline.outbound.settling import Ended, Parcel
 
 log = structlog.get_logger(__name__)
 
+Found = TypeVar("Found")
+
 LOOP = "send"
-# How long it waits when nothing is due, and between two turns of which the first found something.
-IDLE_SECONDS, BUSY_SECONDS = 0.05, 0.005
+# How long it waits when nothing is due, and between any two turns.
+IDLE_SECONDS, BUSY_SECONDS = 0.05, 0.01
 TROUBLE_SECONDS = 0.5
 REPORT_EVERY = 5.0
 # How long what is being sent may take when the worker is told to stop.
 LAST_PATIENCE = 3.0
 # So many attempts at one endpoint at the same time, and at all of them.
-AT_ONCE, CONNECTIONS = 32, 512
+AT_ONCE, CONNECTIONS = 32, 256
+# What is kept of an answer, and of all answers that are written down in one turn.
 EXCERPT = 64 * 1024
+EXCERPTS = 4 * 1024 * 1024
 CANNOT_SIGN = "None of the present encryption keys opens the signing secret. Rotate it."
 
 
 @lru_cache(maxsize=1024)
-def signer(secret: str) -> Webhook:
-    """What signs with a secret."""
-    return Webhook(secret)
+def signer(sealed: bytes) -> Webhook:
+    """What signs with a secret. Raises CannotOpen."""
+    return Webhook(open_sealed(sealed))
 
 
 def hang_up() -> None:
     """Give the database back the connection of the thread that this is called in."""
-    connection.close()
+    with suppress(Error):
+        connection.close()
+
+
+def report(at: datetime) -> None:
+    """Tell /workz that it runs, how far behind it is, and why nothing is sent where that is so."""
+    oldest, paused = oldest_waiting(), this_installation().paused_why
+    lag = max(0.0, (at - oldest).total_seconds()) if oldest else 0.0
+    report_loop(LOOP, at, lag, f"Sending is paused. {paused}" if paused else "")
 
 
 class Sender:
@@ -60,13 +77,16 @@ class Sender:
     def __init__(self) -> None:
         self.engine = Engine()
         self.stopping = False
-        self.ended: list[Ended] = []
-        self.endpoints: dict[int, Endpoint] = {}
+        # What is being sent, and what came of it that is not written down yet.
         self.tasks: dict[asyncio.Task[None], Parcel] = {}
+        self.ended: list[Ended] = []
+        # Whether something that is said to be in our hands may not be.
+        self.unsure = False
         self.places: dict[int, asyncio.Semaphore] = {}
         self.report_at = 0.0
         # Everything in the database is done in one thread, with its own connection.
         self.database = ThreadPoolExecutor(1, "sender-database")
+        self.news = asyncio.Event()
 
     def stop(self) -> None:
         """Ask it to end."""
@@ -77,93 +97,131 @@ class Sender:
         while not self.stopping:
             try:
                 asyncio.run(self.work())
-            except Exception:
+            except Error as error:
+                log.warning("database trouble", step=LOOP, error=str(error))
+                self.wait_out()
+            except (Exception, asyncio.CancelledError):
                 log.exception("sender failed, beginning again")
-                time.sleep(TROUBLE_SECONDS)
+                self.wait_out()
         self.database.submit(hang_up).result()
         self.database.shutdown()
+
+    def wait_out(self) -> None:
+        """Give the database back its connection, and pause; what was in hand is found by the next turn."""
+        self.unsure = True
+        self.database.submit(hang_up).result()
+        time.sleep(TROUBLE_SECONDS)
 
     async def work(self) -> None:
         """Take turns, and send what they bring."""
         self.places = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
-        await self.in_database(partial(look, clock.now()))
+        self.anywhere = asyncio.Semaphore(CONNECTIONS)
+        self.news = asyncio.Event()
         async with Outward(settings.WEBHOOK_NETWORKS, at_once=CONNECTIONS) as outward:
             try:
+                await self.in_database(partial(look, clock.now()))
                 while not self.stopping:
-                    await asyncio.sleep(await self.turn(outward))
+                    await self.rest(await self.turn(outward))
                 await self.end()
             finally:
-                self.drop()
+                self.drop(list(self.tasks))
+                self.tasks.clear()
+                self.ended = []
+
+    async def rest(self, seconds: float) -> None:
+        """Wait for the next turn, which comes sooner where something ended that others may be waiting behind."""
+        await asyncio.sleep(BUSY_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds - BUSY_SECONDS):
+                await self.news.wait()
 
     async def turn(self, outward: Outward) -> float:
         """One turn; how long to wait until the next."""
-        ended, self.ended = self.ended, []
-        in_hand = Counter(parcel.endpoint_id for parcel in self.tasks.values())
+        ended, unsure, self.unsure = self.portion(), self.unsure, False
         try:
-            parcels = await self.in_database(partial(self.in_turn, ended, in_hand))
+            parcels = await self.in_database(partial(self.in_turn, ended, self.in_hand(), unsure))
         except Error as error:
             log.warning("database trouble", step=LOOP, error=str(error))
-            await self.wait_out(ended)
+            # It may have been committed. What was taken up then, and what we don't know of, is found at the next turn.
+            self.unsure = True
+            self.ended = [*ended, *self.ended]
+            await self.in_database(hang_up)
             return TROUBLE_SECONDS
-        for parcel in parcels:
-            task = asyncio.create_task(self.attempt(outward, parcel))
+        self.drop([task for task, parcel in self.tasks.items() if not self.is_ours(parcel)])
+        for parcel, endpoint in parcels:
+            task = asyncio.create_task(self.attempt(outward, parcel, endpoint))
             self.tasks[task] = parcel
-            task.add_done_callback(self.tasks.pop)
+            task.add_done_callback(lambda done: self.tasks.pop(done, None))
         return BUSY_SECONDS if parcels or ended else IDLE_SECONDS
 
-    def in_turn(self, ended: Sequence[Ended], in_hand: Counter[int]) -> list[Parcel]:
+    def portion(self) -> list[Ended]:
+        """Of what ended, as much as can be held in memory when it is written down; nearly always all."""
+        size, number = 0, 0
+        for _, outcome in self.ended:
+            size += len(outcome.excerpt)
+            if number and size > EXCERPTS:
+                break
+            number += 1
+        portion, self.ended = self.ended[:number], self.ended[number:]
+        if not self.ended:
+            self.news.clear()
+        return portion
+
+    def in_hand(self) -> InHand:
+        """By endpoint, the messages that are being sent or whose end is to be written down later."""
+        found: dict[int, set[int]] = defaultdict(set)
+        for parcel in (*self.tasks.values(), *(parcel for parcel, _ in self.ended)):
+            found[parcel.endpoint_id].add(parcel.message_id)
+        for idle in self.places.keys() - found.keys():
+            del self.places[idle]
+        return found
+
+    def in_turn(self, ended: Sequence[Ended], in_hand: InHand, unsure: bool) -> list[tuple[Parcel, Endpoint]]:
         """What a turn does in the database."""
         at = clock.now()
-        parcels = self.engine.turn(at, ended, in_hand)
-        wanted = {parcel.endpoint_id for parcel in parcels}
-        if wanted:
-            self.endpoints |= Endpoint.objects.in_bulk(wanted)
+        parcels = self.engine.turn(at, ended, in_hand, unsure=unsure)
+        endpoints = Endpoint.objects.in_bulk({parcel.endpoint_id for parcel in parcels}) if parcels else {}
         if time.monotonic() >= self.report_at:
-            oldest = oldest_due()
-            report_loop(LOOP, at, max(0.0, (at - oldest).total_seconds()) if oldest else 0.0)
+            report(at)
             self.report_at = time.monotonic() + REPORT_EVERY
-        return parcels
+        return [(parcel, endpoints[parcel.endpoint_id]) for parcel in parcels]
 
-    async def in_database(self, work):  # type: ignore[no-untyped-def]
+    async def in_database(self, work: Callable[[], Found]) -> Found:
         """Have something done in the database's thread."""
         return await asyncio.get_running_loop().run_in_executor(self.database, work)
 
-    async def wait_out(self, ended: Sequence[Ended]) -> None:
-        """Keep what is not written down yet, as long as the leases are good; then nothing of it is ours to write."""
-        await self.in_database(hang_up)
-        if time.monotonic() < self.engine.good_until:
-            self.ended = [*ended, *self.ended]
-            return
-        self.drop()
-        self.engine = Engine()
+    def is_ours(self, parcel: Parcel) -> bool:
+        """Whether it is still in our hands: somebody else may have taken it over."""
+        return self.engine.leases.tokens.get(parcel.endpoint_id) == parcel.token
 
-    def drop(self) -> None:
-        """Let go of everything in hand."""
-        for task in list(self.tasks):
+    def drop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Let go of what is in hand."""
+        for task in tasks:
             task.cancel()
-        self.ended = []
 
     async def end(self) -> None:
         """Wait for what is being sent, write it down, and give the rest back."""
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=LAST_PATIENCE)
         ended = self.ended
-        self.drop()
+        self.drop(list(self.tasks))
         await self.in_database(lambda: self.engine.stop(clock.now(), ended))
 
-    async def attempt(self, outward: Outward, parcel: Parcel) -> None:
+    async def attempt(self, outward: Outward, parcel: Parcel, endpoint: Endpoint) -> None:
         """Send one message, and keep what came of it for the next turn."""
-        async with self.places[parcel.endpoint_id]:
-            if time.monotonic() >= self.engine.good_until:
-                return
-            self.ended.append((parcel, await self.outcome(outward, parcel)))
+        async with self.places[parcel.endpoint_id], self.anywhere:
+            if self.engine.leases.are_good:
+                outcome = await self.outcome(outward, parcel, endpoint)
+                self.ended.append((parcel, outcome))  # to the list that is there now, not the one of before
+                self.news.set()
+            else:
+                self.unsure = True
 
-    async def outcome(self, outward: Outward, parcel: Parcel) -> Outcome:
+    async def outcome(self, outward: Outward, parcel: Parcel, endpoint: Endpoint) -> Outcome:
         """Send one message; what came of it."""
         begun = clock.now()
-        endpoint = self.endpoints[parcel.endpoint_id]
         try:
-            signers = [signer(secret) for secret in endpoint.secrets_at(begun)]
+            signers = [signer(sealed) for sealed in endpoint.sealed_secrets_at(begun)]
             headers = signed(signers, parcel.webhook_id, begun, parcel.body) | {"content-type": "application/json"}
             answer = await outward.post(endpoint.url, parcel.body.encode(), headers)
         except (Refused, Failed) as error:

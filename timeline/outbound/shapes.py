@@ -16,7 +16,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from timeline.chronology import Fact
-from timeline.events import COMMON, EVENTS, INCIDENT, RESOURCES, VENDOR_EVENTS, Payload, said
+from timeline.events import (
+    COMMON,
+    EVENTS,
+    IDENTITY,
+    INCIDENT,
+    ORIGIN,
+    RESOURCES,
+    VENDOR_EVENTS,
+    VIA,
+    Payload,
+    passed,
+    said,
+)
 
 CLOSED, RESOLVED = "incident.closed", "incident.resolved"
 TEST = "endpoint.test"
@@ -82,7 +94,7 @@ def shaped(fact: Fact, whose: Whose, wishes: Wishes, event: str) -> Payload:
         whole |= {"event": RESOLVED, "message": resolving(fact)}
     payload = whole if wishes.further else documented(whole, event)
     if wishes.further:
-        payload = payload | acting(fact) | {"identity": fact.identity.hex()}
+        payload = payload | acting(fact) | {IDENTITY: fact.identity.hex()}
     return payload | passage(fact, whose) if wishes.further or wishes.relay else payload
 
 
@@ -97,7 +109,7 @@ def ours(fact: Fact, whose: Whose) -> Payload:
         return dict(fact.payload)
     kind, number = fact.subject
     # Only a Watchkeeper may say of an event that it was some installation's own act.
-    told = {name: value for name, value in fact.payload.items() if name != "origin" or fact.kin}
+    told = {name: value for name, value in fact.payload.items() if name != ORIGIN or fact.kin}
     ids: dict[str, Any] = {
         "organization_id": whose.organization,
         "team_id": whose.team,
@@ -118,16 +130,8 @@ def acting(fact: Fact) -> Payload:
 def passage(fact: Fact, whose: Whose) -> Payload:
     """Whose own act it was, and through which installations it came."""
     if fact.native:
-        return {"origin": whose.installation}
-    return {"via": [*passed(fact.payload), whose.installation]}
-
-
-def passed(payload: Payload) -> list[str]:
-    """The installations that an event names: whose it was, and those that passed it on."""
-    via = payload.get("via")
-    listed = [each for each in via if isinstance(each, str)] if isinstance(via, list) else []
-    origin = said(payload, "origin")
-    return [origin, *listed] if origin and origin not in listed else listed
+        return {ORIGIN: whose.installation}
+    return {VIA: [*passed(fact.payload), whose.installation]}
 
 
 def resolving(fact: Fact) -> str:

@@ -67,7 +67,7 @@ class Command(BaseCommand):
 def why_paused() -> str:
     """Why sending is paused, or will be as soon as a worker looks; empty where it goes on."""
     present = this_installation()
-    return present.paused_why if present.paused_at else why_not(present, remembered())
+    return present.paused_why if present.paused_at else why_not(present.public_id, present.counter, remembered())
 
 
 def standing() -> dict[str, Any]:

@@ -1,0 +1,49 @@
+"""
+`migrate`, as it is run beside a running system: a change of a table that has to wait for somebody lets those behind it
+go first, and is tried again.
+
+Not here: the operations (config.migrating). What is not atomic among migrations is made beside the running system; that
+keeps nobody waiting, and may wait itself.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from django.core.management.base import CommandError
+from django.core.management.commands import migrate
+from django.db import OperationalError, connection
+
+# Whoever wants to read or write a table waits behind a change that waits for it.
+WAITING_AT_MOST = "2s"
+TRIES = 30
+PAUSE_SECONDS = 1.0
+
+CHANGES = ("ALTER ", "CREATE ", "DROP ")
+
+
+class Command(migrate.Command):
+    """Django's own, whose changes of tables wait for a short time only."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for _ in range(TRIES):
+            try:
+                with connection.execute_wrapper(patiently):
+                    super().handle(*args, **options)
+                return
+            except OperationalError as error:
+                if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                    raise
+                time.sleep(PAUSE_SECONDS)
+        raise CommandError(
+            "A table is in use, and a change of it would keep others waiting. What was migrated so far stays. "
+            "Run this again when fewer long transactions are open."
+        )
+
+
+def patiently(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    """Run a statement; one that changes a table, in a transaction, waits for it for a short time only."""
+    if connection.in_atomic_block and str(sql).lstrip().upper().startswith(CHANGES):
+        context["cursor"].execute(f"SET LOCAL lock_timeout = '{WAITING_AT_MOST}'")
+    return execute(sql, params, many, context)
