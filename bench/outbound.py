@@ -1,9 +1,9 @@
 """
 S10: signed messages to a receiver on this machine, from one worker, beside one-row commits of pgbench.
 
-Messages of many incidents wait for some endpoints; the whole of Watchkeeper runs, and its worker takes them up, signs and
-sends them over kept connections, and writes each attempt down. Counted is from the first attempt to the last message's
-end.
+Messages of many incidents wait for some endpoints; the whole of Watchkeeper runs, and its worker takes them up, signs
+and sends them over kept connections, and writes each attempt down. Counted is from the first attempt to the last
+message's end.
 """
 
 import time
@@ -28,12 +28,13 @@ for number in range({number}):
 BODY = """
 jsonb_build_object('dt', now(), 'event', 'incident.acknowledged', 'message', repeat('It is being looked at. ', 6),
     'organization_id', 'org_0123456789abcdef', 'team_id', 'team_0123456789abcdef', 'incident_id', n,
-    'incident_name', 'The shop can not be reached', 'resource_type', 'monitor', 'resource_id', n, 'resource_name', 'Shop',
+    'incident_name', 'The shop can not be reached', 'resource_type', 'monitor', 'resource_id', n,
+    'resource_name', 'Shop',
     'user_email', 'somebody@example.com', 'user_name', 'Somebody', 'integration_name', null, 'integration_type', null)
 """
 BORN = f"""
-INSERT INTO timeline_message (team_id, endpoint_id, webhook_id, event, subject_kind, subject_id, body, created_at, status,
-    tries, why)
+INSERT INTO timeline_message
+    (team_id, endpoint_id, webhook_id, event, subject_kind, subject_id, body, created_at, status, tries, why)
 SELECT e.team_id, e.id, 'msg_' || md5(%(round)s || n::text || e.id), 'incident.acknowledged', 'incident',
     n %% %(incidents)s, {BODY}, now(), 'new', 0, ''
 FROM generate_series(1, %(messages)s) AS n JOIN LATERAL (

@@ -1,5 +1,5 @@
 """
-A receiver of webhooks that costs next to nothing, in a process of its own: it reads a request to its end and answers 204.
+A receiver of webhooks that costs next to nothing, in a process of its own: it reads a request and answers 204.
 
 What is in the requests is nobody's affair here; the sender's tests look at that.
 """
