@@ -1,13 +1,14 @@
 """
 The data that reading is measured on: many incidents with ten facts each, in some teams of very different size.
 
-`./watchkeeper bench story [10k|100k|1m]` makes so many incidents, once; later runs find them. What bench.prototypes let
-Watchkeeper record is copied by the database, set by set, with other times, titles, owners and identities. Most are
+`./watchkeeper bench story [10k 100k 1m …]` makes so many incidents, once; later runs find them. What bench.prototypes
+let Watchkeeper record is copied by the database, set by set, with other times, titles, owners and identities. Most are
 closed, few are live, a few have thousands of facts; what hardly ever occurs (a severity, an assignee, a kind of
 resource) occurs three times.
 """
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,10 @@ from config.console import CannotStart, say
 from config.embedded import Cluster
 from tests.running import Running
 
-SIZES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000}
+SIZES = ("10k", "100k", "1m")
+THOUSANDS = {"k": 1_000, "m": 1_000_000}
+SIZE = re.compile(r"[1-9][0-9]{0,3}[km]").fullmatch
+LARGER = "--incidents="
 RECORD = "from bench import prototypes; prototypes.record()"
 
 # Ids of copies begin behind those of the prototypes.
@@ -69,18 +73,16 @@ class Story:
 def main(arguments: list[str]) -> None:
     """Make the data of the sizes that are named."""
     with ground.cluster() as cluster:
-        for size in arguments or list(SIZES):
+        for size in arguments or SIZES:
             story = made(cluster, size)
             say(f"{size}: {story.incidents:,} incidents with {story.events:,} events")
 
 
 def made(cluster: Cluster, size: str) -> Story:
     """The story of a size; made first if it isn't there."""
-    if size not in SIZES:
-        raise CannotStart(f"there is no size {size!r}; there are {', '.join(SIZES)}")
-    database = f"story_{size}"
+    incidents, database = incidents_of(size), f"story_{size}"
     if not (ground.has(cluster, database) and is_whole(ground.url_of(cluster, database))):
-        make(cluster, database, SIZES[size])
+        make(cluster, database, incidents)
     url = ground.kept(cluster, database)
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT incidents, events, told FROM bench_story").fetchone()
@@ -88,13 +90,29 @@ def made(cluster: Cluster, size: str) -> Story:
     return Story(row[0], row[1], url, row[2])
 
 
+def incidents_of(size: str) -> int:
+    """How many incidents a size means; raises CannotStart for what is none."""
+    if not SIZE(size) or int(size[:-1]) * THOUSANDS[size[-1]] < 10_000:
+        raise CannotStart(f"there is no size {size!r}; there are {', '.join(SIZES)}, and others like 300k")
+    return int(size[:-1]) * THOUSANDS[size[-1]]
+
+
 @contextmanager
 def two_served(arguments: list[str]) -> Iterator[list[tuple[Story, Running]]]:
-    """A story and one of ten times its size, each with a Watchkeeper that runs on it; smaller ones with `--small`."""
-    sizes = ("10k", "100k") if "--small" in arguments else ("100k", "1m")
+    """
+    A story and one of ten times its size, each with a Watchkeeper that runs on it: 100 k incidents and 1 M, fewer with
+    `--small` or with `--incidents=300k`, which is the larger's size.
+    """
+    larger = next((each.removeprefix(LARGER) for each in arguments if each.startswith(LARGER)), "1m")
+    larger = "100k" if "--small" in arguments else larger
     with ground.cluster() as cluster, ExitStack() as stack:
-        stories = [made(cluster, size) for size in sizes]
+        stories = [made(cluster, size) for size in (tenth_of(larger), larger)]
         yield [(one, stack.enter_context(ground.watchkeeper(one.url))) for one in stories]
+
+
+def tenth_of(size: str) -> str:
+    """The size that is a tenth of another."""
+    return f"{incidents_of(size) // 10_000}k"
 
 
 def is_whole(url: str) -> bool:

@@ -2,7 +2,8 @@
 S5: how long the updates endpoint takes at one connection, and how that grows with the timeline.
 
 `GET /api/incidents/{uuid}/updates` of incidents drawn at random, over HTTP with a key, from timelines of 1 M and of
-10 M events (`--small`: of 100 k and 1 M). A client asks, waits for the answer, and asks for the next.
+10 M events (`--small`: of 100 k and 1 M; `--incidents=300k`: of 300 k and 3 M). A client asks, waits for the answer,
+and asks for the next.
 """
 
 from itertools import cycle

@@ -250,8 +250,12 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
         button: str,
         panel: Panel | None = None,
         form: Any = None,
+        seen: str = "",
     ) -> TemplateResponse:
-        """Ask before an action is run, with a form if it needs one; the answer comes back to it with `post` in it."""
+        """
+        Ask before an action is run, with a form if it needs one; the answer comes back to it with `post` in it, and
+        with what was `seen` (config.seen).
+        """
         context = {
             **self.admin_site.each_context(request),
             "title": title,
@@ -259,6 +263,7 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
             "button": button,
             "panel": panel,
             "form": form,
+            "seen": seen,
             "records": records,
             "action": action,
             "opts": self.opts,

@@ -20,7 +20,8 @@ slow, broken off). Bodies are bytes as they came: an encoding is neither asked f
 How it is guarded: a host's name is asked for once for each connection, every address it leads to has to be allowed
 (config.networks), and the connection goes to one of exactly these; each socket is looked at again when it is made. The
 name stays for TLS and the Host header. There are no proxies, whatever the environment says, no cookies, no
-credentials. Connections are kept for the next request to the same host and port, but never one whose answer was cut.
+credentials. Connections are kept for the next request to the same host and port, but only after an answer that was read
+to its end.
 
 Not here: what is sent and when it is tried again; which URLs a form takes (config.addresses.wrong_url).
 """
@@ -39,17 +40,17 @@ from typing import Any, Self
 import structlog
 from aiohttp import (
     AddrInfoType,
+    ClientConnectionError,
     ClientConnectorCertificateError,
     ClientConnectorDNSError,
     ClientConnectorError,
-    ClientOSError,
+    ClientPayloadError,
     ClientResponse,
     ClientResponseError,
     ClientSession,
     ClientSSLError,
     ClientTimeout,
     DummyCookieJar,
-    ServerDisconnectedError,
     TCPConnector,
 )
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -66,11 +67,11 @@ KIB = 1024
 DEADLINE = 15.0
 LONGEST_EXCERPT = 64 * KIB
 # Bytes read for an answer at most, with its head, what comes before it (1xx) and the framing of its body.
-MOST_READ = 256 * KIB
+MOST_READ = 192 * KIB
 # Seconds that a connection is kept unused. Many servers close after 5, and a request must not meet that moment.
 KEPT_FOR = 4.0
 # A name's addresses that are tried, of each family.
-MOST_TRIED = 4
+MOST_TRIED = 2
 # Names that are asked for at the same time.
 RESOLVING_AT_ONCE = 32
 LONGEST_RETRY_AFTER = 100
@@ -88,8 +89,8 @@ OURS = {
 }
 HEADERS = {"User-Agent": "Watchkeeper", "Accept-Encoding": "identity"}
 
-# (host, port) → the addresses that the name leads to. Raises OSError where it leads nowhere.
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+# A host's name → the addresses that it leads to. Raises OSError where it leads nowhere.
+Resolve = Callable[[str], Awaitable[Sequence[str]]]
 
 
 class Refused(Exception):
@@ -106,7 +107,7 @@ class Answer:
 
     status: int
     excerpt: bytes  # the body, or its beginning
-    cut: bool  # whether there was more of it than that
+    cut: bool  # whether the body was not read to its end
     retry_after: str | None  # the header's text: seconds or a date
 
 
@@ -145,8 +146,9 @@ class Outward:
             keepalive_timeout=KEPT_FOR,
             socket_factory=self.open_socket,
         )
-        kind: type[ResponseHandler] = Line
-        connector._factory = partial(kind, loop=asyncio.get_running_loop())
+        self.lines: set[Line] = set()
+        line = partial(Line, self.lines, self.at_once, asyncio.get_running_loop())
+        connector._factory = line  # type: ignore[assignment]  # our own kind of connection
         self.session = ClientSession(
             connector=connector,
             cookie_jar=DummyCookieJar(),
@@ -185,8 +187,9 @@ class Outward:
         except Refused:
             raise
         except Exception as error:
+            words = sentence(error)
             if response is None:
-                raise Failed(sentence(error)) from None
+                raise Failed(words) from None
         finally:
             if response is not None:
                 response.close()
@@ -217,9 +220,30 @@ def retry_after(response: ClientResponse) -> str | None:
 
 
 class Line(ResponseHandler):
-    """A connection, which reads only so much for an answer, and is cut off when it ends, without saying goodbye."""
+    """
+    A connection, one of `lines`. It reads only so much for an answer, and when it ends it is cut off, without goodbyes.
+    It is not kept where there are more of them than `most`.
+    """
 
     left = 0
+
+    def __init__(self, lines: set["Line"], most: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.lines = lines
+        self.most = most
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It stands."""
+        self.lines.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """It ended. So does a body that somebody still waits for: aiohttp forgets it where its frame was broken."""
+        self.lines.discard(self)
+        body = self._payload
+        super().connection_lost(exc)
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(ClientPayloadError("broken"))
 
     def set_response_params(self, **how: Any) -> None:
         """Before each request."""
@@ -227,12 +251,16 @@ class Line(ResponseHandler):
         super().set_response_params(**how)
 
     def data_received(self, data: bytes) -> None:
-        """What came. Beyond what is read of an answer the connection ends."""
-        self.left -= len(data)
-        if self.left >= 0:
-            super().data_received(data)
-        elif self.transport is not None:
+        """What came. When as much has come as is read for an answer, the connection ends."""
+        super().data_received(data[: self.left])
+        self.left = max(self.left - len(data), 0)
+        if not self.left and self.transport is not None:
             self.transport.abort()
+
+    @property
+    def should_close(self) -> bool:
+        """Whether it is not kept after an answer."""
+        return len(self.lines) > self.most or super().should_close
 
     def close(self) -> None:
         """End it now: a TLS connection that waits for the other side's goodbye goes on reading until it comes."""
@@ -247,12 +275,13 @@ class Names(AbstractResolver):
         self.networks = networks
         # Own threads: a name whose servers are silent holds one for longer than anybody waits for it.
         self.threads = ThreadPoolExecutor(RESOLVING_AT_ONCE, "resolving")
+        self.asked: dict[str, asyncio.Future[list[str]]] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """The addresses to try. Raises Refused; OSError where there are none."""
-        addresses = [ip_address(text) for text in await self.ask(host, port)]
+        addresses = [ip_address(text) for text in await self.ask(host)]
         if not addresses:
             raise OSError("no addresses")
         if any(forbidden(address, self.networks) for address in addresses):
@@ -260,11 +289,18 @@ class Names(AbstractResolver):
         six, four = ([one for one in addresses if one.version == version] for version in (6, 4))
         return [self.found(host, address, port) for address in [*six[:MOST_TRIED], *four[:MOST_TRIED]]]
 
-    async def ask_the_system(self, host: str, port: int) -> list[str]:
-        """What the system's resolver says."""
-        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        found = await asyncio.get_running_loop().run_in_executor(self.threads, ask)
-        return [str(place[0]) for *_, place in found]
+    async def ask_the_system(self, host: str) -> list[str]:
+        """What the system's resolver says; those who ask for a name at the same time hear the same."""
+        if host not in self.asked:
+            self.asked[host] = asyncio.get_running_loop().run_in_executor(self.threads, look_up, host)
+            self.asked[host].add_done_callback(partial(self.heard, host))
+        return await asyncio.shield(self.asked[host])
+
+    def heard(self, host: str, answer: asyncio.Future[list[str]]) -> None:
+        """A name is asked for anew next time; its answer may have come after everybody's patience."""
+        del self.asked[host]
+        if not answer.cancelled():
+            answer.exception()
 
     @staticmethod
     def found(host: str, address: Address, port: int) -> ResolveResult:
@@ -277,15 +313,20 @@ class Names(AbstractResolver):
         self.threads.shutdown(wait=False, cancel_futures=True)
 
 
+def look_up(host: str) -> list[str]:
+    """The addresses that the system's resolver says; waits for them. Raises OSError."""
+    return [str(place[0]) for *_, place in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+
+
 # Why no answer came; the first that fits counts.
 SENTENCES: list[tuple[type[Exception], str]] = [
     (TimeoutError, "No answer came in time."),
     (ClientConnectorDNSError, "The name of its host leads nowhere."),
     (ClientSSLError, "No secure connection (TLS) could be made."),
     (ClientConnectorError, "No connection could be made."),
-    (ClientResponseError, "What came back is not an answer of HTTP."),
-    (ServerDisconnectedError, "The connection was closed before an answer came."),
-    (ClientOSError, "The connection was closed before an answer came."),
+    (ClientResponseError, "What came back is not an answer of HTTP, or its head is too long."),
+    (ClientConnectionError, "The connection was closed before an answer came."),
+    (ClientPayloadError, "The answer broke off."),
 ]
 
 

@@ -1,8 +1,9 @@
 """
-Requests that may be sent again: an `Idempotency-Key` makes that a POST has its effect once.
+Requests that may be sent again: an `Idempotency-Key` makes that a POST has its effect once; and forms that are.
 
-The work and its answer are kept in one transaction, so that there is never one without the other. Whose keys they are
-is told by the caller as a scope. Not here: which requests may have a key (config.api).
+The work and its answer are kept in one transaction, so that there is never one without the other. Answers are sealed,
+for a secret may stand in one. Whose keys they are is told by the caller as a scope. Not here: which requests may have a
+key (config.api), or forms (dashboard.doubled).
 """
 
 import random
@@ -12,11 +13,12 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from django.db import connection, transaction
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 
 from config import faults
 from config.errors import Conflict, ValidationFailed
 from config.models import IdempotentAnswer
+from config.vault import CannotOpen, open_sealed, seal
 
 HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
@@ -62,6 +64,29 @@ def once(scope: str, key: str, request: bytes, at: datetime, work: Callable[[], 
         return answer
 
 
+def led(scope: str, key: str, at: datetime, work: Callable[[], HttpResponse]) -> tuple[HttpResponse, bool]:
+    """
+    The answer to a form, that of `work`, and True; or, where that form led to another page before, the way there, and
+    False. Who sends it while it is being worked on waits. An answer that leads nowhere is not kept: nothing was done.
+    """
+    digest = sha256(f"{scope}\n{key}".encode()).digest()
+    with transaction.atomic():
+        wait_in_line(digest)
+        known = IdempotentAnswer.objects.filter(pk=digest, created_at__gt=at - KEPT_FOR).first()
+        if known:
+            return HttpResponseRedirect(opened(known)), False
+        answer = work()
+        if isinstance(answer, HttpResponseRedirect):
+            keep(digest, digest, HttpResponse(answer.url.encode(), status=answer.status_code), at)
+        return answer, True
+
+
+def wait_in_line(digest: bytes) -> None:
+    """Wait until nobody else is working under a key; until the transaction ends, nobody else will."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(digest[:8], signed=True)])
+
+
 def first_in_line(digest: bytes) -> bool:
     """Whether nobody else is working under a key; until the transaction ends, nobody will."""
     with connection.cursor() as cursor:
@@ -71,17 +96,24 @@ def first_in_line(digest: bytes) -> bool:
 
 
 def again(known: IdempotentAnswer, request: bytes) -> HttpResponse:
-    """The answer that was kept, for the same request."""
+    """The answer that was kept, for the same request. Raises Conflict for another one."""
     if bytes(known.request) != request:
         raise Conflict(f"This {HEADER} was used for another request.")
-    return HttpResponse(bytes(known.body), content_type="application/json", status=known.answered)
+    return HttpResponse(opened(known), content_type="application/json", status=known.answered)
+
+
+def opened(known: IdempotentAnswer) -> str:
+    """The body of an answer that was kept. Raises Conflict where no present key opens it."""
+    try:
+        return open_sealed(bytes(known.body))
+    except CannotOpen:
+        raise Conflict("This was done before, and its answer can't be opened any more.") from None
 
 
 def keep(digest: bytes, request: bytes, answer: HttpResponse, at: datetime) -> None:
     """Keep an answer for a day; and now and then, forget those of the day before."""
-    kept = IdempotentAnswer(
-        key=digest, request=request, answered=answer.status_code, body=answer.content, created_at=at
-    )
+    body = seal(answer.content.decode())
+    kept = IdempotentAnswer(key=digest, request=request, answered=answer.status_code, body=body, created_at=at)
     columns = ["request", "answered", "body", "created_at"]
     IdempotentAnswer.objects.bulk_create([kept], update_conflicts=True, unique_fields=["key"], update_fields=columns)
     if random.randrange(SWEEP_ONE_IN) == 0:  # noqa: S311 - nothing to guess

@@ -18,6 +18,8 @@ from typing import Any, Generic, TypeVar
 
 # So many at most are shown together.
 MOST_TOGETHER = 64
+# For how many seconds the first of them is kept waiting while fewer are there than were together just before.
+GATHERING = 0.002
 
 Work = TypeVar("Work")
 Outcome = TypeVar("Outcome")
@@ -51,6 +53,7 @@ class Lane(Generic[Work, Outcome]):
     waiting: float
     together: "Callable[[Sequence[Work]], Sequence[Outcome | None]] | None" = None
     _stuck: bool = False
+    _last: int = 1  # how many were together the last time
     _jobs: "set[_Job[Work, Outcome]]" = field(default_factory=set)
     _line: "SimpleQueue[_Job[Work, Outcome]]" = field(default_factory=SimpleQueue)
 
@@ -97,11 +100,19 @@ class Lane(Generic[Work, Outcome]):
                     self._tell(_settle, job, None, error)
 
     def _waiting(self) -> "list[_Job[Work, Outcome]]":
-        """All that waits, and at least one."""
+        """
+        All that waits, and at least one.
+
+        Who was answered together mostly comes again together, but one after the other; so as many as the last time are
+        given a moment to arrive. A sender that is alone waits for nobody.
+        """
         jobs = [self._line.get()]
+        until = time.monotonic() + GATHERING
         with contextlib.suppress(Empty):
             while len(jobs) < MOST_TOGETHER:
-                jobs.append(self._line.get_nowait())
+                patience = until - time.monotonic() if len(jobs) < self._last else 0.0
+                jobs.append(self._line.get(timeout=patience) if patience > 0 else self._line.get_nowait())
+        self._last = len(jobs)
         return jobs
 
     def _left(self, jobs: "list[_Job[Work, Outcome]]") -> "list[_Job[Work, Outcome]]":

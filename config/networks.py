@@ -27,14 +27,13 @@ def _table(text: str) -> list[tuple[Network, str]]:
 NEVER = _table("""
     169.254.0.0/16      link-local, where clouds tell machines their secrets (RFC 3927)
     fe80::/10           link-local (RFC 4291)
-    fec0::/10           site-local, of the past (RFC 3879)
     100.100.100.200/32  metadata (Alibaba)
     168.63.129.16/32    metadata (Azure)
     192.0.0.192/32      metadata (Oracle)
-    fd00:ec2::/32       metadata and its like (Amazon)
-    fd00:c1::/32        metadata (Oracle)
-    fd20:ce::/32        metadata (Google)
-    fd00:42::/32        metadata (Scaleway)
+    fd00:ec2::/96       metadata and its like (Amazon)
+    fd00:c1::a9fe:a9fe  metadata (Oracle)
+    fd20:ce::254        metadata (Google)
+    fd00:42::42         metadata (Scaleway)
 """)
 
 FORBIDDEN = _table("""
@@ -133,7 +132,7 @@ def read_networks(words: Iterable[str]) -> tuple[Network, ...]:
 
 def _opened(word: str) -> Network:
     try:
-        network = ip_network(word)
+        network = ip_network(word.replace("%", "no zone"))
     except ValueError:
         raise ValueError(f"'{word}' is no network such as 10.1.0.0/16, 192.0.2.7 or fd12:3456::/32.") from None
     for never, why in NEVER:

@@ -119,7 +119,7 @@ def as_array(values: Collection[int] | Collection[bytes]) -> str:
 
 def as_json(rows: Sequence[Row]) -> str:
     """The rows as JSON text that PostgreSQL's column types read."""
-    return json.dumps(rows, default=plain, ensure_ascii=False)
+    return ENCODER.encode(rows)
 
 
 def plain(value: object) -> str:
@@ -129,3 +129,7 @@ def plain(value: object) -> str:
     if isinstance(value, bytes | memoryview):
         return "\\x" + bytes(value).hex()
     return str(value)
+
+
+# Nothing in a row has itself in it, so that is not looked for.
+ENCODER = json.JSONEncoder(default=plain, ensure_ascii=False, check_circular=False)

@@ -266,6 +266,7 @@ SPECTACULAR_SETTINGS = {
         "ResourceStatus": "monitors.models.Status",
         "MonitorType": "monitors.models.Type",
         "DeliveryStatus": "integrations.models.Verdict",
+        "MessageStatus": "timeline.outbound.models.Standing",
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SCHEMA_PATH_PREFIX": "/api",

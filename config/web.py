@@ -9,6 +9,7 @@ import os
 import resource
 import sys
 import time
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -19,7 +20,9 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
 HOST = "127.0.0.1"
-PROCESSES = 3
+# One for each processor, for what waits in a process at the same time is kept together, and more of them share less;
+# but two, so that one goes on when the other dies, and not more than three.
+PROCESSES = min(max(2, os.cpu_count() or 1), 3)
 # Connections that stay open; further ones wait to be accepted. Slow senders need hardly more than their descriptors.
 MOST_CONNECTIONS = 6000
 # How long a process that dies as soon as it starts leaves the machine to others, in seconds.
@@ -29,8 +32,7 @@ _BETWEEN_DEATHS = 0.1
 def serve(port: int) -> None:
     """Serve from the end of our standard input (by then the database is prepared) until SIGTERM."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    get_wsgi_application()
-    import_module(settings.ROOT_URLCONF)
+    load()
     sys.stdin.read()
     allow_many_connections()
     Server(
@@ -47,6 +49,14 @@ def serve(port: int) -> None:
         workers_kill_timeout=3,
         log_level=LogLevels.error,
     ).serve()
+
+
+def load() -> None:
+    """Load what all processes share. The application made here serves nothing, so it may lack its static files."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No directory at", UserWarning)
+        get_wsgi_application()
+    import_module(settings.ROOT_URLCONF)
 
 
 class Server(Granian):  # type: ignore[misc,valid-type]

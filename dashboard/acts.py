@@ -5,8 +5,6 @@ A form carries what its sender saw, so that whoever comes second can be told (da
 verbs do (incidents.lifecycle and the rooms beside it), and who may (views).
 """
 
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -14,11 +12,13 @@ from typing import Any, ClassVar
 from django import forms
 from django.http import QueryDict
 
-from dashboard.fields import KeptText, LocalMoment, Regions
-from dashboard.templatetags.moments import offset
+from config.formfields import KeptText
+from config.seen import digest, knowing, seen_field
+from dashboard.fields import Regions
 from incidents import corrections, details, grouping, lifecycle
 from incidents.bodies import MOVING_NOTE_AT_MOST
 from incidents.fold import ACKNOWLEDGED, CLOSED, LIVE, OPEN, RESOLVED, steps_from
+from incidents.forms import EntryForm
 from incidents.models import Incident, IncidentGroup, Severity
 from incidents.moves import MOVED, SAID
 from teams.models import Team, User
@@ -45,7 +45,7 @@ class Act(forms.Form):
     # Templates read what a class says of itself, rather than make a form of it.
     do_not_call_in_templates = True
 
-    seen = forms.CharField(required=False, max_length=100, widget=forms.HiddenInput)
+    seen = seen_field()
 
     def __init__(
         self,
@@ -80,10 +80,7 @@ class Act(forms.Form):
 
     def shown_again(self, incident: Incident) -> None:
         """Let a form that came second be sent again, by somebody who knows now how the incident stands."""
-        again = QueryDict(mutable=True)
-        again.update(self.data)
-        again["seen"] = self.standing(incident)
-        self.data = again
+        self.data = knowing(self.data, self.standing(incident))
 
 
 def members_of(team: Team) -> list[User]:
@@ -179,7 +176,7 @@ class Assign(Act):
 
     @staticmethod
     def standing(incident: Incident) -> str:
-        return digest([incident.assignee_id, incident.assignee_email])
+        return digest(incident.assignee_id, incident.assignee_email)
 
     def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
         assignee = self.people().get(self.cleaned_data["assignee"])
@@ -235,7 +232,7 @@ class Edit(Act):
 
     @staticmethod
     def standing(incident: Incident) -> str:
-        return digest([incident.title, incident.error_message, incident.affected_regions])
+        return digest(incident.title, incident.error_message, incident.affected_regions)
 
     def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
         said = self.cleaned_data
@@ -247,11 +244,6 @@ class Edit(Act):
             by=by,
             at=at,
         )
-
-
-def digest(values: list[Any]) -> str:
-    """Values of any length in short: the same for the same."""
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------
@@ -285,7 +277,7 @@ class Group(Act):
 
     @staticmethod
     def standing(incident: Incident) -> str:
-        return digest([incident.incident_group_id, incident.incident_group_native])
+        return digest(incident.incident_group_id, incident.incident_group_native)
 
     def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
         said = self.cleaned_data
@@ -309,24 +301,10 @@ class Ungroup(Act):
 # --- the record -------------------------------------------------------------------------------------------------------
 
 
-class Add(Act):
+class Add(Act, EntryForm):
     """Adding an entry after the fact."""
 
     verb, word, icon, done = "add", "Add an entry after the fact", "clock", "Entry added."
-    message = forms.CharField(
-        label="What happened",
-        max_length=lifecycle.NOTE_AT_MOST,
-        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
-    )
-    occurred_at = LocalMoment(label="When")
-    reason = forms.CharField(
-        label="Why it is added now",
-        max_length=corrections.REASON_AT_MOST,
-        widget=forms.TextInput(attrs={"dir": "auto"}),
-    )
-
-    def fill(self, incident: Incident | None) -> None:
-        self.fields["occurred_at"].help_text = f"In {offset()}."
 
     def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
         said = {name: self.cleaned_data[name] for name in ("message", "occurred_at", "reason")}
@@ -339,6 +317,19 @@ MOVES: dict[str, type[Move]] = {each.to: each for each in (Acknowledge, Resolve,
 EVERY: tuple[type[Act], ...] = (*MOVES.values(), Escalate, Assign, ChangeSeverity, Edit, Group, Ungroup, Add)
 ACTS = {each.verb: each for each in EVERY}
 IN_BULK = ("acknowledge", "resolve", "close", "assign", "severity", "group")
+# What those go by.
+SEEN_IN_LISTS: tuple[type[Act], ...] = (Move, Assign, ChangeSeverity, Group)
+
+
+def sight(incident: Incident) -> str:
+    """What somebody sees of an incident on the list, in short, for each act that can be done to several."""
+    return " ".join(each.standing(incident) for each in SEEN_IN_LISTS)
+
+
+def seen_of(form: Act, sight: str) -> str:
+    """What of a sight an act goes by; empty where that isn't said."""
+    seen = dict(zip(SEEN_IN_LISTS, sight.split(" "), strict=False))
+    return next((said for kind, said in seen.items() if isinstance(form, kind)), "")
 
 
 @dataclass

@@ -12,9 +12,11 @@ from incidents import api_corrections as corrections
 from incidents import api_reports as reports
 from incidents import api_verbs as working
 from incidents import resources
+from incidents.models import Incident
 from integrations import api as integrations
 from integrations.door import Door
 from monitors import api as monitors
+from timeline.outbound import api as outbound
 
 urlpatterns = [
     path("incidents", incidents.Incidents.as_view()),
@@ -44,6 +46,16 @@ urlpatterns = [
     path("heartbeats/<str:id>/unpause", monitors.HeartbeatUnpause.as_view()),
     path("deliveries", integrations.Deliveries.as_view()),
     path("deliveries/<str:id>", integrations.OneDelivery.as_view()),
+    path("endpoints", outbound.Endpoints.as_view()),
+    path("endpoints/<str:id>", outbound.OneEndpoint.as_view()),
+    path("endpoints/<str:id>/enable", outbound.Enabling.as_view()),
+    path("endpoints/<str:id>/disable", outbound.Disabling.as_view()),
+    path("endpoints/<str:id>/rotate-secret", outbound.Rotation.as_view()),
+    path("endpoints/<str:id>/test", outbound.Testing.as_view(incidents=Incident)),
+    path("endpoints/<str:id>/replay", outbound.Replay.as_view()),
+    path("messages", outbound.Messages.as_view(incidents=Incident)),
+    path("messages/<str:id>", outbound.OneMessage.as_view(incidents=Incident)),
+    path("messages/<str:id>/redeliver", outbound.Redelivery.as_view(incidents=Incident)),
     path("webhooks/incident-log", Door.as_view()),
     path("webhooks/incident-log/<str:token>", Door.as_view()),
     path("openapi.json", OpenAPI.as_view(), name="openapi"),

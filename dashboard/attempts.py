@@ -9,9 +9,8 @@ from datetime import datetime
 
 from django.db import transaction
 
-from config.errors import Conflict
+from config.seen import Deed, unless_overtaken
 from dashboard.acts import Act, Escalate, Move
-from dashboard.templatetags.moments import on_the_clock
 from incidents import lifecycle
 from incidents.models import Incident
 from incidents.moves import actor_of, did, last_change
@@ -19,34 +18,17 @@ from teams.models import User
 from timeline.models import TimelineEvent
 
 
-class Overtaken(Conflict):
-    """Somebody was first: what the sender of a form saw is no longer so. The message says who, and when."""
-
-
 def attempt(form: Act, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
     """Do what a valid form asks for. Raises Overtaken if what its sender saw is no longer so, and what verbs raise."""
     with transaction.atomic():
         lifecycle.locked(incident)
-        seen = form.cleaned_data["seen"]
-        if seen and seen != form.standing(incident):
-            raise Overtaken(overtaken(form, incident, at))
+        present = form.standing(incident)
+        now = f"; it is {present} now" if isinstance(form, Move | Escalate) else ""
+        unless_overtaken(form.cleaned_data["seen"], present, lambda: first(form, incident), at, by=by.email, now=now)
         return form.do(incident, by=by, at=at)
 
 
-def overtaken(form: Act, incident: Incident, at: datetime) -> str:
-    """Who was first, and when, and how it stands now."""
-    first = last_change(incident, form.changing, form.changing_of)
-    what = first_said(form, first, at) if first else "It was changed meanwhile"
-    now = f"; it is {form.standing(incident)} now" if isinstance(form, Move | Escalate) else ""
-    return f"{what}{now}. Nothing was changed by you."
-
-
-def first_said(form: Act, first: TimelineEvent, at: datetime) -> str:
-    """What somebody else did just now."""
-    return f"{actor_of(first)} {did(first, form.changed)} {at_time(first.occurred_at, at)}"
-
-
-def at_time(moment: datetime, at: datetime) -> str:
-    """`at 10:02`, `yesterday 10:02` or `13 May, 10:02`, by the reader's clock."""
-    words = on_the_clock(moment, at)
-    return f"at {words}" if words[0].isdigit() and words[2:3] == ":" else words
+def first(form: Act, incident: Incident) -> Deed | None:
+    """What somebody else did to what the sender of a form saw."""
+    fact = last_change(incident, form.changing, form.changing_of)
+    return Deed(actor_of(fact), did(fact, form.changed), fact.occurred_at, fact.user_email) if fact else None

@@ -10,8 +10,9 @@ from datetime import datetime
 from django import forms
 from django.http import QueryDict
 
-from dashboard.fields import LocalMoment, Regions
-from dashboard.templatetags.moments import offset
+from config.formfields import LocalMoment
+from config.moments import offset
+from dashboard.fields import Regions
 from incidents.bodies import MONITORS_AT_MOST
 from incidents.declaring import Declaration
 from incidents.details import CAUSE_AT_MOST, TITLE_AT_MOST

@@ -9,15 +9,22 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.http import QueryDict
+from django.utils.text import Truncator
 
+from config.adminforms import FIRST_YEAR, LAST_YEAR
+from config.formfields import LocalMoment
 from incidents.models import Severity, Status
 from integrations.models import Integration, Verdict
 from monitors.models import Status as ResourceStatus
 from teams.forms import time_zones
 from teams.models import Team, User
+from timeline.events import EVENTS, VENDOR_EVENTS
+from timeline.outbound.models import Endpoint, Standing
+from timeline.outbound.shapes import TEST
 
 NOTE_LENGTH = 1_000
 SEARCH_LENGTH = 200
+ENDPOINT_LENGTH = 50
 
 
 class LoginForm(AuthenticationForm):
@@ -122,3 +129,49 @@ class DeliveryFilters(Filters):
     def __init__(self, query: QueryDict, team: Team) -> None:
         super().__init__(query)
         self.fields["integration"].queryset = team.integrations.all()  # type: ignore[attr-defined]
+
+
+class EndpointField(forms.ModelChoiceField):
+    """One of the team's endpoints, each with as much of its name as a choice needs."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return Truncator(obj).chars(ENDPOINT_LENGTH) + (" (deleted)" if obj.deleted_at else "")
+
+
+class MessageFilters(Filters):
+    """Narrows the list of messages; to an incident, only by a link."""
+
+    status = forms.ChoiceField(label="State", choices=[("", "Any state"), *Standing.choices])
+    event = forms.ChoiceField(
+        label="Event",
+        choices=[
+            ("", "Any event"),
+            ("The incident log", [(name, name) for name in VENDOR_EVENTS]),
+            ("Further events", [(name, name) for name in EVENTS if name not in VENDOR_EVENTS]),
+            (TEST, TEST),
+        ],
+    )
+    endpoint = EndpointField(
+        label="Endpoint", queryset=Endpoint.objects.none(), empty_label="Any endpoint", to_field_name="pk"
+    )
+    incident = forms.UUIDField(widget=forms.HiddenInput)
+
+    def __init__(self, query: QueryDict, team: Team) -> None:
+        super().__init__(query)
+        self.fields["endpoint"].queryset = team.endpoints.all()  # type: ignore[attr-defined]
+
+
+class ReplayForm(forms.Form):
+    """Which time is sent again."""
+
+    since = LocalMoment(label="From")
+    until = LocalMoment(label="Until", help_text="Left out itself. In your time zone, both.")
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        for name in ("since", "until"):
+            if name in said and not FIRST_YEAR <= said[name].year <= LAST_YEAR:
+                self.add_error(name, f"Enter a day of the years {FIRST_YEAR} to {LAST_YEAR}.")
+        if "since" in said and "until" in said and said["since"] >= said["until"]:
+            self.add_error("until", "It must be later than the beginning.")
+        return said

@@ -1,5 +1,6 @@
 """
-What surrounds every page: the places to go to, the team, and the two counts that must never be overlooked.
+What surrounds every page: the places to go to, the team, the two counts that must never be overlooked, and for managers
+that something is not sent.
 
 `show` is how a view answers: with the whole page, or, asked by htmx, with the fragment alone.
 """
@@ -14,6 +15,7 @@ from django.utils.cache import patch_vary_headers
 from dashboard.access import TeamRequest
 from integrations.replay import quarantine
 from teams.models import Role
+from timeline.outbound.log import trouble
 
 PLACES = (
     ("overview", "Overview"),
@@ -38,6 +40,10 @@ BELOW = {
     "integrations": "members",
     "key": "members",
     "keys": "members",
+    "endpoint": "members",
+    "endpoints": "members",
+    "message": "members",
+    "messages": "members",
 }
 
 # Counting further than this would cost time and tell nobody anything.
@@ -61,6 +67,7 @@ def frame(request: TeamRequest) -> dict[str, Any]:
     return {
         "team": request.team,
         "role": request.membership.role,
+        "trouble": trouble(request.team) if request.membership.may(Role.MANAGER) else None,
         "teams": [membership.team for membership in request.memberships],
         "places": [
             {"name": name, "word": word, "icon": ICONS.get(name, name), "here": here(request, name)}
@@ -94,5 +101,9 @@ def here(request: TeamRequest, name: str) -> str:
 
 def counted(records: QuerySet[Any]) -> str:
     """How many, without counting far: "", "7" or "99+"."""
-    number = records.order_by()[: COUNT_UP_TO + 1].count()
+    return up_to_99(records.order_by()[: COUNT_UP_TO + 1].count())
+
+
+def up_to_99(number: int) -> str:
+    """A number that was not counted far: "", "7" or "99+"."""
     return "" if not number else str(number) if number <= COUNT_UP_TO else f"{COUNT_UP_TO}+"

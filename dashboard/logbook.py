@@ -12,12 +12,13 @@ from functools import cached_property
 from typing import Any
 
 from config.clock import now
+from config.moments import on_the_clock
 from config.paging import Order
 from config.rawtext import indented
 from config.statements import fetch
 from config.times import parse_rfc3339
 from dashboard.templatetags.marks import event_words
-from dashboard.templatetags.moments import on_the_clock
+from incidents.corrections import text_of
 from incidents.models import Incident
 from incidents.moves import SAID
 from timeline.corrections import CORRECTED, told_text
@@ -159,14 +160,8 @@ def line(fact: TimelineEvent, integrations: dict[int, str], incidents: dict[int,
 def plainly(fact: TimelineEvent) -> str:
     """What a fact without updates is called: a correction says it itself, a hidden one says what it said."""
     if fact.event == CORRECTED or fact.is_hidden:
-        return corrected_text(fact)
+        return text_of(fact)
     return event_words(fact.event)
-
-
-def corrected_text(fact: TimelineEvent) -> str:
-    """How a fact reads now."""
-    corrected = fact.correction["message"] if fact.correction else None
-    return str(corrected or told_text(fact.event, fact.payload))
 
 
 # What had moved the incident of each of some facts, before it, as far as it had an effect: ids.

@@ -2,7 +2,8 @@
 Incidents as an operator needs them.
 
 Their columns are folded from facts, so nothing here writes them; whatever is done to one, deleting it included, is done
-by its verb and records a fact. Not here: the verbs' tools and actions (incidents.admin_verbs).
+by its verb and records a fact. Not here: the verbs' tools and actions (incidents.admin_verbs), and correcting facts
+(incidents.admin_corrections), which Django admin finds by way of this module.
 """
 
 from datetime import datetime
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -21,11 +22,12 @@ from config.changelist import RelatedFilter, whole_number
 from config.paging import Order, Page
 from config.shown import NOTHING, clipped, link, listing, moment, state, whole
 from incidents import resources
+from incidents.admin_corrections import timeline_of
 from incidents.admin_forms import DeclarationForm
 from incidents.admin_verbs import REFUSALS_SHOWN, WorkedOn, acts, refusals
 from incidents.declaring import declare
 from incidents.filters import NEWEST, in_order
-from incidents.grouping import group_of, incidents_of, resolve_all
+from incidents.grouping import group_of, ids_in, incidents_of, live_in, resolve_some
 from incidents.lifecycle import destroy, resource_of
 from incidents.models import Incident, IncidentGroup, IncidentQuerySet
 from incidents.search import BY_NUMBER, found_page
@@ -34,8 +36,8 @@ from monitors.keeper import MODELS
 from monitors.models import Resource
 from teams.admin import BELONGINGS
 from teams.models import User
-from timeline.admin import AboutFilter, SourceFilter, facts_about, subject_link
-from timeline.events import INCIDENT
+from timeline.about import AboutFilter, subject_link
+from timeline.admin import SourceFilter
 
 SHOWN_BESIDE = 20
 
@@ -56,11 +58,6 @@ def about_resource(incidents: QuerySet[Any], kind: str, identity: int) -> QueryS
     model = MODELS.get(kind)
     team = model.objects.filter(pk=identity).values_list("team_id", flat=True).first() if model else None
     return incidents.filter(team_id=team, resource_id=identity, resource_type=kind)
-
-
-def timeline_of(incident: Incident) -> Panel:
-    """The latest facts of an incident."""
-    return facts_about(INCIDENT, int(incident.pk))
 
 
 def row(incident: Incident) -> list[object]:
@@ -246,12 +243,21 @@ class IncidentGroupAdmin(ViewOnly):
         return request.user.has_perm("incidents.change_incident")
 
     @admin.action(permissions=["work"], description="Resolve all")
-    def resolve_all(self, request: HttpRequest, queryset: QuerySet[IncidentGroup]) -> None:
-        answers = [each for group in queryset for each in resolve_all(group, **acts(request))]
-        number = len([each for each in answers if each.fact])
-        self.message_user(request, f"{number} resolved.", messages.SUCCESS if number else messages.WARNING)
+    def resolve_all(self, request: HttpRequest, queryset: QuerySet[IncidentGroup]) -> HttpResponse | None:
+        groups = list(queryset)
+        live = live_in(groups)
+        if "post" not in request.POST:
+            means, words = f"{len(live)} live incidents are resolved, some at a time.", "Resolve all"
+            seen = " ".join(map(str, sorted(live)))
+            return self.confirm(request, groups, "resolve_all", title=f"{words}?", means=means, button=words, seen=seen)
+        wanted = live & ids_in(request.POST.get("seen", ""))
+        answers = [each for group in groups for each in resolve_some(group, wanted, **acts(request))]
+        number, to_go = len([each for each in answers if each.fact]), len(live) - len(answers)
+        more = f" Live still: {to_go}. Run it again for those." if to_go else ""
+        self.message_user(request, f"{number} resolved.{more}", messages.SUCCESS if number else messages.WARNING)
         for sentence in refusals(answers)[:REFUSALS_SHOWN]:
             self.message_user(request, sentence, messages.ERROR)
+        return None
 
     @admin.display(description="name")
     def called(self, group: IncidentGroup) -> SafeString | str:

@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from config import clock
 from config.admin import OperatorAdmin
 from config.errors import ApiError, ValidationFailed
-from incidents import details, grouping, lifecycle
+from incidents import corrections, details, grouping, lifecycle
 from incidents.admin_forms import (
     AssignmentForm,
     DetailsForm,
@@ -29,6 +29,7 @@ from incidents.admin_forms import (
     SeverityForm,
 )
 from incidents.fold import ACKNOWLEDGED, CLOSED, LIVE, MOVES, OPEN, RESOLVED
+from incidents.forms import EntryForm
 from incidents.grouping import Done
 from incidents.models import Incident, IncidentGroup, Severity
 from teams.models import Team, User
@@ -54,7 +55,7 @@ class WorkedOn(OperatorAdmin):
 
     actions = [
         "acknowledge", "resolve", "close", "reopen", "escalate", "assign", "change_severity", "edit", "group",
-        "ungroup", "comment",
+        "ungroup", "comment", "add_entry",
     ]  # fmt: skip
 
     def has_work_permission(self, request: HttpRequest) -> bool:
@@ -62,7 +63,7 @@ class WorkedOn(OperatorAdmin):
         return request.user.has_perm("incidents.change_incident")
 
     def offers(self, action: str, record: Incident) -> bool:
-        if action == "comment":
+        if action in ("comment", "add_entry"):
             return True
         if action == "ungroup" and record.incident_group_id is None:
             return False
@@ -115,6 +116,10 @@ class WorkedOn(OperatorAdmin):
     @admin.action(permissions=["work"], description="Add a note…")
     def comment(self, request: HttpRequest, queryset: QuerySet[Incident]) -> HttpResponse | None:
         return self.told(request, queryset, "comment")
+
+    @admin.action(permissions=["work"], description="Add an entry after the fact…")
+    def add_entry(self, request: HttpRequest, queryset: QuerySet[Incident]) -> HttpResponse | None:
+        return self.told(request, queryset, "add_entry")
 
     def told(self, request: HttpRequest, queryset: QuerySet[Incident], action: str) -> HttpResponse | None:
         """Ask with a form what is to be done, and do it to each."""
@@ -206,6 +211,11 @@ def commenting(said: dict[str, Any], by: User, at: datetime) -> Verb:
     return partial(lifecycle.comment, by=by, at=at, message=said["message"])
 
 
+def adding(said: dict[str, Any], by: User, at: datetime) -> Verb:
+    """Add an entry after the fact."""
+    return partial(corrections.add, by=by, at=at, **said)
+
+
 def grouped(said: dict[str, Any], by: User, at: datetime) -> Verb:
     """Put it into a group of its team; a new one is made for each team."""
     made: dict[int, IncidentGroup] = {}
@@ -239,4 +249,5 @@ ASKING = {
     "edit": Asking(DetailsForm, editing, "changed"),
     "group": Asking(GroupingForm, grouped, "grouped"),
     "comment": Asking(NoteForm, commenting, "noted on"),
+    "add_entry": Asking(EntryForm, adding, "given an entry"),
 }

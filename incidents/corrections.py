@@ -7,7 +7,7 @@ the entry once more. As incidents.lifecycle has it: None where there is nothing 
 Deleted incidents can be corrected like others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from django.db.models import Q
 
 from config.clock import milliseconds
 from config.errors import ApiError, Conflict, ValidationFailed
+from config.seen import Deed, Overtaken, digest, unless_overtaken
 from config.times import parse_rfc3339, rfc3339
 from incidents import keeper
 from incidents.fold import NOTES
@@ -32,6 +33,7 @@ from timeline.kept import chronology_of
 from timeline.models import TimelineEvent
 
 REASON_AT_MOST = 500
+PAST = "Must be from 2000-01-01 to now."
 # How much of an entry's text stands in the sentence about its correction.
 QUOTED_AT_MOST = 100
 
@@ -40,7 +42,7 @@ def add(
     incident: Incident, *, by: User | None, at: datetime, message: str, occurred_at: datetime, reason: str
 ) -> TimelineEvent:
     """Add an entry of 1 to 1,000 characters after the fact, a note with its own time."""
-    in_the_past(occurred_at, at)
+    unless_in_the_past(occurred_at, at)
     sentence = f'{name_of(by)} added an entry to incident "{incident}" after the fact ({reason})'
     with transaction.atomic():
         locked(incident)
@@ -65,16 +67,18 @@ def correct(
     occurred_at: datetime | None = None,
     message: str | None = None,
     hidden: bool | None = None,
+    seen: str = "",
 ) -> TimelineEvent | None:
     """
     Correct the time or the text of an incident's entry (the fact with that row's id), hide it or show it again; None
-    leaves each as it is.
+    leaves each as it is. `seen` is the version of the entry that is gone by: Overtaken if it was corrected since.
     """
     if occurred_at:
-        in_the_past(occurred_at, at)
+        unless_in_the_past(occurred_at, at)
     with transaction.atomic():
         lock(incident)
         entry = chronology_of((INCIDENT, incident.pk)).get(pk=entry_id)
+        unless_corrected(entry, seen, by, at)
         changed = differing(entry, occurred_at, message, hidden)
         if not changed:
             return None
@@ -94,17 +98,37 @@ class Answer:
 
 
 def hide(
-    incident: Incident, entry_ids: Sequence[int], *, by: User | None, at: datetime, reason: str, hidden: bool = True
+    incident: Incident,
+    entry_ids: Sequence[int],
+    *,
+    by: User | None,
+    at: datetime,
+    reason: str,
+    hidden: bool = True,
+    seen: Mapping[int, str] | None = None,
 ) -> dict[int, Answer]:
     """
     Hide several entries of an incident, or show them again: each by itself, in that order, but folded all at once. The
-    answer to each by its id; there is none to an id of no entry.
+    answer to each by its id; there is none to an id of no entry. `seen` as for `correct`, by id.
     """
     with transaction.atomic():
         lock(incident)
         ids = list(dict.fromkeys(entry_ids))
-        answers = hide_together(incident, ids, hidden, by=by, at=at, reason=reason)
+        answers = overtaken(incident, seen or {}, by, at)
+        fresh = [each for each in ids if each not in answers]
+        answers |= hide_together(incident, fresh, hidden, by=by, at=at, reason=reason)
         return {each: answers[each] for each in ids if each in answers}
+
+
+def overtaken(incident: Incident, seen: Mapping[int, str], by: User | None, at: datetime) -> dict[int, Answer]:
+    """The refusals of those entries of a locked incident that are not as they were seen, by their ids."""
+    refusals = {}
+    for entry in chronology_of((INCIDENT, incident.pk)).filter(pk__in=seen):
+        try:
+            unless_corrected(entry, seen[entry.pk], by, at)
+        except Overtaken as refused:
+            refusals[entry.pk] = Answer(refused=refused)
+    return refusals
 
 
 def hide_together(
@@ -156,6 +180,25 @@ def lock(incident: Incident) -> None:
     """Lock an incident that is to be corrected, and whatever it may come to be about, and read it anew."""
     keeper.lock([incident.pk], corrected_ids=[incident.pk])
     incident.refresh_from_db()
+
+
+def version(entry: TimelineEvent) -> str:
+    """Which correction of an entry holds, in short."""
+    return digest(entry.correction and entry.correction["by"])
+
+
+def unless_corrected(entry: TimelineEvent, seen: str, by: User | None, at: datetime) -> None:
+    """Raises Overtaken if an entry is another version than was seen."""
+    unless_overtaken(seen, version(entry), lambda: last_correction(entry), at, by=by.email if by else "")
+
+
+def last_correction(entry: TimelineEvent) -> Deed | None:
+    """Who corrected an entry last, and when."""
+    told = entry.correction
+    if told is None:
+        return None
+    who = told["user_name"] or told["user_email"] or "Watchkeeper"
+    return Deed(who, "corrected this entry", parse_rfc3339(told["at"]), told["user_email"])
 
 
 def correctable(entry: TimelineEvent) -> None:
@@ -240,10 +283,15 @@ def outcome(was: dict[str, Any], now: dict[str, Any]) -> Payload:
     return changes | (statuses if "status" in changes["changes"] else {})
 
 
-def in_the_past(occurred_at: datetime, at: datetime) -> None:
+def in_the_past(occurred_at: datetime, at: datetime) -> bool:
+    """Whether something can have occurred then."""
+    return EARLIEST <= occurred_at <= at
+
+
+def unless_in_the_past(occurred_at: datetime, at: datetime) -> None:
     """Raises ValidationFailed for what can't have occurred then."""
-    if not EARLIEST <= occurred_at <= at:
-        raise ValidationFailed({"occurred_at": ["Must be from 2000-01-01 to now."]})
+    if not in_the_past(occurred_at, at):
+        raise ValidationFailed({"occurred_at": [PAST]})
 
 
 def after_corrections(incident: Incident, at: datetime) -> datetime:

@@ -5,12 +5,13 @@ Which incidents are in a group is said by their own facts, so a group has no his
 made when its facts are applied; ours can take a source's incidents in, and a source's ours, here only.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
+from config.changelist import whole_number
 from config.errors import ApiError, Conflict
 from incidents.lifecycle import by_whom, locked, recorded, resolve, workable
 from incidents.models import Incident, IncidentGroup, IncidentQuerySet
@@ -20,8 +21,8 @@ from timeline.identity import source_key
 from timeline.models import TimelineEvent
 
 NAME_AT_MOST = 255
-# As many incidents are resolved in one go.
-RESOLVED_AT_MOST = 500
+# As many incidents of a group are resolved in one go.
+AT_ONCE = 100
 
 
 def make_group(team: Team, name: str, *, at: datetime) -> IncidentGroup:
@@ -130,7 +131,20 @@ def done(incident: Incident, verb: Callable[[Incident], TimelineEvent | None]) -
         return Done(incident, refused=refused)
 
 
-def resolve_all(group: IncidentGroup, *, by: User | None, at: datetime) -> list[Done]:
-    """Resolve what is live in a group, in the order in which it began, answered one by one."""
-    live = incidents_of(group).live().defer("search").order_by("started_at", "id")[:RESOLVED_AT_MOST]
-    return one_by_one(list(live), lambda incident: resolve(incident, by=by, at=at))
+def live_in(groups: Iterable[IncidentGroup]) -> set[int]:
+    """The ids of what is live in some groups."""
+    return {pk for group in groups for pk in incidents_of(group).live().values_list("pk", flat=True)}
+
+
+def resolve_some(group: IncidentGroup, wanted: Collection[int], *, by: User | None, at: datetime) -> list[Done]:
+    """
+    Resolve what is live in a group, of those wanted (by id): the next AT_ONCE in the order in which they began, each
+    answered by itself. To be called again for the rest.
+    """
+    live = incidents_of(group).live().filter(pk__in=wanted).defer("search").order_by("started_at", "id")
+    return one_by_one(list(live[:AT_ONCE]), lambda incident: resolve(incident, by=by, at=at))
+
+
+def ids_in(text: str) -> set[int]:
+    """The ids that a text from outside names, separated by spaces; what is none is passed over."""
+    return {number for each in text.split() if (number := whole_number(each)) is not None}

@@ -6,9 +6,11 @@ verbs (lifecycle).
 """
 
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import BigIntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
@@ -19,19 +21,26 @@ from config import clock
 from config.admin import Panel, Retiring, when
 from config.changelist import RelatedFilter
 from config.paging import Order
+from config.seen import Overtaken, digest, unless_overtaken
 from config.shown import clipped, link, listing, moment, state
 from config.signing import new_signing_secret
+from config.trail import last_noted
 from config.vault import CannotOpen
 from integrations.admin_deliveries import message_of
 from integrations.forms import GIVEN, NEW, NONE, IntegrationForm, NewIngestKeyForm
 from integrations.lifecycle import (
+    ROTATED,
+    SIGNED,
+    UNSIGNED,
     edit_integration,
     issue_key,
+    lock,
     open_integration,
     reopen_integration,
     rotate_token,
     set_signing_secret,
     shut_integration,
+    token_version,
     webhook_path,
 )
 from integrations.models import InboundDelivery, IngestKey, Integration, IntegrationType
@@ -127,11 +136,14 @@ class IntegrationAdmin(Retiring):
         """Set the signing secret as the form asks for it."""
         if signing == NONE:
             set_signing_secret(integration, None)
+            self.log_change(request, integration, UNSIGNED)
         elif signing == GIVEN:
             set_signing_secret(integration, given)
+            self.log_change(request, integration, SIGNED)
         elif signing == NEW:
             secret = new_signing_secret()
             set_signing_secret(integration, secret)
+            self.log_change(request, integration, SIGNED)
             shown_once(request, f"This is the signing secret of “{integration}”.", secret)
 
     def retire(self, record: Integration, *, by: Any, at: datetime) -> bool:
@@ -148,17 +160,33 @@ class IntegrationAdmin(Retiring):
         integrations = list(queryset)
         if "post" not in request.POST:
             means = "Each gets a new address with a new token. The old address is answered 401 from that moment on."
+            seen = digest(*map(token_version, integrations))
+            words = "Rotate token"
             return self.confirm(
-                request, integrations, "rotate", title="Rotate token?", means=means, button="Rotate token"
+                request, integrations, "rotate", title=f"{words}?", means=means, button=words, seen=seen
             )
+        try:
+            self.rotate_all(request, integrations)
+        except Overtaken as refused:
+            self.message_user(request, refused.message, messages.WARNING)
+        return None
+
+    def rotate_all(self, request: HttpRequest, integrations: list[Integration]) -> None:
+        """Give each a new token, if none has got one since it was looked at. Raises Overtaken."""
+        with transaction.atomic():
+            for integration in integrations:
+                lock(integration)
+            seen, present = request.POST.get("seen", ""), digest(*map(token_version, integrations))
+            first = partial(last_noted, integrations, "rotated a token", ROTATED)
+            unless_overtaken(seen, present, first, clock.now(), by=str(request.user))
+            for integration in integrations:
+                rotate_token(integration)
+                self.log_change(request, integration, ROTATED)
         for integration in integrations:
-            rotate_token(integration)
-            self.log_change(request, integration, "Token rotated.")
             page = link("integrations.integration", integration.pk, integration)
             self.message_user(
                 request, format_html("{} has a new address, which its page shows.", page), messages.SUCCESS
             )
-        return None
 
     @admin.action(permissions=["change"], description="Reopen")
     def reopen(self, request: HttpRequest, queryset: QuerySet[Integration]) -> None:

@@ -7,6 +7,7 @@ Pure but for the ids of our records, which the inbox looks up by the keys this r
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from timeline.chronology import Fact, Link
 from timeline.events import (
@@ -32,7 +33,7 @@ class SourceRecord:
     kind: str
     id: int
 
-    @property
+    @cached_property
     def key(self) -> bytes:
         """The 32 bytes by which our record of it is found."""
         return source_key(self.integration_id, self.organization_id, self.team_id, self.kind, self.id)

@@ -10,6 +10,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from config.errors import Conflict
+from config.seen import digest
 from config.signing import sound_signing_secret
 from config.vault import keyed_digest, new_token, open_sealed, seal
 from integrations.models import IngestKey, Integration, IntegrationType
@@ -18,6 +19,9 @@ from teams.models import APIKey, Scope, Team, User
 
 TOKEN_PREFIX = "whi_"  # noqa: S105 - what tokens begin with, so that a leaked one is recognized
 PATH = "/api/webhooks/incident-log"
+
+# What is noted of those who changed an integration's secrets.
+ROTATED, SIGNED, UNSIGNED = "Token rotated.", "Signing secret set.", "Signatures are not asked for any more."
 
 
 def open_integration(team: Team, name: str, type: IntegrationType, at: datetime) -> tuple[Integration, str]:
@@ -31,6 +35,11 @@ def open_integration(team: Team, name: str, type: IntegrationType, at: datetime)
     except IntegrityError:
         raise Conflict(f"The team already has an integration called {name}.") from None
     return integration, token
+
+
+def lock(integration: Integration) -> None:
+    """Let nobody else change an integration until the transaction ends, and read it anew."""
+    integration.refresh_from_db(from_queryset=Integration.objects.select_for_update(no_key=True))
 
 
 def edit_integration(integration: Integration, *, name: str, type: str, count_only: list[str]) -> bool:
@@ -52,6 +61,17 @@ def edit_integration(integration: Integration, *, name: str, type: str, count_on
 def webhook_path(integration: Integration) -> str:
     """The path that a sender posts to, with its secret token. Raises vault.CannotOpen where that can't be read."""
     return f"{PATH}/{open_sealed(bytes(integration.token_ciphertext))}"
+
+
+def token_version(integration: Integration) -> str:
+    """Which token an integration has, in short and without telling it."""
+    return digest(bytes(integration.token_digest).hex())
+
+
+def signing_version(integration: Integration) -> str:
+    """Which signing secret an integration has, if any, in short and without telling it."""
+    sealed = integration.signing_secret_ciphertext
+    return digest(sealed and bytes(sealed).hex())
 
 
 def rotate_token(integration: Integration) -> str:

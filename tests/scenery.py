@@ -19,6 +19,7 @@ from teams.models import APIKey, Membership, Organization, Role, Scope, Team, Us
 from tests.made import example
 from tests.readers import session_of, someone
 from timeline.models import TimelineEvent
+from timeline.outbound import lifecycle
 
 PASSWORD = "correct horse battery"
 
@@ -29,6 +30,7 @@ def furnish(public_id: str) -> dict[str, str]:
     strangers = Team.objects.create(organization=Organization.objects.create(name="Strangers Inc."), name="Strangers")
     names = records(team, "") | records(strangers, "foreign_") | people(team) | keys(team, strangers)
     names |= own_resources(team, "") | own_resources(strangers, "foreign_")
+    names |= endpoint(team, "") | endpoint(strangers, "foreign_")
     return {name: str(value) for name, value in names.items()}
 
 
@@ -72,6 +74,16 @@ def own_resources(team: Team, prefix: str) -> dict[str, Any]:
     monitor = create(Monitor, team, by=maker, at=at, name="Own", url="https://own.example", type="status")
     heartbeat = create(Heartbeat, team, by=maker, at=at, name="Own", period=60, grace=0)
     return {f"{prefix}own_monitor": monitor.pk, f"{prefix}own_heartbeat": heartbeat.pk}
+
+
+def endpoint(team: Team, prefix: str) -> dict[str, Any]:
+    """A disabled endpoint, to which nothing is sent, and a message of it that was given up."""
+    at = datetime.now(UTC)
+    made, _ = lifecycle.create_endpoint(team, at=at, url="http://127.0.0.1:1/", description=f"{prefix}endpoint")
+    message = lifecycle.send_test(made, at=at)
+    lifecycle.disable(made, at=at)
+    lifecycle.give_up(made.messages.all(), at=at, why="Nobody listens.")
+    return {f"{prefix}endpoint": made.pk, f"{prefix}message": message.pk}
 
 
 def people(team: Team) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from incidents.models import Severity, Status
 from integrations.models import Verdict
 from monitors.models import Status as ResourceStatus
 from tests.readers import NOBODY, OPERATOR, PROGRAM, ZONES, Answer, Get
+from timeline.outbound.models import Standing
 
 # `ask(sql, *parameters)`: rows.
 Ask = Callable[..., list[tuple[Any, ...]]]
@@ -30,6 +31,7 @@ PAGE, FRAGMENT, JSON, BYTES = "page", "fragment", "JSON", "bytes"
 UTC, NEW_YORK, KIRITIMATI = ZONES
 # What was known before anything was, in the middle of it all, and later than everything.
 AS_OF = ("2000-01-01T00:00:00Z", "2026-05-13T12:00:00Z", "9999-12-31T23:59:59.999Z")
+NOBODYS = "550e8400-e29b-41d4-a716-446655440000"
 OPEN_TO_ALL = ("/healthz", "/readyz", "/workz", "/login")
 
 
@@ -146,6 +148,8 @@ def api_lists() -> Iterator[str]:
         yield from (f"{kind}?limit=100&status={value}" for value in ResourceStatus.values)
     yield from ("incident-groups?limit=7", "deliveries?limit=7")
     yield from (f"deliveries?limit=100&status={value}" for value in Verdict.values)
+    yield from ("endpoints?limit=7", "messages?limit=7", "messages?event=endpoint.test", "messages?endpoint_id=0")
+    yield from (f"messages?limit=100&status={value}" for value in Standing.values)
 
 
 def records(ground: Ground, since: Marks | None) -> Iterator[Read]:
@@ -227,16 +231,21 @@ def deliveries(ground: Ground, after: Marks) -> Iterator[Read]:
             yield Read(f"/deliveries/{key}/replay", NEW_YORK)
 
 
+LIVE_ENDPOINTS = "(SELECT * FROM timeline_endpoint WHERE deleted_at IS NULL)"
+
+
 def kept_by_managers(ground: Ground) -> Iterator[Read]:
     """The team's members, integrations and keys, and what it watches itself; and everybody's own password."""
     for pages, table, doings in (
         ("members", "teams_membership", ("/role", "/remove")),
         ("integrations", "integrations_integration", ("", "/edit", "/rotate", "/signing", "/shut")),
         ("keys", "teams_apikey", ("/revoke",)),
+        ("endpoints", LIVE_ENDPOINTS, ("", "/edit", "/rotate", "/replay", "/delete")),
     ):
         yield from (Read(f"/team/{pages}", zone) for zone in ZONES)
         yield from (Read(f"/team/{pages}", UTC, FRAGMENT, (("HX-Request", "true"),)), Read(f"/team/{pages}/new", UTC))
-        for (key,) in ground.ask(f"SELECT id FROM {table} WHERE team_id = %s ORDER BY 1 DESC LIMIT 200", ground.team):
+        question = f"SELECT id FROM {table} AS known WHERE team_id = %s ORDER BY 1 DESC LIMIT 200"
+        for (key,) in ground.ask(question, ground.team):
             yield from (Read(f"/team/{pages}/{key}{doing}", UTC) for doing in doings)
     for kind in ("monitor", "heartbeat"):
         yield Read(f"/{kind}s/new", UTC)
@@ -246,6 +255,21 @@ def kept_by_managers(ground: Ground) -> Iterator[Read]:
         for (key,) in ground.ask(question, ground.team):
             yield from (Read(f"/{kind}s/{key}/{doing}", UTC) for doing in ("edit", "delete"))
     yield Read("/password", UTC)
+    for (key,) in ground.ask(f"SELECT id FROM {LIVE_ENDPOINTS} AS known WHERE team_id = %s", ground.team):
+        yield Read(f"/api/endpoints/{key}", PROGRAM, JSON)
+    yield from messages(ground)
+
+
+def messages(ground: Ground) -> Iterator[Read]:
+    """What the team's endpoints were sent."""
+    yield from (Read("/team/messages", zone) for zone in ZONES)
+    yield Read("/team/messages", UTC, FRAGMENT, (("HX-Request", "true"),))
+    for narrowed in (*(f"status={value}" for value in Standing.values), "event=endpoint.test", f"incident={NOBODYS}"):
+        yield Read(f"/team/messages?{narrowed}", NEW_YORK)
+    question = "SELECT id FROM timeline_message WHERE team_id = %s ORDER BY 1 DESC LIMIT 200"
+    for (key,) in ground.ask(question, ground.team):
+        yield from (Read(f"/team/messages/{key}", zone) for zone in ZONES)
+        yield from (Read(f"/team/messages/{key}/body", UTC, BYTES), Read(f"/api/messages/{key}", PROGRAM, JSON))
 
 
 # Tables that operators keep, and admin's lists of all there is: app, model, and its table where it is to be read whole.
@@ -260,13 +284,18 @@ IN_ADMIN = (
     ("integrations", "doorcount", "integrations_doorcount"),
     ("integrations", "inbounddelivery", ""),
     ("timeline", "timelineevent", ""),
+    ("timeline", "endpoint", "timeline_endpoint"),
+    ("timeline", "message", "timeline_message"),
+    ("timeline", "attempt", "timeline_attempt"),
+    ("timeline", "installation", "timeline_installation"),
     ("monitors", "monitor", ""),
     ("monitors", "heartbeat", ""),
     ("incidents", "incident", ""),
     ("incidents", "incidentgroup", "incidents_incidentgroup"),
 )
 ADDABLE = ("auth/group", "teams/organization", "teams/team", "teams/user", "teams/apikey", "integrations/integration",
-           "integrations/ingestkey", "monitors/monitor", "monitors/heartbeat", "incidents/incident")  # fmt: skip
+           "integrations/ingestkey",
+           "timeline/endpoint", "monitors/monitor", "monitors/heartbeat", "incidents/incident")  # fmt: skip
 SUGGESTED = ("apikey&field_name=team", "apikey&field_name=user")
 
 

@@ -18,10 +18,12 @@ from integrations import inbox
 from monitors.lifecycle import create
 from monitors.models import Heartbeat, Monitor
 from tests.conftest import NOON, an_event
+from tests.endpoints import make_attempt, make_endpoint, make_message
 from tests.readers import Answer, enter, in_process
 from tests.sweep import BYTES, FRAGMENT, JSON, PAGE, Ground, Read, faults, is_alarming, marks, sweep
 from tests.trust.conftest import FULL
 from timeline.events import VENDOR_EVENTS
+from timeline.outbound.lifecycle import disable
 
 # Routes that a sweep does not read, each with the reason.
 UNREAD = {
@@ -42,6 +44,10 @@ UNREAD = {
             "api/incidents/<str:uuid>/timeline/corrections",
             "api/incidents/<str:uuid>/timeline/<str:event_id>/corrections",
             *(f"api/{kind}/<str:id>/{verb}" for kind in ("monitors", "heartbeats") for verb in ("pause", "unpause")),
+            *(f"team/endpoints/<int:pk>/{verb}" for verb in ("enable", "disable", "test")),
+            "team/messages/<int:pk>/redeliver",
+            *(f"api/endpoints/<str:id>/{verb}" for verb in ("enable", "disable", "rotate-secret", "test", "replay")),
+            "api/messages/<str:id>/redeliver",
             "admin/logout/",
         ),
         "a POST alone",
@@ -97,6 +103,9 @@ def told(tell, integration, ingest_key):
 @pytest.fixture
 def ours(team, user, told):
     """What staff make and say here: resources, an incident in a group, and corrections of its history."""
+    endpoint = make_endpoint(team, description="<b>Hook</b>")
+    make_attempt(make_message(endpoint, status="dead", ended_at=NOON, why="<b>"), error="<b>", excerpt="<script>")
+    disable(make_endpoint(team), at=NOON, why="It answered 410: it is gone.")
     said = {"by": user, "at": NOON.replace(hour=14)}
     monitor = create(Monitor, team, name="Shop <b>", url="https://shop.example", type="status", **said)
     create(Heartbeat, team, name="Backup", period=3600, grace=60, **said)

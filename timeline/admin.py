@@ -1,14 +1,14 @@
 """
 Facts as an operator needs them: to be found and read, and never touched.
 
-Also the tables of facts that stand on the pages of incidents, monitors and heartbeats.
+Also the tables of facts that stand on the pages of incidents, monitors and heartbeats. What is sent of facts has pages
+of its own (outbound.admin), which Django admin finds by way of this module.
 """
 
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.filters import SimpleListFilter
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.db.models.fields.json import KeyTextTransform
 from django.http import HttpRequest
@@ -16,55 +16,17 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config.admin import Panel, ViewOnly, when
-from config.changelist import LinkedFilter, NumberFilter, RelatedFilter, whole_number
+from config.changelist import NumberFilter, RelatedFilter, whole_number
 from config.paging import Order
 from config.shown import NOTHING, clipped, link, listing, moment, pretty, state, whole
 from teams.admin import BELONGINGS
+from timeline.about import AboutFilter, ChronologyFilter, subject, subject_link
 from timeline.events import EVENTS
-from timeline.models import Effect, SubjectKind, TimelineEvent
+from timeline.models import Effect, TimelineEvent
+from timeline.outbound.admin import SENT
 
 CHRONOLOGY: Order = [("occurred_at", "desc"), ("rank", "desc"), ("identity", "desc")]
 SHOWN_BESIDE = 100
-
-# Where the subjects of facts have their pages.
-PAGES = {kind: f"incidents.{kind}" if kind == SubjectKind.INCIDENT else f"monitors.{kind}" for kind in SubjectKind}
-
-
-def subject(text: str, separator: str) -> tuple[str, int] | None:
-    """The (kind, id) that a text from outside names, such as `incident-12`; None for all else."""
-    kind, _, number = text.strip().partition(separator)
-    identity = whole_number(number.strip())
-    return (kind.lower(), identity) if kind.lower() in SubjectKind.values and identity is not None else None
-
-
-def subject_link(kind: str | None, identity: int | None) -> SafeString | str:
-    """A link to the incident, monitor or heartbeat of that id."""
-    return link(PAGES[SubjectKind(kind)], identity, f"{kind} {identity}") if kind and identity is not None else NOTHING
-
-
-class ChronologyFilter(LinkedFilter):
-    """The facts of one incident, monitor or heartbeat, in the order of its chronology."""
-
-    columns: tuple[str, str]
-
-    def subject(self) -> tuple[str, int]:
-        """(kind, id) in the query string. Raises IncorrectLookupParameters for what names none."""
-        named = subject(self.value() or "", "-")
-        if named is None:
-            raise IncorrectLookupParameters
-        return named
-
-    def named(self, value: str) -> str:
-        return " ".join(map(str, self.subject()))
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(**dict(zip(self.columns, self.subject(), strict=True)))
-
-
-class AboutFilter(ChronologyFilter):
-    title = "subject"
-    parameter_name = "about"
-    columns = ("subject_kind", "subject_id")
 
 
 class ResourceFilter(ChronologyFilter):
@@ -215,4 +177,4 @@ def row(fact: Any) -> list[object]:
     ]
 
 
-BELONGINGS.append(("timeline.timelineevent", "Facts"))
+BELONGINGS += [("timeline.timelineevent", "Facts"), *SENT]

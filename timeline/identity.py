@@ -23,8 +23,12 @@ def bytes_identity(body: bytes) -> bytes:
 
 def source_key(integration_id: int, organization_id: str, team_id: str, kind: str, source_id: int) -> bytes:
     """The 32 bytes by which a vendor's record is known: see docs/record.md, "Identity"."""
-    parts = json.dumps([integration_id, organization_id, team_id, kind, source_id], ensure_ascii=False)
+    parts = SPACED.encode([integration_id, organization_id, team_id, kind, source_id])
     return hashlib.sha256(parts.encode()).digest()
+
+
+# As the keys of vendors' records have been written ever since, with spaces.
+SPACED = json.JSONEncoder(ensure_ascii=False)
 
 
 def canonical(value: Any) -> str:

@@ -17,6 +17,7 @@ from django.utils.text import Truncator
 
 from config.pages import page_of
 from timeline.events import RESOURCES
+from timeline.outbound.models import Standing
 
 register = template.Library()
 register.simple_tag(page_of)
@@ -127,6 +128,22 @@ def chip(name: str, word: str | SafeString, *, title: str = "", classes: str = "
 def status_chip(name: str, size: str = "") -> SafeString:
     """An incident's status, or the verdict on a delivery."""
     return chip(name, worded(name), classes=" ".join(filter(None, ["solid" if name == "open" else "", size])))
+
+
+# How far a message is: (icon, tone).
+STANDINGS = {
+    Standing.WAITING: ("clock", "info"),
+    Standing.DELIVERED: ("applied", "calm"),
+    Standing.DEAD: ("conflict", "alarm"),
+}
+
+
+@register.simple_tag
+@lru_cache(maxsize=8)
+def standing_chip(standing: Standing, size: str = "") -> SafeString:
+    """Whether a message waits, was delivered or was given up."""
+    shape, colour = STANDINGS[standing]
+    return format_html('<span class="chip tone-{} {}">{} {}</span>', colour, size, icon(shape), standing.label)
 
 
 INFERRED = "Inferred from incidents and events; the source never said it in so many words."

@@ -13,31 +13,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config.clock import now
+from config.moments import exact, offset, on_the_clock
 from config.times import rfc3339
 
 register = template.Library()
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 UNITS = (("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", 1))
-
-
-def exact(moment: datetime) -> str:
-    """`2026-05-13 14:05:00.000 +02:00`, in the reader's time zone."""
-    local = timezone.localtime(moment)
-    text = local.isoformat(sep=" ", timespec="milliseconds")
-    return f"{text[:-6]} {text[-6:]}"
-
-
-def on_the_clock(moment: datetime, at: datetime) -> str:
-    """`14:05`, `yesterday 14:05`, `13 May, 14:05` or `13 May 2025, 14:05`: as much as is needed at that time."""
-    local, today = timezone.localtime(moment), timezone.localtime(at)
-    clock = f"{local:%H:%M}"
-    if local.date() == today.date():
-        return clock
-    if local.date() == today.date() - timedelta(days=1):
-        return f"yesterday {clock}"
-    year = "" if local.year == today.year else f" {local.year}"
-    return f"{local.day} {local:%b}{year}, {clock}"
 
 
 def ago(moment: datetime, at: datetime) -> str | None:
@@ -132,10 +114,7 @@ def day(value: datetime) -> str:
     return f"{local:%A} {local.day} {local:%B}" + ("" if local.year == today.year else f" {local.year}")
 
 
-@register.simple_tag
-def offset() -> str:
-    """The reader's time zone and its offset now: `Europe/Berlin, +02:00`."""
-    return f"{timezone.get_current_timezone_name().replace('_', ' ')}, {exact(now())[-6:]}"
+register.simple_tag(offset)
 
 
 @register.simple_tag

@@ -17,11 +17,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from config.clock import now
 from config.errors import ApiError, ValidationFailed
+from config.formfields import blame
 from dashboard.access import TeamRequest, reached, require, settle, team_page
-from dashboard.acts import ACTS, IN_BULK, Act, Move
+from dashboard.acts import ACTS, IN_BULK, Act, seen_of
 from dashboard.answers import UNCHANGED, Answer, leave
 from dashboard.attempts import attempt
-from dashboard.fields import blame
+from dashboard.doubled import done_once
 from dashboard.frame import counts, show
 from dashboard.views.incidents import back_to_list, incident_page, listed
 from incidents import grouping, lifecycle
@@ -34,11 +35,14 @@ AT_ONCE = 100
 # --- one incident -----------------------------------------------------------------------------------------------------
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @team_page
+@done_once
 def act(request: TeamRequest, uuid: UUID) -> HttpResponse:
-    """`/incidents/{uuid}/act`: does what the form's `verb` says."""
+    """`/incidents/{uuid}/act`: does what the form's `verb` says. What came back and is looked at anew is the page."""
     found: Incident = reached(request, "incidents", uuid=uuid)
+    if request.method != "POST":
+        return redirect("incident", uuid=found.uuid)
     require(request, Role.RESPONDER)
     kind = ACTS.get(request.POST.get("verb", ""))
     if kind is None:
@@ -121,9 +125,9 @@ def act_on_several(request: TeamRequest) -> HttpResponse:
 
 
 def seen(pick: str) -> tuple[str, str]:
-    """What a ticked box says: an incident's UUID, and the status that its sender saw."""
-    uuid, _, status = pick.partition(" ")
-    return uuid, status
+    """What a ticked box says: an incident's UUID, and what its sender saw of it."""
+    uuid, _, sight = pick.partition(" ")
+    return uuid, sight
 
 
 def is_uuid(text: str) -> bool:
@@ -151,7 +155,7 @@ def became(request: TeamRequest, form: Act, incident: Incident | None, sight: st
     """What became of one of several."""
     if incident is None:
         return Answer("", "An incident", False, "Not found.")
-    form.cleaned_data["seen"] = sight if isinstance(form, Move) else ""
+    form.cleaned_data["seen"] = seen_of(form, sight)
     done = grouping.done(incident, lambda one: attempt(form, one, by=request.user, at=now()))
     title, uuid = str(incident)[:200], str(incident.uuid)
     if done.refused:

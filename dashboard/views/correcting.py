@@ -1,7 +1,7 @@
 """
 Correcting an incident's history: a page for one entry, and one on which several are hidden at once.
 
-Not here: the forms (dashboard.corrections), what a correction does (incidents.corrections).
+Not here: the forms (incidents.forms), what a correction does (incidents.corrections).
 """
 
 from typing import Any
@@ -14,18 +14,20 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
+from config.changelist import whole_number
 from config.clock import now
 from config.errors import ApiError
+from config.formfields import blame
 from config.paging import page
+from config.seen import Overtaken, knowing
 from dashboard.access import TeamRequest, reached, require, team_page
 from dashboard.answers import UNCHANGED, Answer, leave, left
-from dashboard.corrections import NO_ENTRY, CorrectionForm, HidingForm, reason_field
-from dashboard.fields import blame
 from dashboard.frame import show
-from dashboard.logbook import NEWEST_FIRST, corrected_text, line, lines
+from dashboard.logbook import NEWEST_FIRST, line, lines
 from dashboard.views.incidents import integration_names
 from dashboard.views.lists import older
 from incidents import corrections
+from incidents.forms import CorrectionForm, HidingForm, reason_field
 from incidents.models import Incident
 from incidents.updates import facts_of
 from teams.models import Role
@@ -34,6 +36,7 @@ from timeline.models import TimelineEvent
 
 ENTRIES = 100
 QUOTED = 160
+NO_ENTRY = "No entry of this incident has this id."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -45,39 +48,45 @@ def entry(request: TeamRequest, uuid: UUID, pk: int) -> HttpResponse:
     told = entries_of(found).filter(pk=pk).first()
     if told is None:
         raise Http404
-    forms = {kind: form_class(told) for kind, form_class in FORMS.items()}
-    if request.method == "POST":
-        kind = VERBS.get(request.POST.get("verb", ""), "correct")
-        form = forms[kind] = FORMS[kind](told, request.POST)
-        if form.is_valid() and corrected(request, found, told, form):
-            return redirect("incident", uuid=found.uuid)
-    status = 400 if request.method == "POST" else 200
-    shown = line(told, integration_names(request.team))
-    context = {"incident": found, "line": shown, "fact": told, **forms}
-    return show(request, "incidents/correct.html", context, status=status)
+    if request.method != "POST":
+        return entry_page(request, found, told)
+    kind = VERBS.get(request.POST.get("verb", ""), "correct")
+    form = FORMS[kind](told, request.POST)
+    if not form.is_valid():
+        return entry_page(request, found, told, {kind: form}, status=400)
+    try:
+        made = corrections.correct(found, told.pk, by=request.user, at=now(), **form.said())
+    except Overtaken as refused:
+        messages.warning(request, refused.message)
+        told.refresh_from_db()
+        again = FORMS[kind](told, knowing(request.POST, corrections.version(told)))
+        return entry_page(request, found, told, {kind: again}, status=409)
+    except ApiError as refused:
+        blame(form, refused)
+        return entry_page(request, found, told, {kind: form}, status=400)
+    if made is None:
+        messages.info(request, UNCHANGED)
+    else:
+        messages.success(request, "Corrected.")
+    return redirect("incident", uuid=found.uuid)
 
 
 FORMS: dict[str, Any] = {"correct": CorrectionForm, "hide": HidingForm}
 VERBS = {"correct": "correct", "hide": "hide", "unhide": "hide"}
 
 
+def entry_page(
+    request: TeamRequest, found: Incident, told: TimelineEvent, sent: dict[str, Any] | None = None, status: int = 200
+) -> HttpResponse:
+    """The page of one entry; `sent` are forms that came back."""
+    forms = {kind: form_class(told) for kind, form_class in FORMS.items()} | (sent or {})
+    context = {"incident": found, "line": line(told, integration_names(request.team)), "fact": told, **forms}
+    return show(request, "incidents/correct.html", context, status=status)
+
+
 def entries_of(incident: Incident) -> QuerySet[TimelineEvent]:
     """The entries of an incident that can be corrected."""
     return facts_of(incident).exclude(event=CORRECTED)
-
-
-def corrected(request: TeamRequest, found: Incident, told: TimelineEvent, form: Any) -> bool:
-    """Whether a correction was made, or there was nothing to do; else the form says what was wrong."""
-    try:
-        made = corrections.correct(found, told.pk, by=request.user, at=now(), **form.said())
-    except ApiError as refused:
-        blame(form, refused)
-        return False
-    if made is None:
-        messages.info(request, UNCHANGED)
-    else:
-        messages.success(request, "Corrected.")
-    return True
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -91,9 +100,10 @@ def entries(request: TeamRequest, uuid: UUID) -> HttpResponse:
         query = request.GET.urlencode()
         return redirect(request.path + (f"?{query}" if query else ""))
     rows, cursor = page(entries_of(found), NEWEST_FIRST, ENTRIES, request.GET.get("cursor"))
+    shown = lines(rows, integration_names(request.team))
     context = {
         "incident": found,
-        "entries": lines(rows, integration_names(request.team)),
+        "entries": [(each, corrections.version(each.fact)) for each in shown],
         "more": older(request, cursor),
         "answers": left(request),
     }
@@ -102,7 +112,7 @@ def entries(request: TeamRequest, uuid: UUID) -> HttpResponse:
 
 def hidden(request: TeamRequest, found: Incident) -> list[Answer]:
     """Hides the ticked entries, or shows them again; what became of each."""
-    picked = list(dict.fromkeys(request.POST.getlist("pick")))
+    picked = dict(map(entry_and_version, request.POST.getlist("pick")))
     try:
         reason = reason_field().clean(request.POST.get("reason"))
     except ValidationError as problem:
@@ -115,12 +125,17 @@ def hidden(request: TeamRequest, found: Incident) -> list[Answer]:
         messages.error(request, f"Choose 1 to {ENTRIES} entries.")
         return []
     hide = request.POST.get("verb") != "unhide"
-    ids = [int(each) for each in picked if each.isascii() and each.isdigit() and len(each) < 19]
-    rows = {str(row.pk): row for row in entries_of(found).filter(pk__in=ids)}
-    chosen = [rows[each].pk for each in picked if each in rows]
-    became = corrections.hide(found, chosen, by=request.user, at=now(), reason=reason, hidden=hide)
+    rows = {row.pk: row for row in entries_of(found).filter(pk__in=filter(None, picked))}
+    seen = {each: version for each, version in picked.items() if each in rows}
+    became = corrections.hide(found, list(seen), by=request.user, at=now(), reason=reason, hidden=hide, seen=seen)
     done = "Hidden." if hide else "Shown again."
-    return [answer(rows[each], became[rows[each].pk], done) if each in rows else MISSING for each in picked]
+    return [answer(rows[each], became[each], done) if each in rows else MISSING for each in picked]
+
+
+def entry_and_version(pick: str) -> tuple[int, str]:
+    """What a ticked box says: an entry's id, 0 for none, and which version of it was seen."""
+    number, _, seen = pick.partition(" ")
+    return whole_number(number) or 0, seen
 
 
 MISSING = Answer("", "An entry", False, NO_ENTRY)
@@ -128,7 +143,7 @@ MISSING = Answer("", "An entry", False, NO_ENTRY)
 
 def answer(told: TimelineEvent, became: corrections.Answer, done: str) -> Answer:
     """What became of one of several entries, in words."""
-    text = corrected_text(told)[:QUOTED]
+    text = corrections.text_of(told)[:QUOTED]
     if became.refused:
         return Answer("", text, False, became.refused.message)
     return Answer("", text, True, done if became.fact else UNCHANGED)

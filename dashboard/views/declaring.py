@@ -8,9 +8,10 @@ from django.views.decorators.http import require_http_methods
 
 from config.clock import now
 from config.errors import Conflict, ValidationFailed
+from config.formfields import blame
 from dashboard.access import TeamRequest, settle, team_page
 from dashboard.declaration import DeclarationForm
-from dashboard.fields import blame
+from dashboard.doubled import done_once
 from dashboard.frame import show
 from incidents.declaring import declare
 from incidents.models import Incident
@@ -19,6 +20,7 @@ from teams.models import Role
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
+@done_once
 def new(request: TeamRequest) -> HttpResponse:
     """`/incidents/new`: a form, which `?monitor=` may fill in; POST declares an incident."""
     settle(request, Role.RESPONDER)

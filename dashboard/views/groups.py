@@ -9,7 +9,8 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
-from django.views.decorators.http import require_POST, require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
 
 from config.clock import now
 from config.paging import Order, cursor_after, page, position
@@ -20,7 +21,7 @@ from dashboard.frame import show
 from dashboard.logbook import LINES, lines
 from dashboard.views.incidents import integration_names, listed
 from dashboard.views.lists import older
-from incidents.grouping import incidents_of, resolve_all
+from incidents.grouping import Done, ids_in, incidents_of, live_in, resolve_some
 from incidents.models import Incident, IncidentGroup
 from teams.models import Role
 from timeline.models import TimelineEvent
@@ -50,42 +51,74 @@ def groups(request: TeamRequest) -> HttpResponse:
 def group(request: TeamRequest, pk: int) -> HttpResponse:
     """`/groups/{id}`: its incidents and what happened to them, newest first."""
     found: IncidentGroup = reached(request, "incident_groups", pk=pk)
+    return group_page(request, found, left(request))
+
+
+def group_page(
+    request: TeamRequest, found: IncidentGroup, answers: list[Answer], to_go: set[int] | None = None
+) -> HttpResponse:
+    """The page of a group. `to_go` are the incidents that are still to be resolved of those that were wanted."""
     newest = list(listed(incidents_of(found)).order_by("-started_at", "-id")[: MERGED + 1])
     rows, cursor = chronology(newest[:MERGED], request.GET.get("cursor"))
-    names = integration_names(request.team)
+    names, live = integration_names(request.team), live_in([found])
+    resolvable = sorted(live if to_go is None else to_go)
     context = {
         "group": found,
         "incidents": newest[:INCIDENTS_SHOWN],
         "is_longer": len(newest) > INCIDENTS_SHOWN,
-        "live": incidents_of(found).live().count(),
+        "live": len(live),
+        "resolvable": resolvable,
+        "ids": " ".join(map(str, resolvable)),
+        "goes_on": to_go is not None,
         "timeline": lines(rows, names, {each.pk: each for each in newest}),
-        "more": older(request, cursor),
+        "more": older(request, cursor, reverse("group", args=[found.pk])),
         "source": source(found, names),
         "may_write": request.membership.may(Role.RESPONDER),
-        "answers": left(request),
+        "answers": answers,
     }
     return show(request, "groups/group.html", context, fragment="incidents/_timeline.html")
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @team_page
 def resolve(request: TeamRequest, pk: int) -> HttpResponse:
-    """`/groups/{id}/resolve`: resolves what is live in it, and says of each what became of it."""
+    """
+    `/groups/{id}/resolve`: resolves what is live in it of what its sender saw as live, some at a time, and says of each
+    what became of it. While some are to go, the answer is the page from which it goes on.
+    """
     found: IncidentGroup = reached(request, "incident_groups", pk=pk)
+    if request.method != "POST":
+        return redirect("group", pk=found.pk)
     require(request, Role.RESPONDER)
-    answers = [
-        Answer(
-            str(done.incident.uuid),
-            str(done.incident)[:200],
-            done.refused is None,
-            done.refused.message if done.refused else "Resolved." if done.fact else "It was resolved already.",
-        )
-        for done in resolve_all(found, by=request.user, at=now())
-    ]
-    if not answers:
-        messages.info(request, "Nothing in this group is live.")
+    live = live_in([found])
+    seen = ids_in(request.POST["live"]) if "live" in request.POST else live
+    done = resolve_some(found, seen & live, by=request.user, at=now())
+    to_go = seen & live - {each.incident.pk for each in done}
+    resolved = len([each for each in done if each.fact])
+    for sentence in summary(resolved, len(to_go), len(seen - live), len(live - seen)):
+        messages.info(request, sentence)
+    answers = [answered(each) for each in done]
+    if to_go:
+        return group_page(request, found, answers, to_go)
     leave(request, answers)
     return redirect("group", pk=found.pk)
+
+
+def summary(resolved: int, to_go: int, ended: int, added: int) -> list[str]:
+    """What became of all that somebody saw as live, and of what came since, in sentences."""
+    sentences = [
+        (resolved, f"{resolved} resolved."),
+        (to_go, f"{to_go} of those you saw as live {'is' if to_go == 1 else 'are'} to go."),
+        (ended, f"{ended} of those you saw as live had ended already."),
+        (added, f"{added} became live in this group since you looked, and nothing was done to them."),
+    ]
+    return [said for number, said in sentences if number] or ["Nothing in this group is live."]
+
+
+def answered(done: Done) -> Answer:
+    """What became of one of a group's incidents, in words."""
+    words = done.refused.message if done.refused else "Resolved." if done.fact else "It was resolved already."
+    return Answer(str(done.incident.uuid), str(done.incident)[:200], done.refused is None, words)
 
 
 def source(group: IncidentGroup, names: dict[int, str]) -> str:

@@ -20,6 +20,7 @@ from config.paging import Order, page
 from dashboard.access import TeamRequest, reached, require, team_page
 from dashboard.acts import ACTS, IN_BULK, Act, offer
 from dashboard.answers import left
+from dashboard.doubled import done_once
 from dashboard.forms import IncidentFilters, NoteForm
 from dashboard.frame import counts, show
 from dashboard.logbook import LINES, NEWEST_FIRST, lines
@@ -88,6 +89,7 @@ def listed(found: IncidentQuerySet) -> IncidentQuerySet:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
+@done_once
 def incident(request: TeamRequest, uuid: UUID) -> HttpResponse:
     """`/incidents/{uuid}`: one incident. POST adds an investigation note."""
     found: Incident = reached(request, "incidents", uuid=uuid)
@@ -129,6 +131,7 @@ def told(request: TeamRequest, found: Incident) -> dict[str, Any]:
         "incident": found,
         "timeline": lines(rows, names),
         "may_correct": request.membership.may(Role.RESPONDER),
+        "may_manage": request.membership.may(Role.MANAGER),
         "more": older(request, cursor, reverse("incident", args=[found.uuid])),
         "notes": notes(facts),
         "legs": legs(found, facts),

@@ -8,15 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
 from config.clock import now
 from config.errors import Conflict
+from config.formfields import tell_present
+from config.seen import Deed, Overtaken, digest, unless_overtaken
 from dashboard.access import TeamRequest, reached, require, settle, team_page
+from dashboard.answers import UNCHANGED
+from dashboard.doubled import done_once
 from dashboard.frame import show
-from dashboard.templatetags.moments import on_the_clock
 from dashboard.views.resources import WORDS
 from incidents.resources import destroy, live_incidents
 from monitors import lifecycle
@@ -31,6 +35,7 @@ INCIDENTS_NAMED = 20
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
+@done_once
 def new(request: TeamRequest, relation: str) -> HttpResponse:
     """`/monitors/new`, `/heartbeats/new`: a form; POST makes one."""
     settle(request, Role.MANAGER)
@@ -49,15 +54,40 @@ def edit(request: TeamRequest, relation: str, pk: int) -> HttpResponse:
     """`/monitors/{id}/edit`, `/heartbeats/{id}/edit`: a form; POST changes it."""
     found: Resource = reached(request, relation, pk=pk)
     require(request, Role.MANAGER)
-    known = {name: getattr(found, name) for name in lifecycle.DETAILS[found.kind]}
-    form = FORMS[found.kind](request.POST if request.method == "POST" else None, initial=known)
-    if form.is_valid():
-        said = form.cleaned_data
-        return done(request, found, "Saved.", lambda: lifecycle.edit(found, by=request.user, at=now(), **said))
-    if not found.is_changeable:
-        return done(request, found, "", lambda: lifecycle.changeable(found))
-    context = named(relation) | {"form": form, "resource": found}
-    return show(request, "monitors/form.html", context, status=400 if form.is_bound else 200)
+    form = FORMS[found.kind](request.POST if request.method == "POST" else None, initial=details_of(found))
+    if not form.is_valid():
+        if not found.is_changeable:
+            return done(request, found, "", lambda: lifecycle.changeable(found))
+        return edit_page(request, found, form, status=400 if form.is_bound else 200)
+    try:
+        return done(request, found, "Saved.", lambda: save(request, found, form.cleaned_data))
+    except Overtaken as refused:
+        messages.warning(request, refused.message)
+        found.refresh_from_db()
+        form = FORMS[found.kind](request.POST, initial=details_of(found))
+        tell_present(form)
+        return edit_page(request, found, form, status=409)
+
+
+def edit_page(request: TeamRequest, found: Resource, form: Any, status: int) -> HttpResponse:
+    """The form by which one is edited; it carries what is so now."""
+    context = named(f"{found.kind}s") | {"form": form, "resource": found, "seen": digest(details_of(found))}
+    return show(request, "monitors/form.html", context, status=status)
+
+
+def save(request: TeamRequest, found: Resource, details: dict[str, Any]) -> TimelineEvent | None:
+    """Edit one, if it is still as the form had it. Raises Overtaken if not."""
+    at, seen = now(), request.POST.get("seen", "")
+    with transaction.atomic():
+        lifecycle.locked(found)
+        present = digest(details_of(found))
+        unless_overtaken(seen, present, lambda: last_act(found, "updated"), at, by=request.user.email)
+        return lifecycle.edit(found, by=request.user, at=at, **details)
+
+
+def details_of(found: Resource) -> dict[str, Any]:
+    """What can be edited of a monitor or heartbeat, as it is now."""
+    return {name: getattr(found, name) for name in lifecycle.DETAILS[found.kind]}
 
 
 @require_POST
@@ -100,28 +130,38 @@ def named(relation: str) -> dict[str, Any]:
 
 
 def done(request: TeamRequest, found: Resource, words: str, verb: Callable[[], TimelineEvent | None]) -> HttpResponse:
-    """Call a verb and go to the resource's page, which says what came of it."""
+    """Call a verb and go to the resource's page, which says what came of it. Raises Overtaken."""
     try:
         fact = verb()
+    except Overtaken:
+        raise
     except Conflict as refusal:
-        messages.error(request, refusal.message)
+        found.refresh_from_db()
+        messages.error(request, f"{refusal.message}{last_said(found) if found.destroyed_at else ''}")
     else:
         if fact is not None:
             messages.success(request, words)
         else:
-            messages.info(request, already(found))
+            messages.info(request, f"{UNCHANGED}{last_said(found)}")
     return redirect(found.kind, pk=found.pk)
 
 
-def already(found: Resource) -> str:
-    """That there was nothing to do; and who was last to do something, for it may have been somebody else just now."""
+def last_said(found: Resource) -> str:
+    """Who was last to do something to one, for it may have been somebody else just now; empty if nobody was."""
+    last = last_act(found)
+    return f" {last.said(now())}." if last else ""
+
+
+def last_act(found: Resource, *actions: str) -> Deed | None:
+    """What one of us did last to a monitor or heartbeat (of some actions, or of all)."""
     own = TimelineEvent.objects.filter(team_id=found.team_id, subject_kind=found.kind, subject_id=found.pk)
+    if actions:
+        own = own.filter(event__in=[f"{found.kind}.{each}" for each in actions])
     last = own.order_by("-occurred_at", "-rank", "-identity").defer("payload").first()
     if last is None or not last.user_name:
-        return "It was so already; nothing was changed."
+        return None
     action = last.event.partition(".")[2]
-    done_at = on_the_clock(last.occurred_at, now())
-    return f"It was so already; nothing was changed. {last.user_name} {WORDED.get(action, action)} it at {done_at}."
+    return Deed(last.user_name, f"{WORDED.get(action, action)} it", last.occurred_at, last.user_email)
 
 
 WORDED = {"destroyed": "deleted", "updated": "edited"}

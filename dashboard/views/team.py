@@ -1,20 +1,20 @@
 """
 What a team's managers decide: who is in it and as what. And what their pages have in common with those of its keys
-(team_keys) and integrations (team_integrations).
+(team_keys), integrations (team_integrations) and endpoints (team_endpoints, team_messages).
 
 Every verb is called in `managing`, under which a member who is no manager any more is turned away, and no two managers
-change the team at once. Not here: what the verbs do (teams.lifecycle, integrations.lifecycle).
+change the team at once. Not here: what the verbs do (teams.lifecycle, integrations.lifecycle,
+timeline.outbound.lifecycle).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
+from django.contrib.admin.models import ADDITION, DELETION
 from django.db import transaction
-from django.db.models import Model
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -22,11 +22,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from config.clock import now
 from config.errors import Conflict, ValidationFailed
+from config.formfields import blame, tell_present
 from config.paging import Order, page
+from config.seen import Deed, Overtaken, unless_overtaken
+from config.trail import last_noted, noted
 from dashboard import once
 from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.answers import UNCHANGED
-from dashboard.fields import blame
+from dashboard.doubled import done_once
 from dashboard.frame import show
 from dashboard.views.lists import older
 from teams.forms import NewMemberForm, RoleForm
@@ -36,7 +39,7 @@ from teams.models import Membership, Role
 ROWS = 30
 IN_ORDER: Order = [("id", "asc")]
 KEYS_NAMED = 20
-PAGES = (("members", "Members"), ("integrations", "Integrations"), ("keys", "API keys"))
+PAGES = (("members", "Members"), ("integrations", "Integrations"), ("endpoints", "Endpoints"), ("keys", "API keys"))
 
 
 # --- what the pages have in common ------------------------------------------------------------------------------------
@@ -70,9 +73,25 @@ def team_show(
     return show(request, template, context | {"tabs": tabs, "secret": secret}, fragment=fragment, status=status)
 
 
-def show_form(request: TeamRequest, form: forms.Form, said: Mapping[str, Any]) -> HttpResponse:
-    """A form by itself. `said`: "heading", "lede", "button", "back" (an address) and "back_word"."""
-    return team_show(request, "team/form.html", {"form": form, **said}, status=400 if form.is_bound else 200)
+def show_form(request: TeamRequest, form: forms.Form, said: Mapping[str, Any], status: int = 0) -> HttpResponse:
+    """
+    A form by itself. `said`: "heading", "lede", "button", "back" (an address), "back_word", and "seen" for what is so
+    now, where somebody else may change it meanwhile.
+    """
+    status = status or (400 if form.is_bound else 200)
+    return team_show(request, "team/form.html", {"form": form, **said}, status=status)
+
+
+def came_second(request: TeamRequest, refused: Overtaken, form: forms.Form, said: Mapping[str, Any]) -> HttpResponse:
+    """A form again whose sender came second, with who was first, and with what is so now (the form's `initial`)."""
+    messages.warning(request, refused.message)
+    tell_present(form)
+    return show_form(request, form, said, status=409)
+
+
+def unless_second(request: TeamRequest, present: str, first: Callable[[], Deed | None]) -> None:
+    """Raises Overtaken if what the sender of a form saw is not what is present. To be asked in `managing`."""
+    unless_overtaken(request.POST.get("seen", ""), present, first, now(), by=request.user.email)
 
 
 def confirm(request: TeamRequest, said: Mapping[str, Any]) -> HttpResponse:
@@ -80,9 +99,9 @@ def confirm(request: TeamRequest, said: Mapping[str, Any]) -> HttpResponse:
     return team_show(request, "team/confirm.html", dict(said))
 
 
-def noted(request: TeamRequest, subject: Model, words: str, flag: int = CHANGE) -> None:
-    """Keep who did what in the record's history, which operators read in Django admin."""
-    LogEntry.objects.log_actions(request.user.pk, [subject], flag, words, single_object=True)
+def unchanged(request: TeamRequest, first: Deed | None) -> None:
+    """Say that there was nothing to do, and who did it before."""
+    messages.info(request, f"{UNCHANGED} {first.said(now(), request.user.email)}." if first else UNCHANGED)
 
 
 def back(name: str, word: str, *key: int) -> dict[str, str]:
@@ -106,6 +125,7 @@ def members(request: TeamRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
+@done_once
 def new_member(request: TeamRequest) -> HttpResponse:
     """`/team/members/new`: a form; POST makes somebody a member, and a user if they are none."""
     settle(request, Role.MANAGER)
@@ -123,9 +143,9 @@ def welcomed(request: TeamRequest, form: NewMemberForm) -> bool:
     try:
         with managing(request):
             made, password = welcome(request.team, said["email"], Role(said["role"]), name=said["name"], at=now())
-            noted(request, request.team, f"Made {made.user} a member ({made.role}).")
+            noted(request.user, request.team, f"Made {made.user} a member ({made.role}).")
             if password:
-                noted(request, made.user, "Made with a first password.", ADDITION)
+                noted(request.user, made.user, "Made with a first password.", ADDITION)
     except (Conflict, ValidationFailed) as refusal:
         blame(form, refusal, "email")
         return False
@@ -144,21 +164,32 @@ def member_role(request: TeamRequest, pk: int) -> HttpResponse:
     found: Membership = record(request, "memberships", pk)
     who = found.user.get_full_name()
     form = RoleForm(request.POST if request.method == "POST" else None, initial={"role": found.role})
+    said = {"heading": f"What may {who} do?", "lede": found.user.email, "button": "Save"} | back("members", "Members")
     if form.is_valid():
-        role = Role(form.cleaned_data["role"])
         try:
-            with managing(request):
-                if change_role(found, role):
-                    noted(request, request.team, f"Made {found.user} a {role}.")
-                    messages.success(request, f"{who} is a {role} now.")
-                else:
-                    messages.info(request, UNCHANGED)
+            save_role(request, found, Role(form.cleaned_data["role"]))
+        except Overtaken as refused:
+            found.refresh_from_db()
+            form = RoleForm(request.POST, initial={"role": found.role})
+            return came_second(request, refused, form, said | {"seen": found.role})
         except Conflict as refusal:
             blame(form, refusal, "role")
         else:
             return after(request, found)
-    said = {"heading": f"What may {who} do?", "lede": found.user.email, "button": "Save"}
-    return show_form(request, form, said | back("members", "Members"))
+    return show_form(request, form, said | {"seen": found.role})
+
+
+def save_role(request: TeamRequest, found: Membership, role: Role) -> None:
+    """Give a member another role, if they still have the one that was seen. Raises Overtaken, and as the verb does."""
+    with managing(request):
+        present = request.team.memberships.filter(pk=found.pk).first()
+        if present is not None:
+            unless_second(request, present.role, lambda: who_gave_role(present))
+        if change_role(found, role):
+            noted(request.user, request.team, f"Made {found.user} a {role}.")
+            messages.success(request, f"{found.user.get_full_name()} is a {role} now.")
+        else:
+            messages.info(request, UNCHANGED)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -171,7 +202,7 @@ def remove(request: TeamRequest, pk: int) -> HttpResponse:
         try:
             with managing(request):
                 if remove_member(found, at=now()):
-                    noted(request, request.team, f"Removed {found.user}.", DELETION)
+                    noted(request.user, request.team, f"Removed {found.user}.", DELETION)
                     messages.success(request, f"{who} is no member any more.")
                 else:
                     messages.info(request, UNCHANGED)
@@ -181,6 +212,12 @@ def remove(request: TeamRequest, pk: int) -> HttpResponse:
     means = ["Everything they did stays under their name, and so does their account."]
     said = {"heading": f"Remove {who}?", "means": means, "button": "Remove", "keys": losing(found)}
     return confirm(request, said | back("members", "Members"))
+
+
+def who_gave_role(member: Membership) -> Deed | None:
+    """Who gave a member their role, a manager here or an operator in admin, on the team's page or the member's."""
+    words = (f"Made {member.user} a", str(member))
+    return last_noted([member.team, member.user], "changed their role", *words)
 
 
 def after(request: TeamRequest, found: Membership) -> HttpResponse:

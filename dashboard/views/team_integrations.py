@@ -17,33 +17,44 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from config.clock import now
 from config.errors import Conflict
+from config.formfields import blame
 from config.paging import page
+from config.seen import Overtaken, digest
 from config.signing import new_signing_secret
+from config.trail import last_noted, noted
 from config.vault import CannotOpen
 from dashboard import once
 from dashboard.access import TeamRequest, require, settle, team_page
 from dashboard.answers import UNCHANGED
-from dashboard.fields import blame
+from dashboard.doubled import done_once
 from dashboard.views.lists import older
 from dashboard.views.team import (
     IN_ORDER,
     ROWS,
     back,
+    came_second,
     confirm,
     managing,
-    noted,
     record,
     show_form,
     team_show,
+    unchanged,
+    unless_second,
 )
 from integrations.forms import GIVEN, NONE, NamingForm, SigningForm
 from integrations.lifecycle import (
+    ROTATED,
+    SIGNED,
+    UNSIGNED,
     edit_integration,
+    lock,
     open_integration,
     reopen_integration,
     rotate_token,
     set_signing_secret,
     shut_integration,
+    signing_version,
+    token_version,
     webhook_path,
 )
 from integrations.models import InboundDelivery, Integration, IntegrationType, Verdict
@@ -90,6 +101,7 @@ def integration(request: TeamRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
+@done_once
 def new_integration(request: TeamRequest) -> HttpResponse:
     """`/team/integrations/new`: a form; POST makes one, whose page then shows its address."""
     settle(request, Role.MANAGER)
@@ -110,7 +122,7 @@ def opened(request: TeamRequest, form: NamingForm) -> Integration | None:
         with managing(request):
             made, _ = open_integration(request.team, said["name"], IntegrationType(said["type"]), now())
             edit_integration(made, **said)
-            noted(request, made, "Made.", ADDITION)
+            noted(request.user, made, "Made.", ADDITION)
             return made
     except Conflict as refusal:
         blame(form, refusal, "name")
@@ -122,21 +134,45 @@ def opened(request: TeamRequest, form: NamingForm) -> Integration | None:
 def edit(request: TeamRequest, pk: int) -> HttpResponse:
     """`/team/integrations/{id}/edit`: a form; POST changes what it is called and what it only counts."""
     found: Integration = record(request, "integrations", pk)
-    known = {"name": found.name, "type": found.type, "count_only": found.count_only}
-    form = NamingForm(request.POST if request.method == "POST" else None, initial=known)
+    form = NamingForm(request.POST if request.method == "POST" else None, initial=naming(found))
+    said = {"heading": "Edit this integration", "button": "Save"} | up_to(found)
     if form.is_valid():
         try:
-            with managing(request):
-                if edit_integration(found, **form.cleaned_data):
-                    noted(request, found, f"Changed: {', '.join(form.changed_data)}.")
-                    messages.success(request, "Saved.")
-                else:
-                    messages.info(request, UNCHANGED)
+            save(request, found, form)
+        except Overtaken as refused:
+            form = NamingForm(request.POST, initial=naming(found))
+            return came_second(request, refused, form, said | {"seen": seen_naming(found)})
         except Conflict as refusal:
             blame(form, refusal, "name")
         else:
             return redirect("integration", pk=pk)
-    return show_form(request, form, {"heading": "Edit this integration", "button": "Save"} | up_to(found))
+    return show_form(request, form, said | {"seen": seen_naming(found)})
+
+
+def save(request: TeamRequest, found: Integration, form: NamingForm) -> None:
+    """Change an integration, if it is still as the form had it. Raises Overtaken if not, and what the verb does."""
+    with managing(request):
+        lock(found)
+        unless_second(request, seen_naming(found), lambda: last_noted([found], "edited it", *EDITED))
+        if edit_integration(found, **form.cleaned_data):
+            noted(request.user, found, f"Changed: {', '.join(form.changed_data)}.")
+            messages.success(request, "Saved.")
+        else:
+            messages.info(request, UNCHANGED)
+
+
+# What stands in the notes about edits: ours, and admin's with the names of the fields.
+EDITED = ("Changed: ", '"Name"', '"Type"', '"Count only"')
+
+
+def naming(found: Integration) -> dict[str, Any]:
+    """What can be edited of an integration, as it is now."""
+    return {"name": found.name, "type": found.type, "count_only": found.count_only}
+
+
+def seen_naming(found: Integration) -> str:
+    """The same in short."""
+    return digest(naming(found))
 
 
 def up_to(found: Integration) -> dict[str, str]:
@@ -172,16 +208,22 @@ def show_address(request: TeamRequest, found: Integration) -> None:
 def rotate(request: TeamRequest, pk: int) -> HttpResponse:
     """`/team/integrations/{id}/rotate`: what a new token means; POST makes one."""
     found: Integration = record(request, "integrations", pk)
-    if request.method == "POST":
+    if request.method != "POST":
+        means = ["It gets a new address with a new token. The old address is answered 401 from that moment on."]
+        said = {"heading": f"A new address for “{found.name}”?", "means": means, "button": "Make a new address"}
+        return confirm(request, said | up_to(found) | {"seen": token_version(found)})
+    try:
         with managing(request):
+            lock(found)
+            unless_second(request, token_version(found), lambda: last_noted([found], "made a new address", ROTATED))
             rotate_token(found)
-            noted(request, found, "Token rotated.")
+            noted(request.user, found, ROTATED)
+    except Overtaken as refused:
+        messages.warning(request, refused.message)
+    else:
         show_address(request, found)
         messages.success(request, "It has a new address. The old one opens nothing any more.")
-        return redirect("integration", pk=pk)
-    means = ["It gets a new address with a new token. The old address is answered 401 from that moment on."]
-    said = {"heading": f"A new address for “{found.name}”?", "means": means, "button": "Make a new address"}
-    return confirm(request, said | up_to(found))
+    return redirect("integration", pk=pk)
 
 
 @sensitive_post_parameters()
@@ -191,26 +233,31 @@ def signing(request: TeamRequest, pk: int) -> HttpResponse:
     """`/team/integrations/{id}/signing`: a form; POST sets, replaces or removes its signing secret."""
     found: Integration = record(request, "integrations", pk)
     form = SigningForm(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        with managing(request):
-            sign(request, found, form.cleaned_data)
-        return redirect("integration", pk=pk)
     lede = "Signatures prove that events come from who knows the secret. What is not signed rightly is answered 401."
-    said = {"heading": "Signatures", "lede": lede, "button": "Save"}
-    return show_form(request, form, said | up_to(found))
+    said = {"heading": "Signatures", "lede": lede, "button": "Save"} | up_to(found)
+    if form.is_valid():
+        try:
+            sign(request, found, form.cleaned_data)
+        except Overtaken as refused:
+            form = SigningForm(request.POST)
+            return came_second(request, refused, form, said | {"seen": signing_version(found)})
+        return redirect("integration", pk=pk)
+    return show_form(request, form, said | {"seen": signing_version(found)})
 
 
 def sign(request: TeamRequest, found: Integration, said: dict[str, Any]) -> None:
-    """Set the signing secret as the form asks for it; one that is new the next page shows."""
-    if said["signing"] == NONE:
-        set_signing_secret(found, None)
-        noted(request, found, "Signatures are not asked for any more.")
-        messages.success(request, "Signatures are not asked for any more.")
+    """Set the signing secret as the form asks for it; one that is new the next page shows. Raises Overtaken."""
+    how = said["signing"]
+    secret = None if how == NONE else said["signing_secret"] if how == GIVEN else new_signing_secret()
+    with managing(request):
+        lock(found)
+        unless_second(request, signing_version(found), lambda: last_noted([found], "changed this", SIGNED, UNSIGNED))
+        set_signing_secret(found, secret)
+        noted(request.user, found, SIGNED if secret else UNSIGNED)
+    if secret is None:
+        messages.success(request, UNSIGNED)
         return
-    secret = said["signing_secret"] if said["signing"] == GIVEN else new_signing_secret()
-    set_signing_secret(found, secret)
-    noted(request, found, "Signing secret set.")
-    if said["signing"] != GIVEN:
+    if how != GIVEN:
         words = f"This is the signing secret of “{found.name}”."
         once.keep(request, words, secret, place=request.team.public_id, at=now())
     messages.success(request, "Signatures are asked for from now on.")
@@ -227,10 +274,10 @@ def shut(request: TeamRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         with managing(request):
             if shut_integration(found, at=now()):
-                noted(request, found, "Shut.")
+                noted(request.user, found, "Shut.")
                 messages.success(request, "Its door is shut.")
             else:
-                messages.info(request, UNCHANGED)
+                unchanged(request, last_noted([found], "shut it", "Shut.", "Deactivated."))
         return redirect("integration", pk=pk)
     means = ["It takes nothing in: its address and its keys are answered 401.", STAYS]
     said = {"heading": f"Shut the door of “{found.name}”?", "means": means, "button": "Shut its door"}
@@ -247,8 +294,8 @@ def reopen(request: TeamRequest, pk: int) -> HttpResponse:
     found: Integration = record(request, "integrations", pk)
     with managing(request):
         if reopen_integration(found):
-            noted(request, found, "Reopened.")
+            noted(request.user, found, "Reopened.")
             messages.success(request, "Its door is open again.")
         else:
-            messages.info(request, UNCHANGED)
+            unchanged(request, last_noted([found], "reopened it", "Reopened."))
     return redirect("integration", pk=pk)

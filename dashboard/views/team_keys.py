@@ -15,12 +15,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from config.clock import now
 from config.errors import Conflict
+from config.formfields import blame
 from config.paging import Order, page
+from config.trail import noted
 from dashboard import once
 from dashboard.access import TeamRequest, require, settle, team_page
-from dashboard.fields import blame
+from dashboard.doubled import done_once
 from dashboard.views.lists import older
-from dashboard.views.team import ROWS, back, confirm, managing, noted, record, show_form, team_show
+from dashboard.views.team import ROWS, back, confirm, managing, record, show_form, team_show
 from integrations.forms import TeamKeyForm
 from integrations.lifecycle import issue_key
 from teams.lifecycle import revoke_key
@@ -58,6 +60,7 @@ def standing(key: Any) -> str:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
+@done_once
 def new_key(request: TeamRequest) -> HttpResponse:
     """`/team/keys/new`: a form; POST makes a key, whose text the next page shows."""
     settle(request, Role.MANAGER)
@@ -82,7 +85,7 @@ def issued(request: TeamRequest, form: TeamKeyForm) -> bool:
                 expires_at=said["expires_at"],
                 integration=said["integration"],
             )
-            noted(request, key, "Made.", ADDITION)
+            noted(request.user, key, "Made.", ADDITION)
     except Conflict as refusal:
         blame(form, refusal, "integration")
         return False
@@ -99,7 +102,7 @@ def revoke(request: TeamRequest, pk: int) -> HttpResponse:
         with managing(request):
             done = revoke_key(found, at=now())
             if done:
-                noted(request, found, "Revoked.")
+                noted(request.user, found, "Revoked.")
         words = f"“{found.name}” is revoked." if done else f"“{found.name}” was revoked already."
         messages.success(request, words)
         return redirect("keys")

@@ -28,7 +28,10 @@ from tests.access.visits import Visit
 ROOT = Path(__file__).resolve().parents[2]
 STOREYS = ("config", "teams", "timeline", "monitors", "incidents", "integrations", "dashboard")
 # Rooms that answer nobody, or operators only, who see all.
-APART = ("migrations", "management", "demo", "worker", "rebuilding", "admin", "admin_verbs", "admin_forms")
+APART = (
+    "migrations", "management", "demo", "worker", "rebuilding", "admin", "admin_verbs", "admin_forms",
+    "admin_corrections",
+)  # fmt: skip
 
 RELATIONS = {each.get_accessor_name() for each in Team._meta.related_objects}
 NARROWING = {"team", "team_id", "team__in", "team_id__in"}

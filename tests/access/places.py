@@ -97,8 +97,9 @@ IN_BODIES = [
 A_KEY = {"name": "x", "scopes": ["ingest"], "integration": "{foreign_integration}"}
 ANYTHING_NEW = {
     "name": "x", "type": "other", "email": "x@x.example", "role": "viewer", "scopes": ["read"],
-    "team": "{foreign_team_public}",
+    "team": "{foreign_team_public}", "url": "https://x.example",
 }  # fmt: skip
+OF_BOTH_TEAMS = "{grouped_number} {foreign_grouped_number}"
 SUGGESTING = {"app_label": "teams", "model_name": "apikey", "term": "{foreign_team}"}
 
 IN_FORMS = [
@@ -113,16 +114,21 @@ IN_FORMS = [
     Place(MANAGER, "POST", "/incidents/act", acts("resolve", pick=["{foreign_incident} open"])),
     Place(MANAGER, "POST", "/incidents/act", acts("assign", pick=[PICKED], assignee="{foreign_manager_uuid}")),
     Place(MANAGER, "POST", "/incidents/act", acts("group", pick=[PICKED], group="{foreign_group}")),
+    Place(MANAGER, "POST", "/groups/<int:pk>/resolve", Visit(form={"live": OF_BOTH_TEAMS})),
     Place(MANAGER, "POST", "/team/keys/new", Visit(form=A_KEY)),
     *(
         Place(MANAGER, "POST", f"/team/{each}/new", Visit(form=ANYTHING_NEW))
-        for each in ("members", "integrations", "keys")
+        for each in ("members", "integrations", "keys", "endpoints")
     ),
 ]  # fmt: skip
 IN_QUERIES = [
     Place(KEY, "GET", "/api/incidents", Visit(query={"assignee": "{foreign_responder_uuid}"})),
     Place(KEY, "GET", "/api/incidents", Visit(query={"resource_id": "{foreign_mirrored_monitor}"})),
     Place(KEY, "GET", "/api/deliveries", Visit(query={"integration_id": "{foreign_integration}"})),
+    Place(KEY, "GET", "/api/messages", Visit(query={"endpoint_id": "{foreign_endpoint}"})),
+    Place(KEY, "GET", "/api/messages", Visit(query={"incident_id": "{foreign_incident}"})),
+    Place(MANAGER, "GET", "/team/messages", Visit(query={"endpoint": "{foreign_endpoint}"})),
+    Place(MANAGER, "GET", "/team/messages", Visit(query={"incident": "{foreign_incident}"})),
     Place(MANAGER, "GET", "/deliveries", Visit(query={"integration": "{foreign_integration}"})),
     Place(MANAGER, "GET", "/incidents/new", Visit(query={"monitor": "{foreign_monitor}"})),
     *(
@@ -148,6 +154,8 @@ def in_path(route: str) -> Iterator[Place]:
         for method in ("GET", "POST") if route.startswith("/admin/") else METHODS:
             visit = visit_of(method, route)
             there = visit.path.get(part, parts_of(route)[part])
+            if there.isdigit():  # the one installation, which is no team's
+                continue
             foreign = Visit(visit.json, visit.form, visit.query, {**visit.path, part: f"foreign_{there}"})
             yield from (Place(actor, method, route, foreign) for actor in senders)
             if MANAGER in senders and method == "GET" and "clerk" not in senders:
@@ -164,7 +172,7 @@ DIFFERS = re.compile(
     rb'|"(?:since|until)":"[^"]*"|"(?:up|down|paused|pending)":[\d.]+|"uptime":[\d.]+'
     rb'|(?<=data-lasting="\d{13}">)[^<]*|data-clock="[^"]*">[^<]*'
     rb'|data-now="\d+"|As of <time.*?</time>|(?:Expires|Content-Length|Set-Cookie): [^\n]*'
-    rb'|name="csrf-token" content="\w+|"X-CSRFToken": *"\w+"'
+    rb'|name="once" value="[\w-]+"|name="csrf-token" content="\w+|"X-CSRFToken": *"\w+"'
 )
 
 

@@ -31,6 +31,8 @@ from teams.authentication import make_key
 from teams.models import APIKey, Organization, Role, Scope, Team, User
 from tests.conftest import an_event, make_user, tell_it
 from timeline.models import TimelineEvent
+from timeline.outbound import lifecycle as outbound
+from timeline.outbound.models import Attempt
 
 PASSWORD = "correct horse battery"
 BOTH = [Scope.READ, Scope.WRITE]
@@ -40,7 +42,7 @@ FIRST_ID = 3_000_000
 WORDS_OF_OURS = {
     "public_id", "role", "status", "severity", "type", "event", "effect", "why", "presses", "webhook_id",
     "subject_kind", "resource_kind", "named_kind", "prefix", "time_zone", "password", "resource_type",
-    "source_organization_id", "source_team_id", "reason", "headers", "source", "error", "entries",
+    "source_organization_id", "source_team_id", "reason", "headers", "source", "error", "entries", "disabled_why",
 }  # fmt: skip
 
 
@@ -130,7 +132,9 @@ def a_side(word: str) -> Side:
     side.names["organization_public"] = organization.public_id
     people = members(side, team)
     told(side, team, at)
+    endpoints(side, team, at)
     own(side, team, people["responder"], at + timedelta(minutes=5))
+    sent(side, team, at)
     keys(side, team, people)
     return side
 
@@ -222,8 +226,33 @@ def own(side: Side, team: Team, by: User, at: datetime) -> None:
     corrections.correct(incident, entry.pk, message=f"{word} was very slow", reason=f"{word} erred", **later)
     comment = lifecycle.comment(incident, message=f"{word} looked", **later)
     names |= {"incident": incident.uuid, "incident_number": incident.pk, "entry": entry.pk, "fact": comment.pk}
-    names |= {"resolved": resolved.uuid, "grouped": grouped.uuid, "group": group.pk}
+    names |= {"resolved": resolved.uuid, "grouped": grouped.uuid, "grouped_number": grouped.pk, "group": group.pk}
     names |= {"event": event_of(team, comment), "another_event": event_of(team, entry)}
+
+
+def endpoints(side: Side, team: Team, at: datetime) -> None:
+    """Where the team's log is sent: to one, and no more to one that failed."""
+    word, names = side.word, side.names
+    for name in ("endpoint", "failed"):
+        details = {"url": f"https://hooks.{word}.example/{name}", "description": f"{word} {name}"}
+        made, names[f"{name}_secret"] = outbound.create_endpoint(team, at=at, **details)
+        names[name] = made.pk
+        if name == "failed":
+            outbound.disable(made, at=at, why="It answered 410: it is gone.")
+
+
+def sent(side: Side, team: Team, at: datetime) -> None:
+    """What became of the messages that the team's acts made: some were delivered, one was given up."""
+    word, done = side.word, at + timedelta(minutes=7)
+    messages = team.messages.filter(subject_kind="incident").order_by("id")
+    first, second = messages[:2]
+    attempt = first.attempts.create(
+        started_at=done, ended_at=done, status_code=503, error="The answer was 503.", excerpt=f"{word} is busy"
+    )
+    messages.exclude(pk__in=messages.reverse()[:3]).update(status="delivered", ended_at=done)
+    team.messages.filter(pk=first.pk).update(status="dead", why="The answer was 503.", tries=9)
+    side.names |= {"message": first.pk, "delivered": second.pk, "attempt": attempt.pk}
+    side.names["waiting"] = messages.reverse()[0].pk
 
 
 def declared(word: str, name: str, team: Team, by: User, at: datetime) -> Incident:
@@ -272,17 +301,20 @@ def rows_of(side: Side) -> Iterator[models.Model]:
     for relation in Team._meta.related_objects:
         yield from getattr(team, relation.get_accessor_name()).all()
     yield from DoorCount.objects.filter(integration__team=team)
+    yield from Attempt.objects.filter(message__team=team)
 
 
 def recognizable(side: Side) -> set[bytes]:
     """What in an answer could only be this team's: ids of rows, UUIDs, public ids, tokens, beginnings of keys."""
+    secret = ("_key", "_secret", "event", "token")
     found: set[str] = {
-        str(value) for name, value in side.names.items() if name.endswith(("_key", "event")) or name == "token"
+        str(value) for name, value in side.names.items() if name.endswith(secret) and name != "wrong_token"
     }
     for row in rows_of(side):
         if isinstance(row._meta.pk, models.AutoField):
             found.add(str(row.pk))
-        found |= {str(getattr(row, name)) for name in ("uuid", "public_id", "prefix") if getattr(row, name, "")}
+        drawn = ("uuid", "public_id", "prefix", "webhook_id")
+        found |= {str(getattr(row, name)) for name in drawn if getattr(row, name, "")}
     return {text.encode() for text in found}
 
 

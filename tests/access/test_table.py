@@ -138,9 +138,10 @@ def test_who_reads_changes_nothing_and_each_role_may_all_that_the_one_before_may
     assert let_in(rows, "key.read") <= let_in(rows, "key.write")
 
 
-def test_only_managers_manage_the_team_its_monitors_and_heartbeats(rows):
+def test_only_managers_manage_the_team_its_monitors_heartbeats_and_endpoints(rows):
     managed = [row for row in rows if row[1].startswith(("/team/", "/monitors", "/heartbeats"))]
     assert let_in(managed, "responder", having={"done"}) == set()
     assert let_in([row for row in rows if row[1].startswith("/team/")], "responder") == set()
-    watched = [row for row in rows if row[1].startswith(("/api/monitors", "/api/heartbeats"))]
+    ours = ("/api/monitors", "/api/heartbeats", "/api/endpoints", "/api/messages")
+    watched = [row for row in rows if row[1].startswith(ours)]
     assert let_in(watched, "key.responders", having={"done"}) == set()

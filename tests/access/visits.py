@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -60,11 +61,15 @@ PARTS = {
     "/team/members/": {"pk": "leaver_membership"},
     "/team/integrations/": {"pk": "integration"},
     "/team/keys/": {"pk": "key"},
+    "/team/endpoints/": {"pk": "endpoint"},
+    "/team/messages/": {"pk": "message"},
     "/api/incidents/": {"uuid": "incident", "event_id": "event"},
     "/api/incident-groups/": {"id": "group"},
     "/api/monitors/": {"id": "monitor"},
     "/api/heartbeats/": {"id": "heartbeat"},
     "/api/deliveries/": {"id": "delivery"},
+    "/api/endpoints/": {"id": "endpoint"},
+    "/api/messages/": {"id": "message"},
     "/api/webhooks/": {"token": "token"},
     "/admin/": {"url": "nothing", "app_label": "teams"},
     "/admin/teams/organization/": {"object_id": "organization"},
@@ -73,6 +78,10 @@ PARTS = {
     "/admin/teams/apikey/": {"object_id": "key"},
     "/admin/auth/group/": {"object_id": "group_of_operators"},
     "/admin/timeline/timelineevent/": {"object_id": "fact"},
+    "/admin/timeline/endpoint/": {"object_id": "endpoint"},
+    "/admin/timeline/message/": {"object_id": "message"},
+    "/admin/timeline/attempt/": {"object_id": "attempt"},
+    "/admin/timeline/installation/": {"object_id": "1"},
     "/admin/monitors/monitor/": {"object_id": "monitor"},
     "/admin/monitors/heartbeat/": {"object_id": "heartbeat"},
     "/admin/incidents/incident/": {"object_id": "incident_number"},
@@ -93,6 +102,7 @@ def parts_of(route: str) -> dict[str, str]:
 # --- what is sent -----------------------------------------------------------------------------------------------------
 
 EVENT = an_event("incident.started", NOON, incident_id=777)
+TODAY, DAY = datetime.now(UTC), timedelta(days=1)
 DECLARATION = {"severity": "major", "type": "other", "error_message": "Nobody can pay"}
 ENTRY = {"message": "It began", "occurred_at": rfc(NOON), "reason": "Forgotten"}
 ON_PAGE = Visit(on_page=True)
@@ -117,6 +127,10 @@ API = {
     "POST /api/heartbeats": Visit({"name": "Backup", "period": 60, "grace": 0}),
     "PUT /api/heartbeats/<str:id>": Visit({"name": "Backup"}),
     "POST /api/heartbeats/<str:id>/unpause": Visit(path={"id": "paused_heartbeat"}),
+    "POST /api/endpoints": Visit({"url": "https://hooks.example"}),
+    "PUT /api/endpoints/<str:id>": Visit({"description": "Another"}),
+    "POST /api/endpoints/<str:id>/enable": Visit(path={"id": "failed"}),
+    "POST /api/endpoints/<str:id>/replay": Visit({"since": rfc(TODAY - DAY), "until": rfc(TODAY + DAY)}),
     "POST /api/webhooks/incident-log": Visit(EVENT),
     "POST /api/webhooks/incident-log/<str:token>": Visit(EVENT),
 }
@@ -135,6 +149,12 @@ PAGES = {
     "POST /team/integrations/<int:pk>/signing": Visit(form={"signing": "new", "signing_secret": ""}),
     "POST /team/integrations/<int:pk>/reopen": Visit(path={"pk": "shut"}),
     "POST /team/keys/new": Visit(form={"name": "Key", "scopes": ["read", "ingest"], "integration": "{integration}"}),
+    "POST /team/endpoints/new": Visit(form={"url": "https://hooks.example"}),
+    "POST /team/endpoints/<int:pk>/edit": Visit(form={"url": "https://hooks.example"}),
+    "POST /team/endpoints/<int:pk>/enable": Visit(path={"pk": "failed"}),
+    "POST /team/endpoints/<int:pk>/replay": Visit(
+        form={"since": f"{TODAY - DAY:%Y-%m-%dT%H:%M}", "until": f"{TODAY + DAY:%Y-%m-%dT%H:%M}"}
+    ),
     "POST /incidents/new": Visit(
         form={**DECLARATION, "monitor_id": "{monitor}", "affected_monitor_ids": ["{monitor}", "{paused_monitor}"]}
     ),
@@ -192,6 +212,7 @@ ADMIN = {
     "POST /admin/teams/apikey/": acting("{key}"),
     "POST /admin/teams/apikey/add/": a_page(name="New", team="{team}", user="{manager}", scopes=["read"]),
     "POST /admin/teams/apikey/<path:object_id>/change/": a_page(name="Renamed"),
+    "POST /admin/timeline/timelineevent/": acting("{fact}", action="hide", reason="No"),
     "POST /admin/monitors/monitor/": acting("{monitor}", action="pause"),
     "POST /admin/monitors/monitor/add/": a_page(team="{team}", name="Shop", url="https://shop.example", type="status"),
     "POST /admin/monitors/monitor/<path:object_id>/change/": a_page(name="Renamed"),
@@ -200,12 +221,16 @@ ADMIN = {
     "POST /admin/monitors/heartbeat/<path:object_id>/change/": a_page(name="Renamed"),
     "POST /admin/incidents/incident/": acting("{incident_number}", action="acknowledge"),
     "POST /admin/incidents/incident/add/": a_page(team="{team}", monitor="{monitor}", **DECLARATION),
-    "POST /admin/incidents/incidentgroup/": acting("{group}", action="resolve_all"),
+    "POST /admin/incidents/incidentgroup/": acting("{group}", action="resolve_all", seen="{grouped_number}"),
     "POST /admin/integrations/integration/": acting("{integration}", action="rotate"),
     "POST /admin/integrations/integration/add/": a_page(team="{team}", name="New"),
     "POST /admin/integrations/integration/<path:object_id>/change/": a_page(name="Renamed"),
     "POST /admin/integrations/ingestkey/": acting("{ingest_number}"),
     "POST /admin/integrations/ingestkey/add/": a_page(integration="{integration}", user="{manager}", name="New"),
+    "POST /admin/timeline/endpoint/": acting("{endpoint}", action="disable"),
+    "POST /admin/timeline/endpoint/add/": a_page(team="{team}", url="https://hooks.example"),
+    "POST /admin/timeline/endpoint/<path:object_id>/change/": a_page(description="Renamed"),
+    "POST /admin/timeline/message/": acting("{message}", action="redeliver"),
     "POST /admin/integrations/inbounddelivery/": acting("{quarantined}", action="replay"),
 }
 VISITS: dict[str, Visit] = API | PAGES | ADMIN

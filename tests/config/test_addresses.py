@@ -1,7 +1,8 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from config.addresses import WEB_ADDRESS
+from config.addresses import WEB_ADDRESS, wrong_url
+from config.networks import read_networks
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,44 @@ def test_an_address_that_can_be_asked_is_taken(address):
 def test_any_other_is_refused(address):
     with pytest.raises(ValidationError):
         WEB_ADDRESS(address)
+
+
+# --- what something is sent to ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://example.com/" + "x" * 2029, "at most 2048 characters"),
+        ("ftp://example.com", "http or https"),
+        ("https://" + "a." * 126 + "aa", "at most 253 characters"),
+        ("https://example.com:6379/", "Port 6379 is not a web server's (Redis)"),
+        ("http://10.0.0.1:8000/", "10.0.0.1 is not on the public internet"),
+        ("http://[FD12::1]/", "fd12::1 is not on the public internet"),
+    ],
+)
+def test_what_is_wrong_with_a_url_is_said(url, said):
+    assert said in wrong_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com/" + "x" * 2028,
+        "https://" + "a." * 125 + "aaa",
+        "https://example.com:8443",
+        "http://8.8.8.8",
+    ],
+)
+def test_a_url_that_something_can_be_sent_to_is_right(url):
+    assert wrong_url(url) is None
+
+
+def test_a_number_of_an_opened_network_is_right():
+    opened = read_networks(["10.1.0.0/16"])
+    assert wrong_url("http://10.1.2.3/", opened) is None
+    assert wrong_url("http://10.2.2.3/", opened)
+
+
+def test_a_name_is_not_asked_for():
+    assert wrong_url("http://localhost/") is None

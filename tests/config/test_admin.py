@@ -8,6 +8,7 @@ from config import changelist
 from integrations.models import InboundDelivery
 from teams.models import Organization, User
 from tests.conftest import NOON, an_event, make_user, tell_it
+from tests.endpoints import make_attempt, make_endpoint, make_message
 from tests.readers import Visitor
 from tests.trust.conftest import FULL
 from timeline.models import TimelineEvent
@@ -31,6 +32,7 @@ def something_of_everything(team, user, integration, ingest_key, api_key):
         an_event("incident.started", incident_name=5),
         an_event("monitor.checked"),
     )
+    make_attempt(make_message(make_endpoint(team), status="dead", why="The answer was 404."))
 
 
 SITES = list(admin.site._registry.values())

@@ -57,6 +57,16 @@ def test_a_key_is_known_by_whose_it_is_and_by_its_path(api, team, user, other_te
     assert post(api, {"message": "Hm."}, path=f"/api/incidents/{incident.uuid}/updates").status_code == 201
 
 
+def test_an_answer_is_kept_sealed_and_without_its_key_it_is_a_conflict(api):
+    answer = post(api)
+    kept = IdempotentAnswer.objects.get()
+    assert answer.json()["data"]["id"].encode() not in bytes(kept.body)
+    IdempotentAnswer.objects.update(body=b"sealed under another key")
+    refused = post(api)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
+    assert Incident.objects.count() == 1
+
+
 def test_a_refusal_is_kept_as_well(api):
     refused = post(api, {})
     assert refused.status_code == 400

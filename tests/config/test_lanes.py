@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from config import lanes
 from config.lanes import Busy, Lane
 
 
@@ -149,6 +150,69 @@ def test_what_waits_is_shown_together_and_what_is_left_is_worked_on_alone():
 
     assert asyncio.run(crowd()) == [2, -2, 6, -4]
     assert (shown, alone) == ([[1], [2, 3, 4]], [2, 4])
+
+
+class Shown:
+    """What a lane is shown together; it answers when it may go on."""
+
+    def __init__(self):
+        self.batches, self.begun, self.go = [], threading.Event(), threading.Event()
+        self.lane = Lane("test", abs, 10, 60.0, together=self.together)
+
+    def together(self, numbers):
+        self.batches.append(numbers)
+        self.begun.set()
+        self.go.wait()
+        return numbers
+
+    async def three_at_once(self):
+        """One, and then the three that came while it was looked at."""
+        first = asyncio.ensure_future(self.lane.run(1, 60))
+        await asyncio.to_thread(self.begun.wait)
+        others = [asyncio.ensure_future(self.lane.run(number, 60)) for number in (2, 3, 4)]
+        await asyncio.sleep(0)
+        self.go.set()
+        await asyncio.gather(first, *others)
+        assert self.batches == [[1], [2, 3, 4]]
+
+
+def test_as_many_as_were_together_the_last_time_are_given_a_moment_to_come(monkeypatch):
+    monkeypatch.setattr(lanes, "GATHERING", 60.0)
+
+    async def crowd():
+        shown = Shown()
+        await shown.three_at_once()
+        asked = []
+        for number in (5, 6, 7):
+            asked.append(asyncio.ensure_future(shown.lane.run(number, 60)))
+            await asyncio.sleep(0.02)
+        await asyncio.gather(*asked)
+        return shown.batches[2:]
+
+    assert asyncio.run(crowd()) == [[5, 6, 7]]
+
+
+def test_those_who_do_not_come_are_not_waited_for():
+    async def crowd():
+        shown = Shown()
+        await shown.three_at_once()
+        for number in (5, 6):
+            assert await asyncio.wait_for(shown.lane.run(number, 60), 30) == number
+        return shown.batches[2:]
+
+    assert asyncio.run(crowd()) == [[5], [6]]
+
+
+def test_who_is_alone_waits_for_nobody(monkeypatch):
+    monkeypatch.setattr(lanes, "GATHERING", 60.0)
+    seen = []
+
+    async def one_after_another():
+        one = Lane("test", abs, 10, 60.0, together=lambda numbers: seen.append(numbers) or numbers)
+        return [await asyncio.wait_for(one.run(number, 60), 30) for number in (1, 2, 3)]
+
+    assert asyncio.run(one_after_another()) == [1, 2, 3]
+    assert seen == [[1], [2], [3]]
 
 
 def test_nobody_is_worked_on_who_gave_up_while_what_waits_was_looked_at():

@@ -392,7 +392,7 @@ def test_htmx_gets_the_answers_and_the_rows_as_they_are_stored(staff, team, user
     page = answer.content.decode()
     assert "<html" not in page
     assert page.count('hx-swap-oob="true"') == 3
-    assert f'value="{one.uuid} resolved"' in page
+    assert f'value="{one.uuid} resolved ' in page
     assert "One Resolved." in words(answer)
 
 

@@ -9,7 +9,7 @@ from config import clock
 from incidents import grouping, lifecycle
 from incidents.models import Incident
 from teams.models import Role
-from tests.conftest import NOON, an_event, make_user
+from tests.conftest import NOON, an_event, make_user, tell_it
 from tests.dashboard.conftest import logged_in, words
 
 MINUTE = timedelta(minutes=1)
@@ -62,13 +62,69 @@ def test_the_chronology_goes_on_where_the_page_ends(staff, group, tell):
     assert staff.get(f"{path}?cursor=x").status_code == 400
 
 
+def seen_as_live(page):
+    return re.search(r'name="live" value="([^"]*)"', page.content.decode())[1]
+
+
 def test_all_are_resolved_and_each_is_answered(staff, group):
-    answer = staff.post(f"/groups/{group.pk}/resolve")
+    live = seen_as_live(staff.get(f"/groups/{group.pk}"))
+    answer = staff.post(f"/groups/{group.pk}/resolve", {"live": live})
     assert (answer.status_code, answer.url) == (302, f"/groups/{group.pk}")
     read = words(staff.get(answer.url))
+    assert "2 resolved." in read
     assert "Alpha Resolved. Beta Resolved." in read
     assert set(Incident.objects.values_list("status", flat=True)) == {"resolved"}
     assert "Nothing in this group is live." in words(staff.post(f"/groups/{group.pk}/resolve", follow=True))
+
+
+def test_only_what_was_seen_as_live_is_resolved(staff, group, user, tell):
+    live = seen_as_live(staff.get(f"/groups/{group.pk}"))
+    lifecycle.resolve(Incident.objects.get(title="Alpha"), by=user, at=NOON + 30 * MINUTE)
+    lifecycle.reopen(Incident.objects.get(title="Gamma"), by=user, at=NOON + 30 * MINUTE)
+    tell(an_event("incident.started", NOON + 31 * MINUTE, incident_id=4, incident_name="Delta"))
+    grouping.group(Incident.objects.get(title="Delta"), group, by=user, at=NOON + 32 * MINUTE)
+    read = words(staff.post(f"/groups/{group.pk}/resolve", {"live": live}, follow=True))
+    assert "1 resolved. 1 of those you saw as live had ended already. 2 became live in this group since you" in read
+    assert "Beta Resolved." in read and "Alpha Resolved." not in read
+    assert sorted(Incident.objects.live().values_list("title", flat=True)) == ["Delta", "Gamma"]
+
+
+def test_all_are_resolved_however_many_some_at_a_time(staff, group, user, tell, monkeypatch):
+    monkeypatch.setattr(grouping, "AT_ONCE", 2)
+    for number in range(4, 7):
+        tell(an_event("incident.started", NOON + number * MINUTE, incident_id=number, incident_name=f"No. {number}"))
+        grouping.group(Incident.objects.get(title=f"No. {number}"), group, by=user, at=NOON + 20 * MINUTE)
+    path = f"/groups/{group.pk}/resolve"
+    live = seen_as_live(staff.get(f"/groups/{group.pk}"))
+    tell(an_event("incident.started", NOON, incident_id=9, incident_name="Late"))
+    grouping.group(Incident.objects.get(title="Late"), group, by=user, at=NOON + 20 * MINUTE)
+    page = staff.post(path, {"live": live})
+    assert page.status_code == 200
+    assert "2 resolved. 3 of those you saw as live are to go. 1 became live" in words(page)
+    assert "Alpha Resolved. Beta Resolved." in words(page)
+    assert "Go on: resolve the other 3" in words(page)
+    assert staff.get(path).url == f"/groups/{group.pk}"
+    # Sent twice, it goes on as well.
+    page = staff.post(path, {"live": live})
+    assert "2 resolved. 1 of those you saw as live is to go." in words(page)
+    assert "Resolve it" not in words(page) and seen_as_live(page).count(" ") == 0
+    assert staff.post(path, {"live": seen_as_live(page)}).url == f"/groups/{group.pk}"
+    assert list(Incident.objects.live().values_list("title", flat=True)) == ["Late"]
+
+
+@pytest.mark.parametrize("live", ["", "x", "-1 1.5 99999999999999999999 \u0663", "0"])
+def test_who_names_nothing_that_is_live_resolves_nothing(live, staff, group):
+    assert staff.post(f"/groups/{group.pk}/resolve", {"live": live}).status_code == 302
+    assert Incident.objects.live().count() == 2
+
+
+def test_another_team_s_incident_or_another_group_s_is_not_resolved(staff, group, team, user, strangers, tell):
+    tell_it(strangers, an_event("incident.started", incident_name="Theirs"))
+    tell(an_event("incident.started", incident_id=8, incident_name="Apart"))
+    live = " ".join(str(each.pk) for each in Incident.objects.all())
+    read = words(staff.post(f"/groups/{group.pk}/resolve", {"live": live}, follow=True))
+    assert "2 resolved." in read and "Theirs" not in read
+    assert set(Incident.objects.live().values_list("title", flat=True)) == {"Theirs", "Apart"}
 
 
 def test_the_list_shows_groups_newest_first(staff, group, team, tell):

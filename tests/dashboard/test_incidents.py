@@ -196,6 +196,8 @@ def test_further_facts_are_found_from_a_page_that_came_back_too(sent, status, st
     more = re.search(r'<a href="([^"]*\?cursor=[^"]+)" hx-get="\1"', page.content.decode())[1]
     older = staff.get(urljoin(page.request["PATH_INFO"], more))
     assert (older.status_code, older.content.decode().count('class="entry')) == (200, 10)
+    # And looked at anew it is the incident's page.
+    assert staff.get(f"{path_of()}/act").url == path_of()
 
 
 def test_an_incident_asks_the_database_as_often_for_one_fact_as_for_thirty(

@@ -19,6 +19,8 @@ from incidents.models import Incident, IncidentGroup
 from integrations.models import InboundDelivery
 from monitors.models import Heartbeat, Monitor
 from tests.conftest import NOON, an_event
+from tests.endpoints import make_attempt, make_endpoint, make_message
+from timeline.outbound.lifecycle import disable
 
 HIDDEN = {"/api/openapi.json", "/api/docs"}
 
@@ -122,14 +124,18 @@ def test_objects_are_described_with_all_of_their_fields_required(document):
         "TimelineEvent",
         "Pagination",
         "Group",
+        "Endpoint",
+        "EndpointWithSecret",
+        "WholeMessage",
+        "Attempt",
     ):
         schema = document["components"]["schemas"][name]
         assert sorted(schema["required"]) == sorted(schema["properties"]), name
 
 
 @pytest.fixture
-def told(tell):
-    """One record of each kind, with as much in it as it can have."""
+def told(tell, team):
+    """One record of each kind, with as much in it as it can have; of the outbound ones, the endpoint."""
     acted = {"user_email": "bob@example.com", "user_name": "Bob"}
     tell(
         an_event("incident.started", NOON, incident_cause="Timeout", regions=["eu"], escalation_policy_id=1),
@@ -143,6 +149,10 @@ def told(tell):
         an_event("heartbeat.up"),
         an_event("monitor.down", monitor_type="status"),
     )
+    endpoint = make_endpoint(team, description="Status page", event_types=["monitor.down"])
+    make_attempt(make_message(endpoint, status="dead", ended_at=NOON, why="The answer was 404."), excerpt="?")
+    disable(endpoint, at=NOON, why="It answered 410: it is gone.")
+    return endpoint
 
 
 def test_answers_are_as_the_document_says(document, api, told):
@@ -152,6 +162,7 @@ def test_answers_are_as_the_document_says(document, api, told):
     ids = {"uuid": incident, "monitors": Monitor.objects.get().pk, "heartbeats": Heartbeat.objects.get().pk}
     ids["incident-groups"] = IncidentGroup.objects.get().pk
     ids["deliveries"] = InboundDelivery.objects.get(status="quarantined").pk
+    ids |= {"endpoints": told.pk, "messages": told.messages.get().pk}
     for method, path in operations(document):
         if method == "GET":
             url = path.format(uuid=incident, id=ids.get(path.split("/")[2]))
@@ -166,6 +177,7 @@ def test_every_documented_parameter_is_looked_at_and_validated(document, api, to
     incident = Incident.objects.get(source_id=201).uuid
     models = {"monitors": Monitor, "heartbeats": Heartbeat}
     ids = {kind: model.objects.create(team=team).pk for kind, model in models.items()}
+    ids |= {"endpoints": told.pk, "messages": told.messages.get().pk}
     for (method, path), operation in operations(document).items():
         for parameter in operation.get("parameters", []):
             if parameter["in"] == "query" and parameter["name"] not in ("q", "resource_type"):

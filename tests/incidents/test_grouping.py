@@ -104,11 +104,13 @@ def test_all_that_is_live_in_a_group_is_resolved_one_by_one(team, user, bob, gro
         grouping.group(each, group, by=user, at=NOON)
     lifecycle.resolve(incidents[0], by=bob, at=NOON)
     lifecycle.destroy(incidents[1], by=bob, at=NOON)
-    done = grouping.resolve_all(group, by=user, at=LATER)
+    assert grouping.live_in([group]) == {each.pk for each in incidents[2:]}
+    everything = [each.pk for each in incidents]
+    done = grouping.resolve_some(group, everything, by=user, at=LATER)
     assert [(each.incident, each.fact.event, each.refused) for each in done] == [
         (incident, "incident.resolved", None) for incident in incidents[2:]
     ]
-    assert grouping.resolve_all(group, by=user, at=LATER) == []
+    assert grouping.resolve_some(group, everything, by=user, at=LATER) == []
 
 
 def test_of_several_one_that_is_refused_stops_none_of_the_others(team, user):

@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
 from django.db import connection
@@ -140,6 +141,21 @@ def test_rotating_a_token_asks_first_and_shuts_the_old_address(staff, integratio
     new = webhook_path(integration)
     assert new != old and "has a new address" in said(answer) and new not in said(answer)
     assert (send(old, an_event("monitor.down")), send(new, an_event("monitor.down"))) == (401, 202)
+
+
+def test_of_two_who_rotate_a_token_at_the_same_time_the_second_is_told(staff, operator, integration):
+    chosen = {"action": "rotate", "_selected_action": integration.pk}
+    seen = re.search(r'name="seen" value="([^"]+)"', staff.post(INTEGRATIONS, chosen).content.decode())[1]
+    sent = chosen | {"post": "yes", "seen": seen}
+    staff.post(INTEGRATIONS, sent)
+    integration.refresh_from_db()
+    first = webhook_path(integration)
+    answer = staff.post(INTEGRATIONS, sent)
+    assert "You rotated a token" in said(answer) and said(answer).count("has a new address") == 1
+    LogEntry.objects.update(user=make_user("olga@example.com", name="Olga", is_staff=True))
+    assert "Olga rotated a token" in said(staff.post(INTEGRATIONS, sent))
+    integration.refresh_from_db()
+    assert webhook_path(integration) == first
 
 
 def test_deleting_an_integration_shuts_its_door_and_keeps_what_it_sent(staff, integration, tell):

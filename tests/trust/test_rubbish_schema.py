@@ -37,6 +37,7 @@ from monitors.lifecycle import create
 from monitors.models import Heartbeat, Monitor
 from teams.models import Membership, Role
 from tests.conftest import NOON, an_event
+from tests.endpoints import make_endpoint, make_message
 from tests.trust.conftest import FULL
 
 EXAMPLES = 100 if FULL else 10
@@ -65,8 +66,8 @@ def bodily(body: Any) -> list[Any]:
 
 # What the document can't say of a body: which records there are, what time it is, what an action on several needs.
 OF_THE_RECORD = {
-    "affected_monitor_ids", "assignee_id", "incident_group_id", "monitor_id", "name", "occurred_at", "started_at",
-    "targets",
+    "affected_monitor_ids", "assignee_id", "event_types", "incident_group_id", "monitor_id", "name", "occurred_at",
+    "since", "started_at", "targets", "until", "url",
 }  # fmt: skip
 OF_AN_ACTION = {"message", "severity", "targets"}
 
@@ -124,12 +125,15 @@ def there_is(tell, integration, team, user) -> dict[str, dict[str, Any]]:
     tell(an_event("incident.started"), an_event("heartbeat.up"), an_event("incident.started", incident_id="x"))
     monitor = create(Monitor, team, by=user, at=NOON, name="Shop", url="https://shop.example", type="status")
     heartbeat = create(Heartbeat, team, by=user, at=NOON, name="Backup", period=60, grace=0)
+    endpoint = make_endpoint(team)
     return {
         "/api/incidents/": {"uuid": str(Incident.objects.get().uuid)},
         "/api/incident-groups/": {"id": make_group(team, "Outage", at=NOON).pk},
         "/api/monitors/": {"id": monitor.pk},
         "/api/heartbeats/": {"id": heartbeat.pk},
         "/api/deliveries/": {"id": InboundDelivery.objects.latest("id").pk},
+        "/api/endpoints/": {"id": endpoint.pk},
+        "/api/messages/": {"id": make_message(endpoint).pk},
         DOOR: {"token": integration.token},
     }
 

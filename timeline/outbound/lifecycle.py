@@ -32,8 +32,10 @@ BOTH_GOOD = timedelta(hours=24)
 OF_TESTS = "endpoint"
 # A time range is asked for again so many facts at a time.
 STEP = 1_000
+MOST_REPLAYED = 100_000
 MOST_ENDPOINTS = 100
 DELETED = "This endpoint was deleted."
+BY_HAND = "Given up by hand."
 
 
 def create_endpoint(
@@ -144,6 +146,26 @@ def give_up(messages: QuerySet[Message], *, at: datetime, why: str) -> int:
     return messages.update(status=Progress.DEAD, due_at=None, ended_at=at, why=why)
 
 
+def give_up_one(message: Message, *, at: datetime) -> bool:
+    """
+    Deliver a message no more, so that those behind it come next; False where it is over already. Raises Conflict while
+    it is being sent.
+    """
+    with transaction.atomic():
+        Endpoint.objects.select_for_update(no_key=True).get(pk=message.endpoint_id)
+        message.refresh_from_db()
+        if message.status == Progress.SENDING:
+            raise Conflict("This message is just being sent; nobody can say yet whether it arrives.")
+        waits = message.endpoint.messages.filter(status__in=WAITING)
+        if not give_up(waits.filter(pk=message.pk), at=at, why=BY_HAND):
+            return False
+        # Whoever was behind it finds a place anew.
+        lane = waits.filter(subject_kind=message.subject_kind, subject_id=message.subject_id)
+        lane.filter(status=Progress.BEHIND).update(status=Progress.NEW)
+        message.refresh_from_db()
+        return True
+
+
 def rotate_secret(endpoint: Endpoint, *, at: datetime) -> str:
     """A new signing secret, which is shown once; for a day messages are signed with the one before, too."""
     with transaction.atomic():
@@ -184,10 +206,14 @@ def redeliver(message: Message) -> bool:
 def replay(endpoint: Endpoint, *, since: datetime, until: datetime) -> int:
     """
     Send everything again that was recorded in a time range (its end left out), and for the first time what was not sent
-    then, under the same webhook-ids; how many messages that are. Raises Conflict for a disabled or deleted endpoint.
+    then, under the same webhook-ids; how many messages that are. Raises Conflict for a disabled or deleted endpoint,
+    and ValidationFailed for a range in which too much happened.
     """
+    enabled(endpoint)
     count, last = 0, 0
     facts = TimelineEvent.objects.filter(team_id=endpoint.team_id, recorded_at__gte=since, recorded_at__lt=until)
+    if facts.order_by()[: MOST_REPLAYED + 1].count() > MOST_REPLAYED:
+        raise ValidationFailed({"since": [f"More than {MOST_REPLAYED:,} events: choose a shorter time."]})
     while True:
         some = list(facts.filter(pk__gt=last).order_by("pk").values(*FACT_COLUMNS)[:STEP])
         if not some:

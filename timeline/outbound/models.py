@@ -41,6 +41,10 @@ class Installation(models.Model):
         return self.public_id
 
 
+# Those that were disabled because they failed, and not by a person.
+FAILED = Q(deleted_at=None) & ~Q(disabled_why="")
+
+
 class Endpoint(models.Model):
     """
     Where a team's incident log is sent. Deleted ones stay as tombstones, for the sake of what was sent to them.
@@ -78,7 +82,10 @@ class Endpoint(models.Model):
 
     class Meta:
         ordering = ["id"]
-        indexes = [models.Index(fields=["team", "-id"], name="endpoint_newest")]
+        indexes = [
+            models.Index(fields=["team", "-id"], name="endpoint_newest"),
+            models.Index(fields=["team"], condition=FAILED, name="endpoint_failed"),
+        ]
 
     def __str__(self) -> str:
         return self.description or self.url
@@ -94,10 +101,13 @@ class Endpoint(models.Model):
 
     def sealed_secrets_at(self, at: datetime) -> list[bytes]:
         """The signing secrets that are good at a moment, sealed: the present one, and in a rotation the one before."""
-        sealed = [bytes(self.secret_ciphertext)]
-        if self.old_secret_ciphertext is not None and self.old_secret_until and self.old_secret_until > at:
-            sealed.append(bytes(self.old_secret_ciphertext))
-        return sealed
+        sealed = [self.secret_ciphertext, *([self.old_secret_ciphertext] if self.both_good_until(at) else [])]
+        return [bytes(each) for each in sealed if each is not None]
+
+    def both_good_until(self, at: datetime) -> datetime | None:
+        """Until when, of a moment, the secret before the present one is good, too; None: it is not."""
+        until = self.old_secret_until if self.old_secret_ciphertext is not None else None
+        return until if until and until > at else None
 
 
 class Progress(models.TextChoices):
@@ -114,6 +124,17 @@ class Progress(models.TextChoices):
 # Those that are still to be delivered.
 WAITING = (Progress.NEW, Progress.BEHIND, Progress.DUE, Progress.SENDING)
 OVER = (Progress.DELIVERED, Progress.DEAD)
+
+
+class Standing(models.TextChoices):
+    """How far a message is, in the words of those outside the engine."""
+
+    WAITING = "waiting", "Waiting"
+    DELIVERED = "delivered", "Delivered"
+    DEAD = "dead", "Given up"
+
+
+STANDINGS = {Standing.WAITING: WAITING, Standing.DELIVERED: OVER[:1], Standing.DEAD: OVER[1:]}
 
 
 class Message(models.Model):
@@ -156,11 +177,18 @@ class Message(models.Model):
             ),
             models.Index(fields=["endpoint", "-id"], name="message_of_endpoint"),
             models.Index(fields=["team", "-id"], name="message_newest"),
+            models.Index(fields=["subject_kind", "subject_id", "-id"], name="message_about"),
+            models.Index(fields=["endpoint", "-id"], condition=Q(status="dead"), name="message_dead"),
             models.Index(fields=["team", "status", "-id"], condition=~Q(status="delivered"), name="message_by_status"),
         ]
 
     def __str__(self) -> str:
         return f"{self.event} to {self.endpoint_id}"
+
+    @property
+    def standing(self) -> Standing:
+        """Whether it waits, was delivered or was given up."""
+        return Standing.WAITING if self.status in WAITING else Standing(self.status)
 
 
 class Attempt(models.Model):

@@ -1,0 +1,259 @@
+"""
+The team's endpoints, for its managers: where its incident log is sent, what of it, how that goes, and the secrets.
+
+Not here: the messages that were sent (team_messages), what the verbs do (timeline.outbound.lifecycle).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.models import ADDITION, DELETION
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from config.clock import now
+from config.errors import Conflict, ValidationFailed
+from config.formfields import blame
+from config.paging import page
+from dashboard import once
+from dashboard.access import TeamRequest, reached, require, settle, team_page
+from dashboard.answers import UNCHANGED
+from dashboard.forms import ReplayForm
+from dashboard.frame import up_to_99
+from dashboard.views.lists import older
+from dashboard.views.team import IN_ORDER, ROWS, back, confirm, managing, noted, show_form, team_show
+from dashboard.views.team_messages import listed
+from teams.models import Role
+from timeline.outbound import lifecycle, log
+from timeline.outbound.forms import EndpointForm, as_it_is
+from timeline.outbound.models import Endpoint
+
+MESSAGES_SHOWN = 10
+
+
+@require_safe
+@team_page
+def endpoints(request: TeamRequest) -> HttpResponse:
+    """`/team/endpoints`: the team's endpoints, the oldest first."""
+    require(request, Role.MANAGER)
+    rows, cursor = page(log.live(request.team), IN_ORDER, ROWS, request.GET.get("cursor"))
+    context = {"endpoints": [(each, waits_and_dead(each)) for each in rows], "more": older(request, cursor)}
+    return team_show(request, "team/endpoints.html", context, fragment="team/_endpoints.html")
+
+
+def waits_and_dead(found: Endpoint) -> dict[str, str]:
+    """How many messages wait and how many were given up: {"waiting", "dead"}, "" for none, "99+" for many."""
+    return {"waiting": up_to_99(log.waiting(found)), "dead": up_to_99(log.dead(found))}
+
+
+@require_safe
+@team_page
+def endpoint(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/team/endpoints/{id}`: what is sent there, how that goes, and what can be done with it."""
+    found = endpoint_of(request, pk)
+    newest = log.messages(request.team, log.Narrowed(endpoint_id=found.pk), MESSAGES_SHOWN, None)
+    context = {
+        "endpoint": found,
+        "counted": waits_and_dead(found),
+        "messages_sent": listed(request.team, newest.rows),
+        "both_good_until": found.old_secret_until
+        if found.old_secret_until and found.old_secret_until > now()
+        else None,
+    }
+    return team_show(request, "team/endpoint.html", context)
+
+
+def endpoint_of(request: TeamRequest, pk: int) -> Endpoint:
+    """An endpoint of the team, for its managers. Raises Http404, or PermissionDenied for other members."""
+    found: Endpoint = reached(request, "endpoints", pk=pk, deleted_at=None)
+    require(request, Role.MANAGER)
+    return found
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def new_endpoint(request: TeamRequest) -> HttpResponse:
+    """`/team/endpoints/new`: a form; POST makes one, whose page then shows its secret."""
+    settle(request, Role.MANAGER)
+    form = EndpointForm(request.POST if request.method == "POST" else None)
+    made = created(request, form) if form.is_valid() else None
+    if made:
+        return redirect("endpoint", pk=made.pk)
+    lede = "Where this team’s incident log is sent as signed webhooks, at least once and in order."
+    said = {"heading": "Add an endpoint", "lede": lede, "button": "Add endpoint"}
+    return show_form(request, form, said | back("endpoints", "Endpoints"))
+
+
+def created(request: TeamRequest, form: EndpointForm) -> Endpoint | None:
+    """The endpoint that was asked for; None if that can't be."""
+    try:
+        with managing(request):
+            made, secret = lifecycle.create_endpoint(request.team, at=now(), **form.details())
+            noted(request.user, made, "Made.", ADDITION)
+    except (Conflict, ValidationFailed) as refusal:
+        blame(form, refusal)
+        return None
+    keep_secret(request, made, secret)
+    return made
+
+
+def keep_secret(request: TeamRequest, found: Endpoint, secret: str) -> None:
+    """Let the next page show a new signing secret."""
+    words = f"This is the signing secret of “{found}”, with which its receiver verifies what comes."
+    once.keep(request, words, secret, place=request.team.public_id, at=now())
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def edit(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/team/endpoints/{id}/edit`: a form; POST changes where is sent, and what."""
+    found = endpoint_of(request, pk)
+    form = EndpointForm(request.POST if request.method == "POST" else None, initial=as_it_is(found))
+    if form.is_valid():
+        try:
+            with managing(request):
+                if lifecycle.edit_endpoint(found, **form.details()):
+                    noted(request.user, found, f"Changed: {', '.join(form.changed_data)}.")
+                    messages.success(request, "Saved.")
+                else:
+                    messages.info(request, UNCHANGED)
+        except (Conflict, ValidationFailed) as refusal:
+            blame(form, refusal)
+        else:
+            return redirect("endpoint", pk=pk)
+    lede = "What waits already is sent as it is, to the new address."
+    return show_form(request, form, {"heading": "Edit this endpoint", "lede": lede, "button": "Save"} | up_to(found))
+
+
+def up_to(found: Endpoint) -> dict[str, str]:
+    """The way back to an endpoint's page."""
+    return back("endpoint", str(found), found.pk)
+
+
+# --- buttons ----------------------------------------------------------------------------------------------------------
+
+
+def done(request: TeamRequest, found: Endpoint, verb: Callable[[], Any], words: str, log_entry: str) -> HttpResponse:
+    """Call a verb and go to the endpoint's page, which says what came of it."""
+    try:
+        with managing(request):
+            if verb():
+                noted(request.user, found, log_entry)
+                messages.success(request, words)
+            else:
+                messages.info(request, UNCHANGED)
+    except Conflict as refusal:
+        messages.error(request, refusal.message)
+    return redirect("endpoint", pk=found.pk)
+
+
+@require_POST
+@team_page
+def enable(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/team/endpoints/{id}/enable`: it is sent to again."""
+    found = endpoint_of(request, pk)
+    words = "It is enabled. What happened meanwhile was not sent; “Replay” does that."
+    return done(request, found, lambda: lifecycle.enable(found), words, "Enabled.")
+
+
+@require_POST
+@team_page
+def disable(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/team/endpoints/{id}/disable`: nothing is sent to it until it is enabled."""
+    found = endpoint_of(request, pk)
+    return done(request, found, lambda: lifecycle.disable(found, at=now()), "It is disabled.", "Disabled.")
+
+
+@require_POST
+@team_page
+def test(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/team/endpoints/{id}/test`: send it a message that tells nothing, whose page then says what came of it."""
+    found = endpoint_of(request, pk)
+    try:
+        with managing(request):
+            sent = lifecycle.send_test(found, at=now())
+    except Conflict as refusal:
+        messages.error(request, refusal.message)
+        return redirect("endpoint", pk=pk)
+    messages.success(request, "A test is on its way.")
+    return redirect("message", pk=sent.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def rotate(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/team/endpoints/{id}/rotate`: what a new secret means; POST makes one."""
+    found = endpoint_of(request, pk)
+    if request.method == "POST":
+        try:
+            with managing(request):
+                secret = lifecycle.rotate_secret(found, at=now())
+                noted(request.user, found, "Signing secret rotated.")
+        except Conflict as refusal:
+            messages.error(request, refusal.message)
+        else:
+            keep_secret(request, found, secret)
+            messages.success(request, "It has a new signing secret. For 24 hours the old one is good, too.")
+        return redirect("endpoint", pk=pk)
+    means = [
+        "For 24 hours each message has two signatures, by the new secret and by the one before. Give its receiver the "
+        "new one until then.",
+        "A secret that was rotated before that is good no more.",
+    ]
+    said = {"heading": f"A new signing secret for “{found}”?", "means": means, "button": "Make a new secret"}
+    return confirm(request, said | up_to(found))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def delete(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/team/endpoints/{id}/delete`: what deleting it means; POST does it."""
+    found = endpoint_of(request, pk)
+    if request.method == "POST":
+        with managing(request):
+            if lifecycle.delete_endpoint(found, at=now()):
+                noted(request.user, found, "Deleted.", DELETION)
+                messages.success(request, f"“{found}” is deleted.")
+            else:
+                messages.info(request, UNCHANGED)
+        return redirect("endpoints")
+    means = ["Nothing is sent to it any more, and what waits is given up. What was sent stays to be read."]
+    said = {"heading": f"Delete “{found}”?", "means": means, "button": "Delete"}
+    return confirm(request, said | up_to(found))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def replay(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/team/endpoints/{id}/replay`: a form; POST sends what happened in a time again."""
+    found = endpoint_of(request, pk)
+    form = ReplayForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        said = form.cleaned_data
+        try:
+            with managing(request):
+                number = lifecycle.replay(found, since=said["since"], until=said["until"])
+                noted(
+                    request.user,
+                    found,
+                    f"Replayed from {said['since']:%Y-%m-%d %H:%M:%S%z} to {said['until']:%H:%M:%S}.",
+                )
+        except (Conflict, ValidationFailed) as refusal:
+            blame(form, refusal)
+        else:
+            messages.success(request, replayed(number))
+            return redirect("endpoint", pk=pk)
+    lede = (
+        "Everything that was recorded in this time is sent again, under the same webhook-ids; and for the first time, "
+        "what was not sent then. What still waits is not doubled."
+    )
+    return show_form(request, form, {"heading": "Replay a time", "lede": lede, "button": "Replay"} | up_to(found))
+
+
+def replayed(number: int) -> str:
+    """How many messages a replay made."""
+    if not number:
+        return "Nothing of this time is to be sent there, or it waits already."
+    return f"{number} {'message is' if number == 1 else 'messages are'} on {'its' if number == 1 else 'their'} way."

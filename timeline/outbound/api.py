@@ -1,0 +1,305 @@
+"""
+The API of endpoints and messages: their lists, one of them, and the verbs.
+
+Which incident a message is about is known in a storey above, whose model is handed in where the paths are named
+(`incidents`). Not here: what the answers look like (serializers), what the verbs do (lifecycle).
+"""
+
+from typing import Any
+
+from django.db.models import Model
+from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+
+from config import clock
+from config.api import listing, ok
+from config.fields import ListQuery, query, said
+from config.paging import page
+from teams.api import TeamView, numbered
+from teams.models import Role
+from timeline.events import INCIDENT
+from timeline.outbound import lifecycle
+from timeline.outbound.log import NEWEST, Narrowed, live, messages
+from timeline.outbound.models import Endpoint, Message, Standing
+from timeline.outbound.serializers import (
+    EndpointBody,
+    EndpointChanges,
+    EndpointPage,
+    EndpointSerializer,
+    EndpointWithSecretSerializer,
+    MessagePage,
+    MessageQuery,
+    MessageSerializer,
+    ReplayBody,
+    ReplayedSerializer,
+    WholeMessageSerializer,
+)
+
+CREATED = "The answer has its signing secret, this once. Messages are signed after the Standard Webhooks specification."
+CHANGED = "What isn't said stays. Messages that wait already are sent as they are."
+DELETED = "What waits is given up; what was sent stays to be read."
+ENABLED = "What waited is sent at once. One that is enabled stays so."
+DISABLED = "Nothing is sent to it until it is enabled. What happens meanwhile can be replayed then."
+ROTATED = "The answer has the new secret, this once. For 24 hours messages are signed with the one before, too."
+TESTED = "Sends it a message of the event `endpoint.test`, which tells nothing. A disabled one can't be tested: 409."
+REPLAYED = (
+    "Sends everything again that was recorded from `since` until before `until`, under the same webhook-ids, and for "
+    "the first time what was not sent then. What still waits is not doubled. To a disabled one nothing is sent: 409."
+)
+REDELIVERED = "Sends it again under the same webhook-id. One that waits stays as it is. To a disabled endpoint: 409."
+
+
+class ManagedView(TeamView):
+    """What members read and managers change."""
+
+    roles = dict.fromkeys(("POST", "PUT", "DELETE"), Role.MANAGER)
+
+
+# --- endpoints --------------------------------------------------------------------------------------------------------
+
+
+def with_secret(endpoint: Endpoint, secret: str) -> dict[str, Any]:
+    """An endpoint as an answer that tells its secret."""
+    return {**EndpointSerializer(endpoint).data, "secret": secret}
+
+
+class Endpoints(ManagedView):
+    """`/api/endpoints`."""
+
+    @extend_schema(
+        operation_id="list_endpoints",
+        summary="List endpoints",
+        description="Newest first.",
+        parameters=[ListQuery],
+        responses={200: EndpointPage},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        chosen = query(request, ListQuery)
+        rows, more = page(live(self.team), NEWEST, chosen["limit"], chosen.get("cursor"))
+        return listing("endpoints", list(EndpointSerializer(rows, many=True).data), chosen["limit"], more)
+
+    @extend_schema(
+        operation_id="create_endpoint",
+        summary="Create an endpoint",
+        description=CREATED,
+        request=EndpointBody,
+        responses={201: EndpointWithSecretSerializer},
+    )
+    def post(self, request: Request) -> HttpResponse:
+        made, secret = lifecycle.create_endpoint(self.team, at=clock.now(), **said(request, EndpointBody))
+        return ok(with_secret(made, secret), status=201)
+
+
+class OfEndpoint(ManagedView):
+    """The base of endpoints of one endpoint, which the path names by its id."""
+
+    endpoint: Endpoint
+
+    def load(self, request: Request, id: str = "", **kwargs: Any) -> None:
+        self.endpoint = numbered(live(self.team), "Endpoint", id)
+
+    def shown(self) -> HttpResponse:
+        """The endpoint as it is now."""
+        return ok(EndpointSerializer(self.endpoint).data)
+
+
+class OneEndpoint(OfEndpoint):
+    """`/api/endpoints/{id}`."""
+
+    @extend_schema(operation_id="get_endpoint", summary="Get an endpoint", responses={200: EndpointSerializer})
+    def get(self, request: Request, id: str) -> HttpResponse:
+        return self.shown()
+
+    @extend_schema(
+        operation_id="update_endpoint",
+        summary="Change an endpoint",
+        description=CHANGED,
+        request=EndpointChanges,
+        responses={200: EndpointSerializer},
+    )
+    def put(self, request: Request, id: str) -> HttpResponse:
+        lifecycle.edit_endpoint(self.endpoint, **said(request, EndpointChanges))
+        return self.shown()
+
+    @extend_schema(
+        operation_id="delete_endpoint",
+        summary="Delete an endpoint",
+        description=DELETED,
+        request=None,
+        responses={200: EndpointSerializer},
+    )
+    def delete(self, request: Request, id: str) -> HttpResponse:
+        lifecycle.delete_endpoint(self.endpoint, at=clock.now())
+        return self.shown()
+
+
+class Enabling(OfEndpoint):
+    """`/api/endpoints/{id}/enable`."""
+
+    @extend_schema(
+        operation_id="enable_endpoint",
+        summary="Enable an endpoint",
+        description=ENABLED,
+        request=None,
+        responses={200: EndpointSerializer},
+    )
+    def post(self, request: Request, id: str) -> HttpResponse:
+        lifecycle.enable(self.endpoint)
+        return self.shown()
+
+
+class Disabling(OfEndpoint):
+    """`/api/endpoints/{id}/disable`."""
+
+    @extend_schema(
+        operation_id="disable_endpoint",
+        summary="Disable an endpoint",
+        description=DISABLED,
+        request=None,
+        responses={200: EndpointSerializer},
+    )
+    def post(self, request: Request, id: str) -> HttpResponse:
+        lifecycle.disable(self.endpoint, at=clock.now())
+        return self.shown()
+
+
+class Rotation(OfEndpoint):
+    """`/api/endpoints/{id}/rotate-secret`."""
+
+    @extend_schema(
+        operation_id="rotate_secret_of_endpoint",
+        summary="Give an endpoint a new signing secret",
+        description=ROTATED,
+        request=None,
+        responses={200: EndpointWithSecretSerializer},
+    )
+    def post(self, request: Request, id: str) -> HttpResponse:
+        secret = lifecycle.rotate_secret(self.endpoint, at=clock.now())
+        return ok(with_secret(self.endpoint, secret))
+
+
+class Replay(OfEndpoint):
+    """`/api/endpoints/{id}/replay`."""
+
+    @extend_schema(
+        operation_id="replay_to_endpoint",
+        summary="Send a time range again",
+        description=REPLAYED,
+        request=ReplayBody,
+        responses={200: ReplayedSerializer},
+    )
+    def post(self, request: Request, id: str) -> HttpResponse:
+        body = said(request, ReplayBody)
+        return ok({"messages": lifecycle.replay(self.endpoint, since=body["since"], until=body["until"])})
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+class ManagedMessages(ManagedView):
+    """The base of what shows messages. `incidents`: the model of incidents, of a storey above."""
+
+    incidents: type[Model] = Model
+
+    def naming_incidents(self, found: list[Message]) -> list[Message]:
+        """Messages with `incident_uuid`, the UUID of the incident that each is about."""
+        numbers = {each.subject_id for each in found if each.subject_kind == INCIDENT}
+        named = self.incidents._default_manager.filter(team=self.team, pk__in=numbers).values_list("pk", "uuid")
+        uuids = dict(named) if numbers else {}
+        for each in found:
+            about: Any = each
+            about.incident_uuid = uuids.get(each.subject_id) if each.subject_kind == INCIDENT else None
+        return found
+
+    def numbered_incident(self, uuid: Any) -> int:
+        """The number of the team's incident with that UUID; one that no message has for all others."""
+        found = self.incidents._default_manager.filter(team=self.team, uuid=uuid).values_list("pk", flat=True).first()
+        return -1 if found is None else int(found)
+
+
+class Messages(ManagedMessages):
+    """`/api/messages`."""
+
+    @extend_schema(
+        operation_id="list_messages",
+        summary="List messages",
+        description="Newest first.",
+        parameters=[MessageQuery],
+        responses={200: MessagePage},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        chosen = query(request, MessageQuery)
+        rows, more = messages(self.team, self.narrowed(chosen), chosen["limit"], chosen.get("cursor"))
+        shown = MessageSerializer(self.naming_incidents(rows), many=True).data
+        return listing("messages", list(shown), chosen["limit"], more)
+
+    def narrowed(self, chosen: dict[str, Any]) -> Narrowed:
+        """What a validated query string asks for. Of another team's endpoint or incident there are none."""
+        endpoint_id = chosen.get("endpoint_id")
+        if endpoint_id is not None and not self.team.endpoints.filter(pk=endpoint_id).exists():
+            endpoint_id = -1
+        return Narrowed(
+            standings=[Standing(each) for each in chosen["status"]] if "status" in chosen else None,
+            event=chosen.get("event"),
+            endpoint_id=endpoint_id,
+            incident_id=self.numbered_incident(chosen["incident_id"]) if "incident_id" in chosen else None,
+        )
+
+
+class OfMessage(ManagedMessages):
+    """The base of endpoints of one message, which the path names by its id."""
+
+    message: Message
+
+    def load(self, request: Request, id: str = "", **kwargs: Any) -> None:
+        self.message = numbered(self.team.messages.all(), "Message", id)
+
+    def shown(self) -> HttpResponse:
+        """The message as it is now."""
+        self.naming_incidents([self.message])
+        return ok(MessageSerializer(self.message).data)
+
+
+class OneMessage(OfMessage):
+    """`/api/messages/{id}`."""
+
+    @extend_schema(
+        operation_id="get_message",
+        summary="Get a message",
+        description="With what is sent, and its attempts.",
+        responses={200: WholeMessageSerializer},
+    )
+    def get(self, request: Request, id: str) -> HttpResponse:
+        self.naming_incidents([self.message])
+        return ok(WholeMessageSerializer(self.message).data)
+
+
+class Redelivery(OfMessage):
+    """`/api/messages/{id}/redeliver`."""
+
+    @extend_schema(
+        operation_id="redeliver_message",
+        summary="Send a message again",
+        description=REDELIVERED,
+        request=None,
+        responses={200: MessageSerializer},
+    )
+    def post(self, request: Request, id: str) -> HttpResponse:
+        lifecycle.redeliver(self.message)
+        return self.shown()
+
+
+class Testing(OfEndpoint, ManagedMessages):
+    """`/api/endpoints/{id}/test`."""
+
+    @extend_schema(
+        operation_id="test_endpoint",
+        summary="Send an endpoint a test",
+        description=TESTED,
+        request=None,
+        responses={200: MessageSerializer},
+    )
+    def post(self, request: Request, id: str) -> HttpResponse:
+        [sent] = self.naming_incidents([lifecycle.send_test(self.endpoint, at=clock.now())])
+        return ok(MessageSerializer(sent).data)

@@ -1,0 +1,189 @@
+"""
+How endpoints, messages and attempts look in the API, by what lists of messages are filtered, and what can be said of an
+endpoint.
+"""
+
+import json
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from config.addresses import LONGEST_ADDRESS, WEB_ADDRESS
+from config.fields import (
+    ListQuery,
+    Pagination,
+    QueryChoices,
+    QueryInteger,
+    StrictBoolean,
+    StrictChar,
+    StrictChoice,
+    StrictList,
+    StrictMoment,
+    StrictUUID,
+)
+from timeline.events import EVENTS
+from timeline.outbound.log import attempts
+from timeline.outbound.models import Endpoint, Message, Standing
+from timeline.outbound.shapes import TEST
+
+LONGEST_DESCRIPTION = 255
+
+
+# --- endpoints --------------------------------------------------------------------------------------------------------
+
+
+class EndpointSerializer(serializers.Serializer):
+    """Where a team's incident log is sent."""
+
+    id = serializers.IntegerField()
+    url = serializers.CharField()
+    description = serializers.CharField(help_text="Empty if it has none.")
+    event_types = serializers.ListField(child=serializers.CharField(), help_text="Which are sent; none: all of them.")
+    further = serializers.BooleanField(help_text="Also what the log's 19 events can't carry.")
+    relay = serializers.BooleanField(help_text="Also what integrations tell, under our own ids.")
+    enabled = serializers.BooleanField(source="is_enabled")
+    disabled_at = StrictMoment(allow_null=True)
+    disabled_reason = serializers.SerializerMethodField(help_text="Null where it is enabled, or a person disabled it.")
+    failing_since = StrictMoment(allow_null=True, help_text="When it failed first since it last succeeded.")
+    last_success_at = StrictMoment(source="succeeded_at", allow_null=True)
+    created_at = StrictMoment()
+
+    @extend_schema_field(serializers.CharField(allow_null=True))
+    def get_disabled_reason(self, endpoint: Endpoint) -> str | None:
+        return endpoint.disabled_why or None
+
+
+class EndpointWithSecretSerializer(EndpointSerializer):
+    """An endpoint with its new signing secret, which is told this once."""
+
+    secret = serializers.CharField(help_text="Verifies the signatures. It is never shown again.")
+
+
+class EndpointPage(serializers.Serializer):
+    """Some endpoints."""
+
+    endpoints = EndpointSerializer(many=True)
+    pagination = Pagination()
+
+
+def _url(**how: Any) -> StrictChar:
+    words = "http or https, without user name and password; on the public internet, or in a network that was opened."
+    return StrictChar(max_length=LONGEST_ADDRESS, validators=[WEB_ADDRESS], help_text=words, **how)
+
+
+def _description(**how: Any) -> StrictChar:
+    return StrictChar(max_length=LONGEST_DESCRIPTION, required=False, allow_null=True, help_text="Null: none.", **how)
+
+
+def _event_types(**how: Any) -> StrictList:
+    words = "Which are sent; none: all of them."
+    return StrictList(
+        child=StrictChoice(choices=list(EVENTS)), required=False, max_length=len(EVENTS), help_text=words, **how
+    )
+
+
+class EndpointChanges(serializers.Serializer):
+    """What is to change of an endpoint; what isn't said stays."""
+
+    url = _url(required=False)
+    description = _description()
+    event_types = _event_types()
+    further = StrictBoolean(required=False)
+    relay = StrictBoolean(required=False)
+
+    def validate_description(self, description: str | None) -> str:
+        return description or ""
+
+
+class EndpointBody(EndpointChanges):
+    """A new endpoint."""
+
+    url = _url()
+
+
+class ReplayBody(serializers.Serializer):
+    """A time range, its end left out."""
+
+    since = StrictMoment()
+    until = StrictMoment()
+
+    def validate(self, said: dict[str, Any]) -> dict[str, Any]:
+        if said["since"] >= said["until"]:
+            raise serializers.ValidationError({"until": "It must be later than since."})
+        return said
+
+
+class ReplayedSerializer(serializers.Serializer):
+    """What a replay made."""
+
+    messages = serializers.IntegerField(help_text="How many are sent.")
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+class MessageSerializer(serializers.Serializer):
+    """One event for one endpoint."""
+
+    id = serializers.IntegerField()
+    webhook_id = serializers.CharField()
+    endpoint_id = serializers.IntegerField()
+    event = serializers.CharField()
+    status = serializers.ChoiceField(choices=Standing.choices, source="standing")
+    created_at = StrictMoment()
+    due_at = StrictMoment(allow_null=True, help_text="When it is tried next, as far as that is known.")
+    ended_at = StrictMoment(allow_null=True, help_text="When it was delivered or given up.")
+    tries = serializers.IntegerField(help_text="Attempts since it was last asked for.")
+    error = serializers.SerializerMethodField(help_text="What was wrong with the last attempt.")
+    incident_id = serializers.UUIDField(source="incident_uuid", allow_null=True)
+
+    @extend_schema_field(serializers.CharField(allow_null=True))
+    def get_error(self, message: Message) -> str | None:
+        return message.why or None
+
+
+class AttemptSerializer(serializers.Serializer):
+    """One try to deliver a message."""
+
+    id = serializers.IntegerField()
+    started_at = StrictMoment()
+    ended_at = StrictMoment(allow_null=True, help_text="Null: it goes on, or was interrupted.")
+    status_code = serializers.IntegerField(allow_null=True, help_text="Of the answer; null: there was none.")
+    error = serializers.SerializerMethodField(help_text="Null: it was delivered, or has no end.")
+    response = serializers.CharField(source="excerpt", help_text="The answer's beginning.")
+
+    @extend_schema_field(serializers.CharField(allow_null=True))
+    def get_error(self, attempt: Any) -> str | None:
+        return attempt.error or None
+
+
+class WholeMessageSerializer(MessageSerializer):
+    """One event for one endpoint, with what is sent and its attempts."""
+
+    payload = serializers.SerializerMethodField()
+    attempts = serializers.SerializerMethodField(help_text="The newest first; at most 100.")
+
+    @extend_schema_field(serializers.DictField())
+    def get_payload(self, message: Message) -> dict[str, Any]:
+        return dict(json.loads(message.body))
+
+    @extend_schema_field(AttemptSerializer(many=True))
+    def get_attempts(self, message: Message) -> Any:
+        return AttemptSerializer(attempts(message), many=True).data
+
+
+class MessagePage(serializers.Serializer):
+    """Some messages. There may be fewer than `limit`, and still a next page."""
+
+    messages = MessageSerializer(many=True)
+    pagination = Pagination()
+
+
+class MessageQuery(ListQuery):
+    """The query string of the list of messages."""
+
+    endpoint_id = QueryInteger(required=False)
+    status = QueryChoices(choices=Standing.values, required=False, help_text="One, or several separated by commas.")
+    event = StrictChoice(choices=[*EVENTS, TEST], required=False)
+    incident_id = StrictUUID(required=False)
