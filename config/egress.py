@@ -32,7 +32,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self
@@ -130,6 +130,7 @@ class Outward:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.networks = tuple(networks)
+        self.wrong = lru_cache(1024)(partial(wrong_url, opened=self.networks))
         self.at_once = at_once
         self.deadline = deadline
         self.names = Names(resolve, self.networks)
@@ -171,7 +172,7 @@ class Outward:
         sent is said here. Raises Refused, Failed.
         """
         assert OURS.isdisjoint(name.lower() for name in headers)
-        if problem := wrong_url(url, self.networks):
+        if problem := self.wrong(url):
             raise Refused(problem)
         async with self.places:
             return await self._answered(URL(url, encoded=True), body, headers)

@@ -20,7 +20,7 @@ from tests.receivers import Receiver, Request, answering
 from tests.running import HOST, Running, eventually, free_port
 
 WELL, FLAKY, DEAD, QUIET = "well", "flaky", "dead", "quiet"
-UNDELIVERED_AT_MOST = 60.0  # seconds after the last event; a killed worker's leases alone last 10
+STUCK_AFTER = 30.0  # seconds in which nothing arrives; a killed worker's leases alone last 10
 
 
 @dataclass(frozen=True)
@@ -136,12 +136,20 @@ class Telling:
     def look(self) -> list[str]:
         """All complaints, after as much time as is needed; the flaky receiver is well from now on."""
         self.flaky.is_well = True
-        eventually(self.is_delivered, UNDELIVERED_AT_MOST)
+        while (left := self.undelivered()) and self.goes_on(left):
+            pass
         arrivals = [arrival(request) for receiver in (self.well, self.unsteady) for request in list(receiver.requests)]
         return complaints(self.told(), arrivals, self.unsaid())
 
-    def is_delivered(self) -> bool:
-        """Whether all has arrived that can. What waits for its next try waits no longer, as if the time had passed."""
+    def goes_on(self, left: int) -> bool:
+        """Whether anything more arrives."""
+        return eventually(lambda: self.undelivered() < left, STUCK_AFTER)
+
+    def undelivered(self) -> int:
+        """
+        How many messages have not arrived that can. What waits for its next try waits no longer, as if the time had
+        passed.
+        """
         time.sleep(0.3)  # who asks all the time keeps the others from working
         with self.running.connect() as connection:
             connection.execute(
@@ -153,7 +161,7 @@ class Telling:
                 "SELECT count(*) FROM timeline_message WHERE status <> 'delivered' AND endpoint_id <> %s",
                 [self.number(DEAD)],
             )
-        return left == 0
+        return int(left)
 
     def number(self, name: str) -> int:
         """The id of an endpoint."""

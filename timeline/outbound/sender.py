@@ -8,10 +8,11 @@ of what is in hand is begun: somebody else may be sending it by now. Not here: w
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import TypeVar
@@ -71,18 +72,30 @@ def report(at: datetime) -> None:
     report_loop(LOOP, at, lag, f"Sending is paused. {paused}" if paused else "")
 
 
+@dataclass
+class Place:
+    """What is in hand for one endpoint: what waits for one of its lines, and what each line is sending."""
+
+    waiting: deque[tuple[Parcel, Endpoint]] = field(default_factory=deque)
+    lines: dict[asyncio.Task[None], Parcel | None] = field(default_factory=dict)
+
+    def messages(self) -> set[int]:
+        """The ids of the messages."""
+        under_way = {parcel.message_id for parcel in self.lines.values() if parcel}
+        return under_way | {parcel.message_id for parcel, _ in self.waiting}
+
+
 class Sender:
     """Sends until it is told to stop."""
 
     def __init__(self) -> None:
         self.engine = Engine()
         self.stopping = False
-        # What is being sent, and what came of it that is not written down yet.
-        self.tasks: dict[asyncio.Task[None], Parcel] = {}
+        # What is in hand, by endpoint, and what came of attempts that is not written down yet.
+        self.places: dict[int, Place] = {}
         self.ended: list[Ended] = []
         # Whether something that is said to be in our hands may not be.
         self.unsure = False
-        self.places: dict[int, asyncio.Semaphore] = {}
         self.report_at = 0.0
         # Everything in the database is done in one thread, with its own connection.
         self.database = ThreadPoolExecutor(1, "sender-database")
@@ -114,7 +127,6 @@ class Sender:
 
     async def work(self) -> None:
         """Take turns, and send what they bring."""
-        self.places = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
         self.anywhere = asyncio.Semaphore(CONNECTIONS)
         self.news = asyncio.Event()
         async with Outward(settings.WEBHOOK_NETWORKS, at_once=CONNECTIONS) as outward:
@@ -124,9 +136,8 @@ class Sender:
                     await self.rest(await self.turn(outward))
                 await self.end()
             finally:
-                self.drop(list(self.tasks))
-                self.tasks.clear()
-                self.ended = []
+                self.drop(lambda parcel: True)
+                self.places, self.ended = {}, []
 
     async def rest(self, seconds: float) -> None:
         """Wait for the next turn, which comes sooner where something ended that others may be waiting behind."""
@@ -147,11 +158,11 @@ class Sender:
             self.ended = [*ended, *self.ended]
             await self.in_database(hang_up)
             return TROUBLE_SECONDS
-        self.drop([task for task, parcel in self.tasks.items() if not self.is_ours(parcel)])
+        self.drop(lambda parcel: not self.is_ours(parcel))
         for parcel, endpoint in parcels:
-            task = asyncio.create_task(self.attempt(outward, parcel, endpoint))
-            self.tasks[task] = parcel
-            task.add_done_callback(lambda done: self.tasks.pop(done, None))
+            self.places.setdefault(parcel.endpoint_id, Place()).waiting.append((parcel, endpoint))
+        for place in self.places.values():
+            self.open_lines(outward, place)
         return BUSY_SECONDS if parcels or ended else IDLE_SECONDS
 
     def portion(self) -> list[Ended]:
@@ -169,11 +180,10 @@ class Sender:
 
     def in_hand(self) -> InHand:
         """By endpoint, the messages that are being sent or whose end is to be written down later."""
-        found: dict[int, set[int]] = defaultdict(set)
-        for parcel in (*self.tasks.values(), *(parcel for parcel, _ in self.ended)):
-            found[parcel.endpoint_id].add(parcel.message_id)
-        for idle in self.places.keys() - found.keys():
-            del self.places[idle]
+        self.places = {identity: place for identity, place in self.places.items() if place.waiting or place.lines}
+        found = {identity: place.messages() for identity, place in self.places.items()}
+        for parcel, _ in self.ended:
+            found.setdefault(parcel.endpoint_id, set()).add(parcel.message_id)
         return found
 
     def in_turn(self, ended: Sequence[Ended], in_hand: InHand, unsure: bool) -> list[tuple[Parcel, Endpoint]]:
@@ -194,28 +204,48 @@ class Sender:
         """Whether it is still in our hands: somebody else may have taken it over."""
         return self.engine.leases.tokens.get(parcel.endpoint_id) == parcel.token
 
-    def drop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        """Let go of what is in hand."""
-        for task in tasks:
-            task.cancel()
+    def drop(self, is_lost: Callable[[Parcel], bool]) -> None:
+        """Let go of some of what is in hand."""
+        for place in self.places.values():
+            place.waiting = deque(each for each in place.waiting if not is_lost(each[0]))
+            for task in [task for task, parcel in place.lines.items() if parcel and is_lost(parcel)]:
+                task.cancel()
+                del place.lines[task]
 
     async def end(self) -> None:
         """Wait for what is being sent, write it down, and give the rest back."""
-        if self.tasks:
-            await asyncio.wait(self.tasks, timeout=LAST_PATIENCE)
-        ended = self.ended
-        self.drop(list(self.tasks))
-        await self.in_database(lambda: self.engine.stop(clock.now(), ended))
+        for place in self.places.values():
+            place.waiting.clear()
+        lines = [task for place in self.places.values() for task in place.lines]
+        if lines:
+            await asyncio.wait(lines, timeout=LAST_PATIENCE)
+        ended, self.ended = self.ended, []
+        await self.in_database(partial(self.engine.stop, clock.now(), ended))
 
-    async def attempt(self, outward: Outward, parcel: Parcel, endpoint: Endpoint) -> None:
-        """Send one message, and keep what came of it for the next turn."""
-        async with self.places[parcel.endpoint_id], self.anywhere:
-            if self.engine.leases.are_good:
+    def open_lines(self, outward: Outward, place: Place) -> None:
+        """Let as many attempts at an endpoint be made at once as there are messages and may be."""
+        for _ in range(min(len(place.waiting), AT_ONCE - len(place.lines))):
+            task = asyncio.create_task(self.line(outward, place))
+            place.lines[task] = None
+            task.add_done_callback(lambda done: place.lines.pop(done, None))
+
+    async def line(self, outward: Outward, place: Place) -> None:
+        """Send one message after the other while any waits, and keep what came of each for the next turn."""
+        this = asyncio.current_task()
+        assert this
+        while place.waiting:
+            async with self.anywhere:
+                if not place.waiting:
+                    return
+                parcel, endpoint = place.waiting.popleft()
+                if not self.engine.leases.are_good:
+                    self.unsure = True
+                    continue
+                place.lines[this] = parcel
                 outcome = await self.outcome(outward, parcel, endpoint)
-                self.ended.append((parcel, outcome))  # to the list that is there now, not the one of before
+                place.lines[this] = None
+                self.ended.append((parcel, outcome))
                 self.news.set()
-            else:
-                self.unsure = True
 
     async def outcome(self, outward: Outward, parcel: Parcel, endpoint: Endpoint) -> Outcome:
         """Send one message; what came of it."""
