@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 from django.conf import settings as configured
@@ -33,6 +34,11 @@ from timeline.outbound.sender import CANNOT_SIGN, EXCERPT, EXCERPTS, Sender
 from timeline.outbound.settling import Parcel
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def this_machine_is_opened(settings):
+    settings.WEBHOOK_NETWORKS = (ip_network("127.0.0.0/8"),)
 
 
 @pytest.fixture
