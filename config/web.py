@@ -9,12 +9,12 @@ import os
 import resource
 import sys
 import time
-import warnings
 from importlib import import_module
 from typing import Any
 
+import django
 from django.conf import settings
-from django.core.wsgi import get_wsgi_application
+from django.utils.module_loading import import_string
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
@@ -52,10 +52,13 @@ def serve(port: int) -> None:
 
 
 def load() -> None:
-    """Load what all processes share. The application made here serves nothing, so it may lack its static files."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "No directory at", UserWarning)
-        get_wsgi_application()
+    """
+    Load what all processes share: modules, and nothing made of them. What looks for static files would find those of
+    the version before, which are being collected meanwhile.
+    """
+    django.setup(set_prefix=False)
+    for middleware in settings.MIDDLEWARE:
+        import_string(middleware)
     import_module(settings.ROOT_URLCONF)
 
 

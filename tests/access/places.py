@@ -271,6 +271,8 @@ def told_of_others(scene: Scene, place: Place) -> str:
     def look(answer: Answer) -> None:
         if answer.written and rows_as_they_are(scene.a) != scene.rows_of_a:
             changed.append("changes team A's rows")
+        if answer.written and any(scene.a.word in row for row in rows_as_they_are(scene.b).values()):
+            changed.append("takes team A's words over")
 
     names = names_of(scene, nobodys=False)
     answer = sent(scene, place, names, look)

@@ -16,6 +16,16 @@ SPARE = {
     "teams/forms.py NewMembershipForm.clean: team.memberships": OPERATORS,
     "integrations/forms.py IntegrationForm.clean_name: team.integrations": OPERATORS,
     "integrations/forms.py NewIngestKeyForm.clean: integration.team.memberships": OPERATORS,
+    "timeline/outbound/api.py ManagedMessages.naming_incidents: self.incidents._default_manager.filter(team=self.team, "
+    "pk__in=numbers)": LOOKED_UP,
+    "timeline/outbound/api.py ManagedMessages.numbered_incident: self.incidents._default_manager.filter("
+    "team=self.team, uuid=uuid)": "the messages are the team's; this spares the search",
+    "timeline/outbound/api.py Messages.narrowed: self.team.endpoints": "likewise",
+    "timeline/outbound/births.py listening: Endpoint.objects.filter(team_id__in=teams, disabled_at=None, "
+    "deleted_at=None)": LOOKED_UP,
+    "timeline/outbound/lifecycle.py create_endpoint: team.endpoints": "counts endpoints, and shows nothing",
+    "dashboard/views/team_messages.py listed: team.endpoints": LOOKED_UP,
+    "dashboard/views/team_messages.py listed: team.incidents": LOOKED_UP,
     "teams/lifecycle.py welcome: team.memberships": "who is in another team could not be added; addresses are no ids",
     "teams/lifecycle.py leave_a_manager: Membership.objects.filter(team=membership.team_id, role=Role.MANAGER, "
     "user__is_active=True)": "counts managers, and shows nothing",

@@ -5,7 +5,11 @@ from playwright.sync_api import expect
 
 from teams.authentication import make_key
 from teams.models import APIKey, Membership, Role, Scope
-from tests.conftest import make_integration, make_user
+from tests.conftest import NOON, make_integration, make_user
+from tests.endpoints import make_attempt, make_endpoint, make_message
+from timeline.outbound.installation import pause
+from timeline.outbound.lifecycle import disable
+from timeline.outbound.models import Message
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 LONG = "Unbroken" * 25
@@ -28,8 +32,18 @@ def paths(team, user, manages):
     make_key(team, bob, LONG, [Scope.READ])
     member = team.memberships.get(user=bob).pk
     here = f"/team/integrations/{integration.pk}"
-    lists = ["/team/members", "/team/integrations", "/team/keys"]
+    lists = ["/team/members", "/team/integrations", "/team/keys", "/team/endpoints"]
+    endpoint = make_endpoint(team, description=LONG, url=f"https://hooks.example.com/{LONG}", further=True)
+    failed = make_endpoint(team, url=f"https://hooks.example.com/{LONG}", event_types=["monitor.down"])
+    message = make_message(endpoint, status="dead", why=LONG, ended_at=NOON)
+    make_attempt(message, status_code=404, error=LONG, excerpt=LONG * 20)
+    disable(failed, at=NOON, why=LONG)
+    pause(NOON, LONG)
     return [
+        *(f"/team/endpoints/{endpoint.pk}{do}" for do in ("", "/edit", "/rotate", "/replay", "/delete")),
+        f"/team/endpoints/{failed.pk}",
+        "/team/messages",
+        f"/team/messages/{message.pk}",
         *lists,
         *(f"{path}/new" for path in lists),
         *(f"/team/members/{member}/{do}" for do in ("role", "remove")),
@@ -118,3 +132,36 @@ def test_somebody_new_comes_in_chooses_a_password_and_is_removed(page, at_work, 
     page.get_by_role("link", name="Remove… Nora New").click()
     page.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("Nora New is no member any more.")).to_be_visible()
+
+
+@BOTH
+def test_an_endpoint_is_made_its_secret_seen_once_and_a_test_sent(page, at_work, manages):
+    at_work("/team/endpoints")
+    page.get_by_role("link", name="Add one").click()
+    page.get_by_label("URL").fill("http://127.0.0.1/")
+    page.get_by_role("button", name="Add endpoint").click()
+    expect(page.get_by_text("127.0.0.1 is not on the public internet.")).to_be_visible()
+    page.get_by_label("URL").fill("https://hooks.example.com/in")
+    page.get_by_label("Description").fill("Status page")
+    page.get_by_label("monitor.down").check()
+    page.get_by_role("button", name="Add endpoint").click()
+    expect(page.locator("#secret")).to_contain_text("whsec_")
+    expect(page.get_by_role("heading", name="Status page")).to_be_visible()
+    page.reload()
+    expect(page.locator("#secret")).to_have_count(0)
+    page.get_by_role("button", name="Send a test").click()
+    expect(page.get_by_text("A test is on its way.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Not tried yet")).to_be_visible()
+    page.get_by_role("link", name="Status page").click()
+    page.get_by_role("link", name="Delete…").click()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="No endpoints yet")).to_be_visible()
+
+
+def test_what_becomes_of_a_test_is_seen_without_a_reload(page, at_work, team, manages):
+    message = make_message(make_endpoint(team, description="Status page"))
+    at_work(f"/team/messages/{message.pk}")
+    expect(page.get_by_text("it is sent at once")).to_be_visible()
+    make_attempt(message)
+    Message.objects.update(status="delivered", ended_at=NOON)
+    expect(page.get_by_role("button", name="Send again")).to_be_visible()

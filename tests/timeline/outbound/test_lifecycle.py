@@ -120,6 +120,12 @@ def test_a_message_goes_again_before_those_that_wait_behind_it(endpoint, team, u
     assert sent.message_id == first.pk
 
 
+def test_what_happens_in_another_team_is_not_replayed(endpoint, other_team, user):
+    resources.create(Monitor, other_team, by=user, at=NOON, name="Shop", url="https://shop.example", type="status")
+    assert lifecycle.replay(endpoint, since=NOON, until=NOON + timedelta(minutes=1)) == 0
+    assert statuses() == []
+
+
 def test_what_is_replayed_goes_one_after_the_other(endpoint, team, user):
     in_a_row(endpoint, team, user)
     Message.objects.update(status="delivered", due_at=None, ended_at=NOON)
