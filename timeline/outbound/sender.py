@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import structlog
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, InterfaceError, InternalError, OperationalError, connection
 from standardwebhooks.webhooks import Webhook
 
 from config import clock
@@ -30,7 +30,7 @@ from config.vault import CannotOpen, open_sealed
 from timeline.outbound.engine import Engine, oldest_waiting
 from timeline.outbound.installation import look, this_installation
 from timeline.outbound.models import Endpoint
-from timeline.outbound.pacing import InHand
+from timeline.outbound.pacing import MOST_IN_HAND, InHand
 from timeline.outbound.retrying import Outcome
 from timeline.outbound.settling import Ended, Parcel
 
@@ -50,6 +50,7 @@ AT_ONCE, CONNECTIONS = 32, 256
 # What is kept of an answer, and of all answers that are written down in one turn.
 EXCERPT = 64 * 1024
 EXCERPTS = 4 * 1024 * 1024
+UNSPEAKABLE = "What came of it could not be written down."
 CANNOT_SIGN = "None of the present encryption keys opens the signing secret. Rotate it."
 
 
@@ -96,6 +97,8 @@ class Sender:
         self.ended: list[Ended] = []
         # Whether something that is said to be in our hands may not be.
         self.unsure = False
+        # How much of what ended is written down in one turn.
+        self.at_most = MOST_IN_HAND
         self.report_at = 0.0
         # Everything in the database is done in one thread, with its own connection.
         self.database = ThreadPoolExecutor(1, "sender-database")
@@ -152,12 +155,9 @@ class Sender:
         try:
             parcels = await self.in_database(partial(self.in_turn, ended, self.in_hand(), unsure))
         except Error as error:
-            log.warning("database trouble", step=LOOP, error=str(error))
-            # It may have been committed. What was taken up then, and what we don't know of, is found at the next turn.
-            self.unsure = True
-            self.ended = [*ended, *self.ended]
-            await self.in_database(hang_up)
+            await self.failed(ended, error)
             return TROUBLE_SECONDS
+        self.at_most = min(2 * self.at_most, MOST_IN_HAND)
         self.drop(lambda parcel: not self.is_ours(parcel))
         for parcel, endpoint in parcels:
             self.places.setdefault(parcel.endpoint_id, Place()).waiting.append((parcel, endpoint))
@@ -165,10 +165,30 @@ class Sender:
             self.open_lines(outward, place)
         return BUSY_SECONDS if parcels or ended else IDLE_SECONDS
 
+    async def failed(self, ended: Sequence[Ended], error: Error) -> None:
+        """
+        A turn failed, but may have been committed: what was taken up then, unknown to us, is found by the next. Where
+        the line is not to blame, what ended is written down in ever smaller portions; and of one that can't be written
+        down by itself, that.
+        """
+        self.unsure = True
+        if isinstance(
+            error, OperationalError | InterfaceError | InternalError
+        ):  # the last says read-only, among others
+            log.warning("database trouble", step=LOOP, error=str(error))
+        else:
+            log.exception("a turn failed", ended=len(ended), exc_info=error)
+            self.at_most = max(len(ended) // 2, 1)
+            if len(ended) == 1:
+                [(parcel, outcome)] = ended
+                ended = [(parcel, Outcome(outcome.started_at, outcome.ended_at, error=UNSPEAKABLE))]
+        self.ended = [*ended, *self.ended]
+        await self.in_database(hang_up)
+
     def portion(self) -> list[Ended]:
         """Of what ended, as much as can be held in memory when it is written down; nearly always all."""
         size, number = 0, 0
-        for _, outcome in self.ended:
+        for _, outcome in self.ended[: self.at_most]:
             size += len(outcome.excerpt)
             if number and size > EXCERPTS:
                 break

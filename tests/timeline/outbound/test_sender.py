@@ -4,7 +4,9 @@ import asyncio
 import json
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 from django.conf import settings as configured
@@ -27,12 +29,17 @@ from tests.timeline.outbound.conftest import (
 from timeline.outbound import sender as room
 from timeline.outbound.lifecycle import redeliver, rotate_secret, send_test
 from timeline.outbound.models import Attempt, Endpoint, Installation, Message
-from timeline.outbound.pacing import MOST_OF_SLOW
+from timeline.outbound.pacing import MOST_IN_HAND, MOST_OF_SLOW
 from timeline.outbound.retrying import Outcome
-from timeline.outbound.sender import CANNOT_SIGN, EXCERPT, EXCERPTS, Sender
+from timeline.outbound.sender import CANNOT_SIGN, EXCERPT, EXCERPTS, UNSPEAKABLE, Sender
 from timeline.outbound.settling import Parcel
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def this_machine_is_opened(settings):
+    settings.WEBHOOK_NETWORKS = (ip_network("127.0.0.0/8"),)
 
 
 @pytest.fixture
@@ -187,6 +194,28 @@ def test_very_large_answers_are_written_down_in_portions():
     assert portions == [EXCERPTS // EXCERPT] * 3
     sender.ended = [(parcel, Outcome(now, now, 500, excerpt="x" * 2 * EXCERPTS))] * 2
     assert [len(sender.portion()), len(sender.portion()), len(sender.portion())] == [1, 1, 0]
+
+
+def test_what_can_not_be_written_down_holds_nothing_else_up_and_is_tried_again_on_its_schedule(
+    team, receiver, monkeypatch
+):
+    monkeypatch.setattr(room, "TROUBLE_SECONDS", 0.02)
+    real = Sender.outcome
+
+    async def outcome(self, outward, parcel, endpoint):
+        found = await real(self, outward, parcel, endpoint)
+        return replace(found, excerpt="\0") if '"subject": 3,' in parcel.body else found
+
+    monkeypatch.setattr(Sender, "outcome", outcome)
+    endpoint = an_endpoint(team, receiver.url(), succeeded_at=clock.now())
+    for subject in range(8):
+        say(endpoint, subject, 1, 2)
+    with Sending() as sending:
+        until(lambda: statuses() == {"delivered", "due", "behind"})
+        until(lambda: sending.senders[0].at_most == MOST_IN_HAND)
+    assert Message.objects.filter(status="delivered").count() == 14
+    assert Message.objects.values_list("subject_id", "tries", "why").get(status="due") == (3, 1, UNSPEAKABLE)
+    assert len(receiver.requests) == 15
 
 
 def test_a_connection_that_is_cut_is_a_failure_and_tried_again(team, receiver):
