@@ -37,8 +37,8 @@ from config.changelist import (
     CappedPaginator,
     beyond_window,
     parameters_of,
-    whole_number,
 )
+from config.numbers import whole_number
 from config.shown import moment
 
 ROWS = 50

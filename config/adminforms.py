@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
 
-from config.changelist import whole_number
+from config.numbers import whole_number
 
 # Moments that people type: inside of what the database and every time zone can bear.
 FIRST_YEAR, LAST_YEAR = 2000, 2199

@@ -17,7 +17,7 @@ from django.utils.functional import cached_property
 
 from config import paging
 from config.errors import ValidationFailed
-from config.fields import LARGEST_ID
+from config.numbers import whole_number
 from config.shown import page_in_admin
 
 CURSOR = "cursor"
@@ -29,15 +29,6 @@ LOOKED_THROUGH = 20_000
 COUNT_UP_TO = 1_000
 # How many choices a filter offers in the margin.
 CHOICES_AT_MOST = 30
-
-
-def whole_number(text: object) -> int | None:
-    """The id that a text from outside writes; None for all else."""
-    written = str(text)
-    if not (written.isascii() and written.isdigit() and len(written) <= len(str(LARGEST_ID))):
-        return None
-    number = int(written)
-    return number if number <= LARGEST_ID else None
 
 
 def beyond_window(model: type[Model], below: int | None = None) -> int | None:

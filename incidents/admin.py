@@ -18,7 +18,8 @@ from django.utils.safestring import SafeString
 
 from config import clock
 from config.admin import Folded, Panel, ViewOnly, when
-from config.changelist import RelatedFilter, whole_number
+from config.changelist import RelatedFilter
+from config.numbers import whole_number, whole_numbers
 from config.paging import Order, Page
 from config.shown import NOTHING, clipped, link, listing, moment, state, whole
 from incidents import resources
@@ -27,7 +28,7 @@ from incidents.admin_forms import DeclarationForm
 from incidents.admin_verbs import REFUSALS_SHOWN, WorkedOn, acts, refusals
 from incidents.declaring import declare
 from incidents.filters import NEWEST, in_order
-from incidents.grouping import group_of, ids_in, incidents_of, live_in, resolve_some
+from incidents.grouping import group_of, incidents_of, live_in, resolve_some
 from incidents.lifecycle import destroy, resource_of
 from incidents.models import Incident, IncidentGroup, IncidentQuerySet
 from incidents.search import BY_NUMBER, found_page
@@ -250,7 +251,7 @@ class IncidentGroupAdmin(ViewOnly):
             means, words = f"{len(live)} live incidents are resolved, some at a time.", "Resolve all"
             seen = " ".join(map(str, sorted(live)))
             return self.confirm(request, groups, "resolve_all", title=f"{words}?", means=means, button=words, seen=seen)
-        wanted = live & ids_in(request.POST.get("seen", ""))
+        wanted = live & whole_numbers(request.POST.get("seen", ""))
         answers = [each for group in groups for each in resolve_some(group, wanted, **acts(request))]
         number, to_go = len([each for each in answers if each.fact]), len(live) - len(answers)
         more = f" Live still: {to_go}. Run it again for those." if to_go else ""

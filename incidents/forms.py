@@ -12,10 +12,10 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from config.changelist import whole_number
 from config.clock import now
 from config.formfields import KeptText, LocalMoment
 from config.moments import offset
+from config.numbers import whole_number
 from config.seen import seen_field
 from incidents.corrections import PAST, REASON_AT_MOST, in_the_past, text_of, version
 from incidents.lifecycle import NOTE_AT_MOST

@@ -11,7 +11,6 @@ from datetime import datetime
 
 from django.db import transaction
 
-from config.changelist import whole_number
 from config.errors import ApiError, Conflict
 from incidents.lifecycle import by_whom, locked, recorded, resolve, workable
 from incidents.models import Incident, IncidentGroup, IncidentQuerySet
@@ -143,8 +142,3 @@ def resolve_some(group: IncidentGroup, wanted: Collection[int], *, by: User | No
     """
     live = incidents_of(group).live().filter(pk__in=wanted).defer("search").order_by("started_at", "id")
     return one_by_one(list(live[:AT_ONCE]), lambda incident: resolve(incident, by=by, at=at))
-
-
-def ids_in(text: str) -> set[int]:
-    """The ids that a text from outside names, separated by spaces; what is none is passed over."""
-    return {number for each in text.split() if (number := whole_number(each)) is not None}

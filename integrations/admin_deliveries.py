@@ -16,7 +16,8 @@ from django.utils.safestring import SafeString
 
 from config import clock
 from config.admin import Panel, ViewOnly, when
-from config.changelist import NumberFilter, RelatedFilter, whole_number
+from config.changelist import NumberFilter, RelatedFilter
+from config.numbers import whole_number
 from config.shown import clipped, link, pretty, raw, state, whole
 from integrations.models import DoorCount, InboundDelivery
 from integrations.replay import REPLAYABLE, Change, dry_run, replay

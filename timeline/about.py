@@ -10,7 +10,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from config.changelist import LinkedFilter, whole_number
+from config.changelist import LinkedFilter
+from config.numbers import whole_number
 from config.shown import NOTHING, link
 from timeline.models import SubjectKind
 

@@ -16,7 +16,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config.admin import Panel, ViewOnly, when
-from config.changelist import NumberFilter, RelatedFilter, whole_number
+from config.changelist import NumberFilter, RelatedFilter
+from config.numbers import whole_number
 from config.paging import Order
 from config.shown import NOTHING, clipped, link, listing, moment, pretty, state, whole
 from teams.admin import BELONGINGS

@@ -14,10 +14,10 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from config.changelist import whole_number
 from config.clock import now
 from config.errors import ApiError
 from config.formfields import blame
+from config.numbers import whole_number
 from config.paging import page
 from config.seen import Overtaken, knowing
 from dashboard.access import TeamRequest, reached, require, team_page

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from config.clock import now
+from config.numbers import whole_numbers
 from config.paging import Order, cursor_after, page, position
 from config.statements import fetch
 from dashboard.access import TeamRequest, reached, require, team_page
@@ -21,7 +22,7 @@ from dashboard.frame import show
 from dashboard.logbook import LINES, lines
 from dashboard.views.incidents import integration_names, listed
 from dashboard.views.lists import older
-from incidents.grouping import Done, ids_in, incidents_of, live_in, resolve_some
+from incidents.grouping import Done, incidents_of, live_in, resolve_some
 from incidents.models import Incident, IncidentGroup
 from teams.models import Role
 from timeline.models import TimelineEvent
@@ -91,7 +92,7 @@ def resolve(request: TeamRequest, pk: int) -> HttpResponse:
         return redirect("group", pk=found.pk)
     require(request, Role.RESPONDER)
     live = live_in([found])
-    seen = ids_in(request.POST["live"]) if "live" in request.POST else live
+    seen = whole_numbers(request.POST["live"]) if "live" in request.POST else live
     done = resolve_some(found, seen & live, by=request.user, at=now())
     to_go = seen & live - {each.incident.pk for each in done}
     resolved = len([each for each in done if each.fact])

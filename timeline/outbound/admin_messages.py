@@ -17,8 +17,9 @@ from django.utils.safestring import SafeString
 
 from config import clock
 from config.admin import OperatorAdmin, Panel, ViewOnly, when
-from config.changelist import NumberFilter, RelatedFilter, whole_number
+from config.changelist import NumberFilter, RelatedFilter
 from config.errors import ApiError, ValidationFailed
+from config.numbers import whole_number
 from config.shown import clipped, link, moment, raw, state, whole
 from timeline.about import AboutFilter, subject_link
 from timeline.events import EVENTS
