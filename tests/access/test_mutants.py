@@ -44,12 +44,13 @@ SPARE = {
     "dashboard/views/deliveries.py led_to: Incident.objects.filter(team_id=found.team_id, pk=found.incident_id)": KNOWN,
     "dashboard/views/facts.py fact: InboundDelivery.objects.filter(team=request.team, fact=found)": KNOWN,
     "dashboard/views/incidents.py integration_names: team.integrations": LOOKED_UP,
-    "dashboard/views/managing.py already: TimelineEvent.objects.filter(team_id=found.team_id, "
+    "dashboard/views/managing.py last_act: TimelineEvent.objects.filter(team_id=found.team_id, "
     "subject_kind=found.kind, subject_id=found.pk)": KNOWN,
     "dashboard/views/overview.py lines_by_id: TimelineEvent.objects.filter(team=team, pk__in=ids)": KNOWN,
     "dashboard/views/overview.py lines_by_id: team.integrations": LOOKED_UP,
     "dashboard/views/resources.py recent_incidents: Incident.objects.filter(team_id=found.team_id, "
     "resource_type=found.kind, resource_id=found.pk)": KNOWN,
+    "dashboard/views/team.py save_role: request.team.memberships": AGAIN,
     "dashboard/views/team.py managing: request.team.memberships": "the role, asked again under the lock",
     "dashboard/views/team.py after: Membership.objects.filter(team=request.team, user=request.user, "
     "role=Role.MANAGER)": "says only which page follows",
