@@ -87,5 +87,9 @@ def written(form: forms.Form, name: str) -> str:
     """What is so at present, as a form's field has it."""
     field = form.fields[name]
     value = field.prepare_value(form.get_initial_for_field(field, name))
-    word = dict(getattr(field, "choices", ())).get(value, value)
-    return f"“{', '.join(str(word).splitlines())}”" if word else "empty"
+    if isinstance(value, bool):
+        return "ticked" if value else "not ticked"
+    choices = dict(getattr(field, "choices", ()))
+    several = value if isinstance(value, list) else [value]
+    word = "\n".join(str(choices.get(each, each)) for each in several if each is not None)
+    return f"“{', '.join(word.splitlines())}”" if word else "empty"

@@ -19,6 +19,7 @@ from integrations.lifecycle import open_integration
 from integrations.models import Integration
 from teams.lifecycle import add_member, make_organization, make_team, make_user
 from teams.models import Role, Team, User
+from timeline.outbound.lifecycle import create_endpoint, disable
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def tell_story(team: Team, now: datetime, progress: Progress) -> None:
     """Fill a new team with people and integrations, and let the story happen."""
     happenings = story(now)
     total = incidents_in(happenings)
+    lead_nowhere(team, now)
     player = Player(
         team, open_doors(team, now), let_people_in(team, now), progress=lambda begun: progress(begun, total)
     )
@@ -74,6 +76,13 @@ def open_doors(team: Team, now: datetime) -> dict[str, Integration]:
     return {
         key: open_integration(team, source.name, source.type, now - source.since)[0] for key, source in SOURCES.items()
     }
+
+
+def lead_nowhere(team: Team, now: datetime) -> None:
+    """An endpoint to look at, which is disabled from the start: the demo sends nothing to anybody."""
+    at = now - BEGINNING
+    made, _ = create_endpoint(team, at=at, url="https://status.example.com/hooks", description="Status page")
+    disable(made, at=at)
 
 
 def let_people_in(team: Team, now: datetime) -> dict[str, User]:

@@ -5,6 +5,7 @@ Not here: the messages that were sent (team_messages), what the verbs do (timeli
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -17,13 +18,27 @@ from config.clock import now
 from config.errors import Conflict, ValidationFailed
 from config.formfields import blame
 from config.paging import page
+from config.seen import Overtaken, digest
+from config.trail import last_noted, noted
 from dashboard import once
 from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.answers import UNCHANGED
+from dashboard.doubled import done_once
 from dashboard.forms import ReplayForm
 from dashboard.frame import up_to_99
 from dashboard.views.lists import older
-from dashboard.views.team import IN_ORDER, ROWS, back, confirm, managing, noted, show_form, team_show
+from dashboard.views.team import (
+    IN_ORDER,
+    ROWS,
+    back,
+    came_second,
+    confirm,
+    managing,
+    show_form,
+    team_show,
+    unchanged,
+    unless_second,
+)
 from dashboard.views.team_messages import listed
 from teams.models import Role
 from timeline.outbound import lifecycle, log
@@ -74,6 +89,7 @@ def endpoint_of(request: TeamRequest, pk: int) -> Endpoint:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
+@done_once
 def new_endpoint(request: TeamRequest) -> HttpResponse:
     """`/team/endpoints/new`: a form; POST makes one, whose page then shows its secret."""
     settle(request, Role.MANAGER)
@@ -111,20 +127,35 @@ def edit(request: TeamRequest, pk: int) -> HttpResponse:
     """`/team/endpoints/{id}/edit`: a form; POST changes where is sent, and what."""
     found = endpoint_of(request, pk)
     form = EndpointForm(request.POST if request.method == "POST" else None, initial=as_it_is(found))
+    lede = "What waits already is sent as it is, to the new address."
+    said = {"heading": "Edit this endpoint", "lede": lede, "button": "Save"} | up_to(found)
     if form.is_valid():
         try:
-            with managing(request):
-                if lifecycle.edit_endpoint(found, **form.details()):
-                    noted(request.user, found, f"Changed: {', '.join(form.changed_data)}.")
-                    messages.success(request, "Saved.")
-                else:
-                    messages.info(request, UNCHANGED)
+            save(request, found, form)
+        except Overtaken as refused:
+            form = EndpointForm(request.POST, initial=as_it_is(found))
+            return came_second(request, refused, form, said | {"seen": digest(as_it_is(found))})
         except (Conflict, ValidationFailed) as refusal:
             blame(form, refusal)
         else:
             return redirect("endpoint", pk=pk)
-    lede = "What waits already is sent as it is, to the new address."
-    return show_form(request, form, {"heading": "Edit this endpoint", "lede": lede, "button": "Save"} | up_to(found))
+    return show_form(request, form, said | {"seen": digest(as_it_is(found))})
+
+
+def save(request: TeamRequest, found: Endpoint, form: EndpointForm) -> None:
+    """Change an endpoint, if it is still as the form had it. Raises Overtaken if not, and what the verb does."""
+    with managing(request):
+        lifecycle.locked(found)
+        unless_second(request, digest(as_it_is(found)), lambda: last_noted([found], "edited it", *EDITED))
+        if lifecycle.edit_endpoint(found, **form.details()):
+            noted(request.user, found, f"Changed: {', '.join(form.changed_data)}.")
+            messages.success(request, "Saved.")
+        else:
+            messages.info(request, UNCHANGED)
+
+
+# What stands in the notes about edits: ours, and admin's with the names of the fields.
+EDITED = ("Changed: ", '"URL"', '"Description"', '"Events"', '"Further', '"Pass on')
 
 
 def up_to(found: Endpoint) -> dict[str, str]:
@@ -135,15 +166,16 @@ def up_to(found: Endpoint) -> dict[str, str]:
 # --- buttons ----------------------------------------------------------------------------------------------------------
 
 
-def done(request: TeamRequest, found: Endpoint, verb: Callable[[], Any], words: str, log_entry: str) -> HttpResponse:
-    """Call a verb and go to the endpoint's page, which says what came of it."""
+def done(request: TeamRequest, found: Endpoint, verb: Callable[[], Any], words: str, did: str) -> HttpResponse:
+    """Call a verb and go to the endpoint's page, which says what came of it; `did`: `enabled` or `disabled`."""
+    note = f"{did.capitalize()}."
     try:
         with managing(request):
             if verb():
-                noted(request.user, found, log_entry)
+                noted(request.user, found, note)
                 messages.success(request, words)
             else:
-                messages.info(request, UNCHANGED)
+                unchanged(request, last_noted([found], f"{did} it", note))
     except Conflict as refusal:
         messages.error(request, refusal.message)
     return redirect("endpoint", pk=found.pk)
@@ -155,7 +187,7 @@ def enable(request: TeamRequest, pk: int) -> HttpResponse:
     """`/team/endpoints/{id}/enable`: it is sent to again."""
     found = endpoint_of(request, pk)
     words = "It is enabled. What happened meanwhile was not sent; “Replay” does that."
-    return done(request, found, lambda: lifecycle.enable(found), words, "Enabled.")
+    return done(request, found, lambda: lifecycle.enable(found), words, "enabled")
 
 
 @require_POST
@@ -163,7 +195,7 @@ def enable(request: TeamRequest, pk: int) -> HttpResponse:
 def disable(request: TeamRequest, pk: int) -> HttpResponse:
     """`/team/endpoints/{id}/disable`: nothing is sent to it until it is enabled."""
     found = endpoint_of(request, pk)
-    return done(request, found, lambda: lifecycle.disable(found, at=now()), "It is disabled.", "Disabled.")
+    return done(request, found, lambda: lifecycle.disable(found, at=now()), "It is disabled.", "disabled")
 
 
 @require_POST
@@ -189,10 +221,13 @@ def rotate(request: TeamRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         try:
             with managing(request):
+                lifecycle.locked(found)
+                first = partial(last_noted, [found], "made a new secret", ROTATED, "Given a new secret.")
+                unless_second(request, secret_version(found), first)
                 secret = lifecycle.rotate_secret(found, at=now())
-                noted(request.user, found, "Signing secret rotated.")
+                noted(request.user, found, ROTATED)
         except Conflict as refusal:
-            messages.error(request, refusal.message)
+            messages.warning(request, refusal.message)
         else:
             keep_secret(request, found, secret)
             messages.success(request, "It has a new signing secret. For 24 hours the old one is good, too.")
@@ -203,7 +238,15 @@ def rotate(request: TeamRequest, pk: int) -> HttpResponse:
         "A secret that was rotated before that is good no more.",
     ]
     said = {"heading": f"A new signing secret for “{found}”?", "means": means, "button": "Make a new secret"}
-    return confirm(request, said | up_to(found))
+    return confirm(request, said | up_to(found) | {"seen": secret_version(found)})
+
+
+ROTATED = "Signing secret rotated."
+
+
+def secret_version(found: Endpoint) -> str:
+    """Which signing secret an endpoint has, in short and without telling it."""
+    return digest(bytes(found.secret_ciphertext).hex())
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -226,6 +269,7 @@ def delete(request: TeamRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
+@done_once
 def replay(request: TeamRequest, pk: int) -> HttpResponse:
     """`/team/endpoints/{id}/replay`: a form; POST sends what happened in a time again."""
     found = endpoint_of(request, pk)

@@ -17,11 +17,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from config.errors import Conflict
 from config.rawtext import indented
+from config.trail import noted
 from dashboard.access import TeamRequest, require, team_page
 from dashboard.answers import UNCHANGED
 from dashboard.forms import MessageFilters
 from dashboard.views.lists import older
-from dashboard.views.team import ROWS, managing, noted, record, team_show
+from dashboard.views.team import ROWS, managing, record, team_show
 from incidents.models import Incident
 from teams.models import Role, Team
 from timeline.events import INCIDENT, RESOURCES
@@ -103,7 +104,7 @@ def message(request: TeamRequest, pk: int) -> HttpResponse:
         "message": found,
         "endpoint": endpoint,
         "about": subject,
-        "attempts": [(each, found.status == Progress.SENDING and each is tried[0]) for each in tried],
+        "attempts": tried,
         "last": next(iter(tried), None),
         "goes_on": found.status in (Progress.NEW, Progress.SENDING) and endpoint.is_enabled,
         "payload": indented(json.loads(found.body))[:SHOWN],

@@ -21,8 +21,6 @@ SPARE = {
     "timeline/outbound/api.py ManagedMessages.numbered_incident: self.incidents._default_manager.filter("
     "team=self.team, uuid=uuid)": "the messages are the team's; this spares the search",
     "timeline/outbound/api.py Messages.narrowed: self.team.endpoints": "likewise",
-    "timeline/outbound/births.py listening: Endpoint.objects.filter(team_id__in=teams, disabled_at=None, "
-    "deleted_at=None)": LOOKED_UP,
     "timeline/outbound/lifecycle.py create_endpoint: team.endpoints": "counts endpoints, and shows nothing",
     "dashboard/views/team_messages.py listed: team.endpoints": LOOKED_UP,
     "dashboard/views/team_messages.py listed: team.incidents": LOOKED_UP,

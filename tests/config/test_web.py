@@ -23,6 +23,6 @@ def test_the_application_is_made_only_when_its_static_files_are_there(tmp_path):
     for folder in (None, tmp_path / "static"):  # the first start, which warns of none that are missing; an upgrade
         if folder:
             folder.mkdir()
-            (folder / "of_the_version_before.css").touch()
+            (folder / "of_the_version_before.d634f24bde4f.css").touch()
         done = subprocess.run([sys.executable, "-c", LOADED], env=environ, capture_output=True, text=True, check=True)
         assert (done.stdout.split(), done.stderr) == (["False", "True", "True"], "")

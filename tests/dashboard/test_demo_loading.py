@@ -19,6 +19,7 @@ from integrations import applying, inbox
 from integrations.models import InboundDelivery, Integration, Verdict
 from teams.models import Organization, Team, User
 from tests.conftest import an_event, make_integration, make_team
+from timeline.outbound.models import Endpoint, Message
 
 
 class Killed(Exception):
@@ -36,6 +37,13 @@ def last_hours(now):
     script = Script(now, random.Random(1))
     story.right_now(script)
     return script.in_order()
+
+
+def test_it_has_an_endpoint_to_look_at_and_sends_nothing(db):
+    load(clock.now(), lambda *_: None)
+    endpoint = Endpoint.objects.get()
+    assert (endpoint.is_enabled, endpoint.disabled_why) == (False, "")
+    assert not Message.objects.exists()
 
 
 def test_a_load_that_ends_halfway_leaves_nothing_behind(db):

@@ -1,5 +1,6 @@
 """Endpoints on the pages: made, changed, tested, rotated, replayed, deleted; and all managers see one that failed."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from config import clock
 from monitors import lifecycle as resources
 from monitors.models import Monitor
 from teams.models import User
-from tests.conftest import NOON
+from tests.conftest import NOON, make_user
 from tests.dashboard.conftest import logged_in, secret_of, words
 from tests.endpoints import HOOK, make_endpoint, make_message
 from timeline.outbound.installation import pause as pause_sending
@@ -228,6 +229,52 @@ def test_to_a_disabled_one_nothing_is_replayed(manager, endpoint, at):
     answer = manager.post(at("replay"), {"since": "2026-05-13T12:00", "until": "2026-05-13T13:00"})
     assert answer.status_code == 400
     assert "This endpoint is disabled; enable it first." in words(answer)
+
+
+# --- two at once ------------------------------------------------------------------------------------------------------
+
+
+def seen_in(page):
+    """What a form says that its sender saw."""
+    return re.search(r'name="seen" value="([^"]+)"', page.content.decode())[1]
+
+
+def test_who_edits_what_somebody_else_just_edited_is_told(manager, mary, team, endpoint, at):
+    mark = logged_in(make_user("mark@example.com", team, "manager", name="Mark"))
+    seen = {"seen": seen_in(manager.get(at("edit")))}
+    mark.post(at("edit"), SAID | {"description": "Marks", "events": ["monitor.down"], "relay": "on"})
+    answer = manager.post(at("edit"), SAID | seen)
+    assert answer.status_code == 409
+    read = words(answer)
+    assert "Mark edited it" in read
+    for present in ("It is “Marks” now.", "It is “monitor.down” now.", "It is ticked now."):
+        assert present in read
+    endpoint.refresh_from_db()
+    assert endpoint.description == "Marks"
+    assert manager.post(at("edit"), SAID | {"seen": seen_in(answer)}).status_code == 302
+
+
+def test_a_secret_that_somebody_else_just_rotated_is_not_rotated_again(manager, team, endpoint, at):
+    mark = logged_in(make_user("mark@example.com", team, "manager", name="Mark"))
+    seen = {"seen": seen_in(manager.get(at("rotate")))}
+    secret = secret_of(mark.post(at("rotate"), follow=True))
+    answer = manager.post(at("rotate"), seen, follow=True)
+    assert "Mark made a new secret" in words(answer)
+    assert secret_of(answer) is None
+    endpoint.refresh_from_db()
+    assert endpoint.secrets_at(NOON) == [secret, endpoint.secret]
+
+
+def test_an_endpoint_whose_form_is_sent_twice_is_made_once(manager):
+    sent = SAID | {"once": "a-word"}
+    first, again = (manager.post("/team/endpoints/new", sent) for _ in range(2))
+    assert Endpoint.objects.count() == 1
+    assert first.headers["Location"] == again.headers["Location"]
+
+
+def test_who_disables_what_is_disabled_is_told_who_did_it(manager, team, endpoint, at):
+    logged_in(make_user("mark@example.com", team, "manager", name="Mark")).post(at("disable"))
+    assert "Mark disabled it" in words(manager.post(at("disable"), follow=True))
 
 
 # --- who may ----------------------------------------------------------------------------------------------------------

@@ -160,12 +160,11 @@ def test_it_says_how_far_a_message_is(columns, said, manager, endpoint):
     assert said in words(manager.get(f"/team/messages/{message.pk}"))
 
 
-def test_an_attempt_that_goes_on_is_not_called_interrupted(manager, endpoint):
-    message = make_message(endpoint, status="sending")
-    make_attempt(message, ended_at=None, status_code=None)
-    make_attempt(message, ended_at=None, status_code=None)
-    read = words(manager.get(f"/team/messages/{message.pk}"))
-    assert (read.count("Under way"), read.count("Interrupted")) == (1, 1)
+def test_it_says_when_a_message_is_tried_next_and_not_when_it_was_taken_up(manager, endpoint):
+    message = make_message(endpoint, status="sending", due_at=NOON)
+    assert "next try" not in words(manager.get(f"/team/messages/{message.pk}"))
+    Message.objects.update(status="due", due_at=NOON + timedelta(minutes=10))
+    assert "next try 12:10" in words(manager.get(f"/team/messages/{message.pk}"))
 
 
 def test_what_goes_on_is_asked_for_by_itself(manager, endpoint):

@@ -166,7 +166,7 @@ class MessageAdmin(Worked, ByIdAlone):
         return None
 
     made = when("created_at", "made")
-    due = when("due_at", "next try")
+    due = when("next_try_at", "next try")
     ended = when("ended_at", "delivered or given up")
 
     @admin.display(description="endpoint")

@@ -37,7 +37,7 @@ class EndpointForm(forms.Form):
     url = forms.CharField(
         label="URL",
         max_length=LONGEST_ADDRESS,
-        widget=forms.URLInput(attrs={"spellcheck": "false", "placeholder": "https://"}),
+        widget=forms.URLInput(attrs={"spellcheck": "false", "placeholder": "https://", "size": 60}),
         help_text="Each event is posted there as JSON.",
     )
     description = forms.CharField(

@@ -186,6 +186,11 @@ class Message(models.Model):
         return f"{self.event} to {self.endpoint_id}"
 
     @property
+    def next_try_at(self) -> datetime | None:
+        """When it is tried next; None where that is not known, or over."""
+        return self.due_at if self.status == Progress.DUE else None
+
+    @property
     def standing(self) -> Standing:
         """Whether it waits, was delivered or was given up."""
         return Standing.WAITING if self.status in WAITING else Standing(self.status)

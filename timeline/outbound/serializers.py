@@ -132,7 +132,9 @@ class MessageSerializer(serializers.Serializer):
     event = serializers.CharField()
     status = serializers.ChoiceField(choices=Standing.choices, source="standing")
     created_at = StrictMoment()
-    due_at = StrictMoment(allow_null=True, help_text="When it is tried next, as far as that is known.")
+    due_at = StrictMoment(
+        source="next_try_at", allow_null=True, help_text="When it is tried next, as far as that is known."
+    )
     ended_at = StrictMoment(allow_null=True, help_text="When it was delivered or given up.")
     tries = serializers.IntegerField(help_text="Attempts since it was last asked for.")
     error = serializers.SerializerMethodField(help_text="What was wrong with the last attempt.")
@@ -148,7 +150,7 @@ class AttemptSerializer(serializers.Serializer):
 
     id = serializers.IntegerField()
     started_at = StrictMoment()
-    ended_at = StrictMoment(allow_null=True, help_text="Null: it goes on, or was interrupted.")
+    ended_at = StrictMoment(allow_null=True, help_text="Null: it was interrupted.")
     status_code = serializers.IntegerField(allow_null=True, help_text="Of the answer; null: there was none.")
     error = serializers.SerializerMethodField(help_text="Null: it was delivered, or has no end.")
     response = serializers.CharField(source="excerpt", help_text="The answer's beginning.")

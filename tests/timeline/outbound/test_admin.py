@@ -69,7 +69,7 @@ def test_an_endpoint_is_added_its_secret_seen_once_and_changed(staff, team):
 @pytest.mark.parametrize(
     ("change", "refusal"),
     [
-        ({"url": "http://127.0.0.1/"}, "127.0.0.1 is not on the public internet."),
+        ({"url": "http://10.0.0.1/"}, "10.0.0.1 is not on the public internet."),
         ({"url": "x"}, "Expected an address such as"),
         ({"further_events": ["incident.closed"]}, "Tick “Further events and fields”, too, or none of these."),
     ],

@@ -132,7 +132,7 @@ def test_everything_can_be_said_of_one_and_changed_bit_by_bit(managing):
     [
         ({}, "url", "This field is required."),
         ({"url": "ftp://example.com"}, "url", "Expected an address such as"),
-        ({"url": "http://127.0.0.1:8000/"}, "url", "127.0.0.1 is not on the public internet."),
+        ({"url": "http://10.0.0.1:8000/"}, "url", "10.0.0.1 is not on the public internet."),
         ({"url": "http://[::1]/"}, "url", "::1 is not on the public internet."),
         ({"url": "http://example.com:22/"}, "url", "Port 22 is not a web server's"),
         ({"url": HOOK, "description": "x" * 256}, "description", "no more than 255 characters"),
