@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from config import faults, rows
 from config.queue import Leases
 from timeline.outbound.installation import count_up, remember
-from timeline.outbound.models import Endpoint, Installation, Progress
+from timeline.outbound.models import Endpoint, Installation
 from timeline.outbound.pacing import InHand, Pace
 from timeline.outbound.settling import Ended, Parcel, execute, settle
 
@@ -62,16 +62,21 @@ GROUP BY e.id
 TURNS = "jsonb_to_recordset(%(turns)s::jsonb) AS turn(id bigint, room int)"
 IN_HAND = "m.id, m.endpoint_id, m.webhook_id, m.body, m.tries"
 
+# Rows to be written are found as an array of ids: how many they are nobody can estimate, and whoever joins them to all
+# messages there ever were may read all of these.
+
 # While it is being sent, `due_at` is when it was taken up.
+TAKE_UP = f"""
+UPDATE timeline_message AS m SET status = 'sending', due_at = %(at)s, tries = m.tries + 1
+WHERE m.id = ANY(ARRAY(SELECT id FROM taken)) RETURNING {IN_HAND}
+"""  # noqa: S608 - names of our own
 TAKE_DUE = f"""
 WITH taken AS (
     SELECT next.id FROM {TURNS} CROSS JOIN LATERAL (
         SELECT id FROM timeline_message
         WHERE status = 'due' AND endpoint_id = turn.id AND due_at <= %(at)s ORDER BY due_at, id LIMIT turn.room
     ) AS next
-)
-UPDATE timeline_message AS m SET status = 'sending', due_at = %(at)s, tries = m.tries + 1 FROM taken
-WHERE m.id = taken.id RETURNING {IN_HAND}
+){TAKE_UP}
 """  # noqa: S608 - names of our own
 
 # Of the new ones those that nothing stands before are sent, while there is room. Those that something stands before are
@@ -91,12 +96,11 @@ WITH looked_at AS (
 ), placed AS (
     SELECT id, is_behind, row_number() OVER (PARTITION BY endpoint_id, is_behind ORDER BY id) <= room AS has_room
     FROM looked_at
-)
-UPDATE timeline_message AS m SET
-    status = CASE WHEN placed.is_behind THEN 'behind' ELSE 'sending' END,
-    due_at = CASE WHEN placed.is_behind THEN NULL ELSE %(at)s END,
-    tries = m.tries + CASE WHEN placed.is_behind THEN 0 ELSE 1 END
-FROM placed WHERE m.id = placed.id AND (placed.is_behind OR placed.has_room) RETURNING {IN_HAND}, m.status
+), waiting AS (
+    UPDATE timeline_message SET status = 'behind' WHERE id = ANY(ARRAY(SELECT id FROM placed WHERE is_behind))
+), taken AS (
+    SELECT id FROM placed WHERE has_room AND NOT is_behind
+){TAKE_UP}
 """  # noqa: S608 - names of our own
 
 # What is said to be in somebody's hand and is in nobody's. Nobody knows what came of it, so it does not count; the
@@ -109,8 +113,8 @@ WITH lost AS (
     INSERT INTO timeline_attempt (message_id, started_at, error, excerpt)
     SELECT id, coalesce(due_at, %(at)s), '', '' FROM lost
 )
-UPDATE timeline_message AS m SET status = 'due', due_at = %(at)s, tries = greatest(tries - 1, 0)
-FROM lost WHERE m.id = lost.id
+UPDATE timeline_message SET status = 'due', due_at = %(at)s, tries = greatest(tries - 1, 0)
+WHERE id = ANY(ARRAY(SELECT id FROM lost))
 """
 
 # Since when the message waits that is due for the longest time; and the new one.
@@ -235,7 +239,7 @@ def taken(room: Mapping[int, int], tokens: Mapping[int, int], at: datetime) -> l
     for row in due:
         left[row[1]] -= 1
     new = execute(TAKE_NEW, at=at, turns=turns({each: number for each, number in left.items() if number}))
-    sending = due + sorted(row[:-1] for row in new if row[-1] == Progress.SENDING)
+    sending = due + sorted(new)
     return [
         Parcel(message, endpoint, webhook_id, body, tries, tokens[endpoint])
         for message, endpoint, webhook_id, body, tries in sending

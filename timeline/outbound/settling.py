@@ -26,8 +26,8 @@ SETTLED = faults.point("sending: messages settled, before the commit")
 
 # Behind what is over comes the next of the same incident or resource, if it was waiting for it.
 NEXT = """
-UPDATE timeline_message AS m SET status = 'due', due_at = %(at)s
-FROM (
+UPDATE timeline_message SET status = 'due', due_at = %(at)s
+WHERE id = ANY(ARRAY(
     SELECT first.id FROM (
         SELECT DISTINCT endpoint_id, subject_kind, subject_id FROM timeline_message WHERE id = ANY(%(ids)s::bigint[])
     ) AS lane CROSS JOIN LATERAL (
@@ -36,8 +36,7 @@ FROM (
             AND status IN ('new', 'behind', 'due', 'sending')
         ORDER BY id LIMIT 1
     ) AS first WHERE first.status = 'behind'
-) AS next
-WHERE m.id = next.id
+))
 """
 # What failed once keeps to its pause, which is short, or is what the receiver asked for.
 WAKE = """

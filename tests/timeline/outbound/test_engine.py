@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 
 from tests.conftest import NOON, make_team
 from tests.timeline.outbound.conftest import an_endpoint, later
@@ -543,3 +544,30 @@ def test_the_lag_is_that_of_what_waits_longest_at_an_enabled_endpoint(endpoint, 
     assert oldest_waiting() == NOON
     Message.objects.filter(body="b1").update(status="delivered")
     assert oldest_waiting() == later(60)
+
+
+# --- what it costs --------------------------------------------------------------------------------------------
+
+
+def test_no_statement_of_a_turn_reads_all_messages_there_ever_were(worker, endpoint):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO timeline_message (team_id, endpoint_id, webhook_id, event, subject_kind, subject_id, body, "
+            "created_at, status, tries, why) SELECT %s, %s, 'msg_' || n, 'incident.started', 'incident', n %% 100, "
+            "n::text, now(), CASE WHEN n %% 3 = 0 THEN 'new' ELSE 'delivered' END, 0, '' "
+            "FROM generate_series(1, 30000) AS n",
+            [endpoint.team_id, endpoint.pk],
+        )
+        cursor.execute("ANALYZE timeline_message")
+    with CaptureQueriesContext(connection) as captured:
+        failing, *others = worker.turn()
+        worker.sent(failing, status=500)
+        worker.sent(*others, at=later(1))
+        worker.turn(later(10), unsure=True)
+    statements = [query["sql"] for query in captured if "timeline_message" in query["sql"]]
+    assert len(statements) > 10
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(f"EXPLAIN {statement}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert "Seq Scan on timeline_message" not in plan, f"{statement}\n{plan}"
