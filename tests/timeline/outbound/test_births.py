@@ -7,9 +7,10 @@ from django.db import connection, transaction
 
 from incidents import details, grouping, lifecycle, resources
 from incidents.models import Incident, Severity
+from integrations.models import IntegrationType
 from monitors import lifecycle as watching
 from monitors.models import Heartbeat, Monitor
-from tests.conftest import NOON, an_event, make_team, make_user
+from tests.conftest import NOON, an_event, make_integration, make_team, make_user, tell_it
 from tests.made import EXAMPLES
 from tests.timeline.outbound.conftest import an_endpoint, an_incident, later, messages
 from timeline.models import TimelineEvent
@@ -111,6 +112,26 @@ def test_closing_a_live_incident_also_tells_of_its_end_to_those_who_do_not_take_
         for verb in way
     ]
     assert [event for event, _ in messages(further)] == ["incident.started", *own]
+
+
+@pytest.mark.parametrize(("way", "ends"), [(["acknowledged"], 1), (["acknowledged", "resolved"], 0), ([], 0)])
+def test_so_it_is_where_another_watchkeeper_closed_it(team, way, ends):
+    relay, kin = an_endpoint(team, relay=True), make_integration(team, type=IntegrationType.WATCHKEEPER)
+    for number, action in enumerate(["started", *way, "closed"]):
+        tell_it(kin, an_event(f"incident.{action}", later(number), origin="wk_far", identity=f"{number:064x}"))
+    born = [f"incident.{action}" for action in ["started", *way]] + ["incident.resolved"] * ends
+    assert [event for event, _ in messages(relay)] == born
+    Message.objects.update(status="delivered")
+    assert replay(relay, since=LONG_AGO, until=FOREVER) == len(born)
+    assert len(messages(relay)) == len(born)
+
+
+def test_what_two_integrations_tell_alike_is_passed_on_of_each_one_s_incident(team, integration):
+    relay = an_endpoint(team, relay=True)
+    for each in (integration, make_integration(team, "The old one")):
+        tell_it(each, an_event("incident.started"))
+    assert {payload["incident_id"] for payload in payloads(relay)} == set(Incident.objects.values_list("pk", flat=True))
+    assert len(messages(relay)) == 2
 
 
 def test_messages_of_one_subject_are_born_in_the_order_of_its_facts(endpoint, user):
