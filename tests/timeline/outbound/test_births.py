@@ -14,8 +14,11 @@ from tests.conftest import NOON, an_event, make_integration, make_team, make_use
 from tests.made import EXAMPLES
 from tests.timeline.outbound.conftest import an_endpoint, an_incident, later, messages
 from timeline.models import TimelineEvent
+from timeline.outbound.engine import Engine
+from timeline.outbound.installation import look
 from timeline.outbound.lifecycle import delete_endpoint, replay
 from timeline.outbound.models import Endpoint, Message
+from timeline.outbound.retrying import Outcome
 
 LONG_AGO, FOREVER = NOON - timedelta(days=30), NOON + timedelta(days=30)
 
@@ -298,3 +301,30 @@ def test_who_acts_while_an_endpoint_is_deleted_waits_and_tells_it_nothing():
     acting.join(30)
     assert Incident.objects.count() == 1
     assert messages() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_replay_however_long_it_takes_holds_no_sending_up():
+    team = make_team()
+    endpoint = an_endpoint(team)
+    an_incident(team, make_user("alice@example.com", team))
+    look(NOON)
+    engine = Engine()
+    [parcel] = engine.turn(NOON, [], {})
+    told = []
+
+    def send():
+        try:
+            engine.turn(NOON, [(parcel, Outcome(NOON, NOON, 200))], {})
+            told.extend(messages())
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        assert replay(endpoint, since=LONG_AGO, until=FOREVER) == 0
+        sending = threading.Thread(target=send)
+        sending.start()
+        sending.join(10)
+        assert told == [("incident.started", "delivered")]
+    sending.join(30)
+    assert replay(endpoint, since=LONG_AGO, until=FOREVER) == 1
