@@ -17,6 +17,7 @@ from config import rows
 from config.addresses import wrong_url
 from config.errors import Conflict, ValidationFailed
 from config.idempotency import wait_in_line
+from config.seen import digest
 from config.signing import new_signing_secret
 from config.times import rfc3339
 from config.vault import new_token, seal
@@ -177,6 +178,11 @@ def rotate_secret(endpoint: Endpoint, *, at: datetime) -> str:
         endpoint.secret_ciphertext = seal(secret)
         endpoint.save(update_fields=["secret_ciphertext", "old_secret_ciphertext", "old_secret_until"])
         return secret
+
+
+def secret_version(endpoint: Endpoint) -> str:
+    """Which signing secret an endpoint has, in short and without telling it."""
+    return digest(bytes(endpoint.secret_ciphertext).hex())
 
 
 def send_test(endpoint: Endpoint, *, at: datetime) -> Message:
