@@ -72,8 +72,9 @@ MOST_READ = 192 * KIB
 KEPT_FOR = 4.0
 # A name's addresses that are tried, of each family.
 MOST_TRIED = 2
-# Names that are asked for at the same time.
-RESOLVING_AT_ONCE = 32
+# Names that are asked for at the same time. One whose servers are silent is given up by the system after some 30
+# seconds, twice as long as somebody waits for it; even so many of them must not keep others from being asked for.
+RESOLVING_AT_ONCE = 256
 LONGEST_RETRY_AFTER = 100
 
 # What we say ourselves of each request.

@@ -19,7 +19,7 @@ from config import faults, rows, strictjson
 from config.queue import Retries
 from incidents import keeper
 from incidents.models import Incident, IncidentGroup
-from integrations.inbox import wrong_fields
+from integrations.inbox import RETURNED, came_back, wrong_fields
 from integrations.incident_log import Heard, SourceRecord, hear
 from integrations.models import InboundDelivery, Integration, IntegrationType, Verdict, known_events
 from integrations.turns import Turns
@@ -177,6 +177,9 @@ def read(delivery: InboundDelivery, type: str) -> Reading:
         error = {"code": refusal.code, "message": refusal.message}
         return Reading(delivery, verdict=Verdict.QUARANTINED, error=error)
     judged = validate(payload, delivery.replayed_at or delivery.received_at, known_events(type))
+    # At the door it was looked at as another version did it.
+    if delivery.replayed_at and came_back(judged.payload):
+        return Reading(delivery, verdict=Verdict.DUPLICATE, error=RETURNED)
     if judged.fields:
         return Reading(delivery, verdict=Verdict.QUARANTINED, error=wrong_fields(judged))
     if judged.type is None:

@@ -187,10 +187,10 @@ def judge(
         problem = {"code": "PAYLOAD_TOO_LARGE", "message": "An event has at most 64 KiB."}
         return Arrival(body, judged, b"", REJECTED, problem)
     identity = event_identity(value) if isinstance(value, dict) else bytes_identity(body)
-    if judged.fields:
-        return Arrival(body, judged, identity, Verdict.QUARANTINED, wrong_fields(judged))
     if came_back(judged.payload):
         return Arrival(body, judged, identity, Verdict.DUPLICATE, RETURNED)
+    if judged.fields:
+        return Arrival(body, judged, identity, Verdict.QUARANTINED, wrong_fields(judged))
     if judged.type is None:
         counted = judged.event in count_only
         return Arrival(body, judged, identity, COUNTED if counted else Verdict.UNRECOGNIZED)

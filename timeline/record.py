@@ -13,14 +13,14 @@ from config import rows
 from timeline.chronology import Fact
 from timeline.events import INCIDENT
 from timeline.models import Effect, TimelineEvent
-from timeline.outbound.births import Happened, announce
+from timeline.outbound.births import Happened, announce, ended_live
 
 
 @dataclass(slots=True)
 class Recording:
     """
     A fact to be recorded, and whose it is. `integration_id` is None for our own, `user_id` for nobody's. `ended`: it
-    closes an incident that was live.
+    closes an incident that was live; what is folded before it is recorded says so itself.
     """
 
     fact: Fact
@@ -70,7 +70,8 @@ def record(recordings: Sequence[Recording]) -> list[Fact]:
         recording = told[team_id, integration_id, bytes(identity)]
         recording.fact.id = identity_of_row
         new.append(recording)
-    announce([Happened(each.fact, each.team_id, ended=each.ended) for each in sorted(new, key=id_of)])
+    happened = sorted(new, key=id_of)
+    announce([Happened(each.fact, each.team_id, ended=each.ended or ended_live(each.fact)) for each in happened])
     return [each.fact for each in new]
 
 

@@ -223,7 +223,7 @@ def rotate(request: TeamRequest, pk: int) -> HttpResponse:
             with managing(request):
                 lifecycle.locked(found)
                 first = partial(last_noted, [found], "made a new secret", ROTATED, "Given a new secret.")
-                unless_second(request, secret_version(found), first)
+                unless_second(request, lifecycle.secret_version(found), first)
                 secret = lifecycle.rotate_secret(found, at=now())
                 noted(request.user, found, ROTATED)
         except Conflict as refusal:
@@ -238,15 +238,10 @@ def rotate(request: TeamRequest, pk: int) -> HttpResponse:
         "A secret that was rotated before that is good no more.",
     ]
     said = {"heading": f"A new signing secret for “{found}”?", "means": means, "button": "Make a new secret"}
-    return confirm(request, said | up_to(found) | {"seen": secret_version(found)})
+    return confirm(request, said | up_to(found) | {"seen": lifecycle.secret_version(found)})
 
 
 ROTATED = "Signing secret rotated."
-
-
-def secret_version(found: Endpoint) -> str:
-    """Which signing secret an endpoint has, in short and without telling it."""
-    return digest(bytes(found.secret_ciphertext).hex())
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -50,7 +50,6 @@ SPARE = {
     "dashboard/views/overview.py lines_by_id: team.integrations": LOOKED_UP,
     "dashboard/views/resources.py recent_incidents: Incident.objects.filter(team_id=found.team_id, "
     "resource_type=found.kind, resource_id=found.pk)": KNOWN,
-    "dashboard/views/team.py save_role: request.team.memberships": AGAIN,
     "dashboard/views/team.py managing: request.team.memberships": "the role, asked again under the lock",
     "dashboard/views/team.py save_role: request.team.memberships": AGAIN,
     "dashboard/views/team.py after: Membership.objects.filter(team=request.team, user=request.user, "

@@ -635,6 +635,30 @@ def test_a_name_is_asked_for_once_however_many_wait_for_it(monkeypatch):
     run(posts())
 
 
+def test_many_names_whose_servers_are_silent_keep_no_other_from_being_asked_for(monkeypatch):
+    """Two hundred: as many as the sender has at most in hand of slow endpoints, twice."""
+    go = threading.Event()
+
+    def mostly_silent(host):
+        if host.startswith("silent"):
+            go.wait(HUNG)
+            raise OSError
+        return ["10.0.0.1"]
+
+    async def posts():
+        async with here() as outward:
+            late = [asyncio.create_task(outward.post(f"http://silent{n}.example/", b"{}", JSON)) for n in range(200)]
+            await until(lambda: len(outward.names.asked) == 200)
+            with pytest.raises(Refused):
+                await outward.post("http://well.example/", b"{}", JSON)
+            assert not any(each.done() for each in late)
+            go.set()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    monkeypatch.setattr(egress, "look_up", mostly_silent)
+    run(posts())
+
+
 def test_a_resolver_that_hangs_to_the_end_disturbs_nobody(monkeypatch, caplog):
     go = threading.Event()
     monkeypatch.setattr(egress.socket, "getaddrinfo", lambda *_, **__: go.wait(HUNG) and [])

@@ -12,6 +12,7 @@ from monitors.models import Heartbeat, Monitor
 from tests.conftest import NOON, an_event, make_integration
 from tests.floods import RECEIVED, apply_all
 from timeline.models import Checkpoint, TimelineEvent
+from timeline.outbound.installation import this_installation
 
 LATER = RECEIVED + timedelta(days=2)
 EVERYTHING = (Incident, Monitor, Heartbeat, TimelineEvent, Checkpoint, InboundDelivery, DoorCount, Integration)
@@ -50,6 +51,18 @@ def test_what_is_sound_now_is_applied_at_once(early, user):
     # We came to know of it when it was replayed.
     assert TimelineEvent.objects.get().recorded_at == LATER
     assert early.received_at == RECEIVED
+
+
+@pytest.mark.parametrize("wrong", [{}, {"message": None}, {"incident_id": "x"}])
+def test_what_this_installation_sent_itself_is_not_applied_however_wrong_it_is(integration, user, wrong):
+    """Its clock may be ahead; then it is wrong when it comes, and would be sound when it is replayed."""
+    ours = this_installation().public_id
+    back = receive(integration, told(at=RECEIVED + timedelta(hours=30)) | {"via": [ours]} | wrong)
+    assert (back.status, back.error["code"]) == ("duplicate", "RETURNED")
+    # Put aside by a version that looked at its fields first.
+    InboundDelivery.objects.update(status="quarantined")
+    assert replay.replay(back, by=user, at=LATER).verdict == "duplicate"
+    assert not TimelineEvent.objects.exists()
 
 
 def test_what_is_still_wrong_stays_aside_and_says_why(early, user):

@@ -5,9 +5,11 @@ Not here: what was sent (admin_messages), the verbs (lifecycle, installation).
 """
 
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -17,7 +19,9 @@ from config import clock
 from config.admin import Panel, Retiring, ViewOnly, when
 from config.changelist import RelatedFilter, SinceFilter
 from config.errors import Conflict
+from config.seen import digest, unless_overtaken
 from config.shown import clipped, link, listing, moment, state, whole
+from config.trail import last_noted
 from teams.admin import shown_once
 from timeline.outbound import installation, lifecycle
 from timeline.outbound.admin_messages import Worked, standing_of
@@ -154,15 +158,32 @@ class EndpointAdmin(Worked, Retiring):
         if "post" not in request.POST:
             words = "Rotate secret"
             means = "For 24 hours each message is signed with the new secret and with the one before."
-            return self.confirm(request, endpoints, "rotate", title=f"{words}?", means=means, button=words)
+            seen = digest(*map(lifecycle.secret_version, endpoints))
+            return self.confirm(request, endpoints, "rotate", title=f"{words}?", means=means, button=words, seen=seen)
+        try:
+            self.rotate_all(request, queryset)
+        except Conflict as refused:
+            self.message_user(request, refused.message, messages.WARNING)
+        return None
+
+    def rotate_all(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
+        """Give each a new secret, if none has got one since it was looked at. Raises Overtaken, and Conflict."""
 
         def rotated(endpoint: Endpoint) -> bool:
             secret = lifecycle.rotate_secret(endpoint, at=clock.now())
             shown_once(request, f"This is the signing secret of “{endpoint}”.", secret)
             return True
 
-        self.each(request, queryset, rotated, "given a new secret")
-        return None
+        with transaction.atomic():
+            endpoints = list(queryset)
+            for endpoint in endpoints:
+                lifecycle.locked(endpoint)
+            seen, present = request.POST.get("seen", ""), digest(*map(lifecycle.secret_version, endpoints))
+            first = partial(
+                last_noted, endpoints, "made a new secret", "Given a new secret.", "Signing secret rotated."
+            )
+            unless_overtaken(seen, present, first, clock.now(), by=str(request.user))
+            self.each(request, queryset, rotated, "given a new secret")
 
     @admin.action(permissions=["change"], description="Replay…")
     def replay(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> HttpResponse | None:

@@ -9,14 +9,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from config import faults, rows
 from teams.models import Team
 from timeline.chronology import Fact, Link
 from timeline.outbound.installation import this_installation
-from timeline.outbound.models import Endpoint, Message, Progress
+from timeline.outbound.models import OVER, Endpoint, Message, Progress
 from timeline.outbound.shapes import Sent, Whose, Wishes, told, written
 
 BORN = faults.point("messages: born, before the commit")
+
+NEW = "ON CONFLICT (endpoint_id, webhook_id) DO NOTHING"
 
 
 @dataclass(slots=True)
@@ -40,7 +44,7 @@ def announce(happened: Sequence[Happened]) -> None:
         for endpoint in endpoints[each.team_id]
         for sent in told(each.fact, whose[each.team_id], wishes_of(endpoint), ended=each.ended)
     ]
-    rows.insert(Message, born, on_conflict="ON CONFLICT (endpoint_id, webhook_id) DO NOTHING")
+    rows.insert(Message, born, on_conflict=NEW)
     if born:
         BORN()
 
@@ -99,22 +103,27 @@ def row(endpoint: Endpoint, subject: Link, fact_id: int | None, sent: Sent, at: 
 
 # --- after the fact -------------------------------------------------------------------------------------------
 
-# What is over begins anew; what waits still, waits.
-AGAIN = """
-ON CONFLICT (endpoint_id, webhook_id) DO UPDATE SET status = 'new', due_at = NULL, tries = 0, ended_at = NULL, why = ''
-WHERE timeline_message.status IN ('delivered', 'dead')
-"""
-
 
 def announce_again(endpoint: Endpoint, facts: Iterable[Fact]) -> int:
-    """Have facts told to an endpoint again, or for the first time; how many messages that makes."""
+    """
+    Have facts told to an endpoint again, or for the first time; how many messages that makes. What is over begins anew;
+    what waits still, waits, and is not even locked, for it may be on its way.
+    """
     whose = names_of([endpoint.team_id])[endpoint.team_id]
     born = [
         row(endpoint, fact.subject, fact.id, sent, recorded_at(fact))
         for fact in facts
         for sent in told(fact, whose, wishes_of(endpoint), ended=ended_live(fact))
     ]
-    return len(rows.insert(Message, born, on_conflict=AGAIN, returning=("timeline_message.id",)))
+    told_before = endpoint.messages.filter(webhook_id__in=[each["webhook_id"] for each in born])
+    again = begin_anew(told_before)
+    return again + len(rows.insert(Message, born, on_conflict=NEW, returning=("id",)))
+
+
+def begin_anew(messages: QuerySet[Message]) -> int:
+    """Let those of some messages that are over be sent once more; how many that are."""
+    over = messages.filter(status__in=OVER)
+    return over.update(status=Progress.NEW, due_at=None, tries=0, ended_at=None, why="")
 
 
 def ended_live(fact: Fact) -> bool:

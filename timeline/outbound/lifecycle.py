@@ -7,6 +7,7 @@ doors' affair. Not here: what is sent when (engine).
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from django.conf import settings
 from django.db import transaction
@@ -15,6 +16,8 @@ from django.db.models import F, QuerySet
 from config import rows
 from config.addresses import wrong_url
 from config.errors import Conflict, ValidationFailed
+from config.idempotency import wait_in_line
+from config.seen import digest
 from config.signing import new_signing_secret
 from config.times import rfc3339
 from config.vault import new_token, seal
@@ -22,8 +25,8 @@ from teams.models import Team
 from timeline.events import EVENTS, VENDOR_EVENTS
 from timeline.kept import FACT_COLUMNS, fact_of
 from timeline.models import TimelineEvent
-from timeline.outbound.births import announce_again, names_of, row
-from timeline.outbound.models import OVER, WAITING, Endpoint, Message, Progress
+from timeline.outbound.births import announce_again, begin_anew, names_of, row
+from timeline.outbound.models import WAITING, Endpoint, Message, Progress
 from timeline.outbound.shapes import TEST, Sent, test_payload
 
 # How long the secret before is good for besides the new one.
@@ -177,6 +180,11 @@ def rotate_secret(endpoint: Endpoint, *, at: datetime) -> str:
         return secret
 
 
+def secret_version(endpoint: Endpoint) -> str:
+    """Which signing secret an endpoint has, in short and without telling it."""
+    return digest(bytes(endpoint.secret_ciphertext).hex())
+
+
 def send_test(endpoint: Endpoint, *, at: datetime) -> Message:
     """Send an endpoint a message that tells nothing. Raises Conflict for a disabled or deleted one."""
     with transaction.atomic():
@@ -197,8 +205,7 @@ def redeliver(message: Message) -> bool:
     with transaction.atomic():
         locked(message.endpoint)
         enabled(message.endpoint)
-        over = Message.objects.filter(pk=message.pk, status__in=OVER)
-        again = over.update(status=Progress.NEW, due_at=None, tries=0, ended_at=None, why="")
+        again = begin_anew(Message.objects.filter(pk=message.pk))
         message.refresh_from_db()
         return bool(again)
 
@@ -219,7 +226,7 @@ def replay(endpoint: Endpoint, *, since: datetime, until: datetime) -> int:
         if not some:
             return count
         with transaction.atomic():
-            locked(endpoint)
+            one_replay_at_a_time(endpoint)
             enabled(endpoint)
             count += announce_again(endpoint, map(fact_of, some))
         last = some[-1]["id"]
@@ -228,6 +235,21 @@ def replay(endpoint: Endpoint, *, since: datetime, until: datetime) -> int:
 def locked(endpoint: Endpoint) -> None:
     """Lock the endpoint and read it anew. Raises Conflict for a deleted one."""
     Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+    endpoint.refresh_from_db()
+    if endpoint.deleted_at is not None:
+        raise Conflict(DELETED)
+
+
+KEPT = "SELECT id FROM timeline_endpoint WHERE id = %s FOR KEY SHARE"
+
+
+def one_replay_at_a_time(endpoint: Endpoint) -> None:
+    """
+    Wait for other replays to the endpoint, let nobody delete it, and read it anew; all until the transaction ends. That
+    may be long, so sending to it goes on meanwhile. Raises Conflict for a deleted one.
+    """
+    wait_in_line(sha256(f"replay {endpoint.pk}".encode()).digest())
+    list(Endpoint.objects.raw(KEPT, [endpoint.pk]))
     endpoint.refresh_from_db()
     if endpoint.deleted_at is not None:
         raise Conflict(DELETED)

@@ -79,12 +79,13 @@ def told(fact: Fact, whose: Whose, wishes: Wishes, *, ended: bool = False) -> It
     if event == CLOSED and ended and not wishes.wants(CLOSED):
         event = RESOLVED
     if wishes.wants(event):
-        yield Sent(event, webhook_id(whose, fact.identity, event), shaped(fact, whose, wishes, event))
+        yield Sent(event, webhook_id(whose, fact, event), shaped(fact, whose, wishes, event))
 
 
-def webhook_id(whose: Whose, identity: bytes, event: str) -> str:
-    """`msg_` and 32 hexadecimal digits."""
-    return "msg_" + uuid.uuid5(NAMESPACE, f"{whose.team} {identity.hex()} {event}").hex
+def webhook_id(whose: Whose, fact: Fact, event: str) -> str:
+    """`msg_` and 32 hexadecimal digits. Two integrations may tell the same event, of two records of ours."""
+    about = "" if fact.native else f" {fact.subject[0]} {fact.subject[1]}"
+    return "msg_" + uuid.uuid5(NAMESPACE, f"{whose.team} {fact.identity.hex()} {event}{about}").hex
 
 
 def shaped(fact: Fact, whose: Whose, wishes: Wishes, event: str) -> Payload:

@@ -94,6 +94,17 @@ def test_endpoints_are_enabled_disabled_tested_and_rotated(staff, endpoint):
     assert LogEntry.objects.count() == 4
 
 
+def test_of_two_who_rotate_a_secret_at_the_same_time_the_second_is_told(staff, endpoint):
+    """The one before it stays good for a day, which a second rotation would end."""
+    asked = act(staff, ENDPOINTS, "rotate", endpoint)
+    sent = {"post": "yes", "seen": re.search(r'name="seen" value="([^"]+)"', asked)[1]}
+    secret = secret_in(act(staff, ENDPOINTS, "rotate", endpoint, **sent))
+    again = act(staff, ENDPOINTS, "rotate", endpoint, **sent)
+    assert "You made a new secret" in again and secret_in(again) is None
+    endpoint.refresh_from_db()
+    assert endpoint.secrets_at(NOON) == [secret, endpoint.secret]
+
+
 def test_a_time_is_replayed(staff, endpoint, team, user):
     resources.create(Monitor, team, by=user, at=NOON, name="Shop", url="https://shop.example", type="status")
     Message.objects.update(status="delivered", ended_at=NOON)

@@ -7,14 +7,18 @@ from django.db import connection, transaction
 
 from incidents import details, grouping, lifecycle, resources
 from incidents.models import Incident, Severity
+from integrations.models import IntegrationType
 from monitors import lifecycle as watching
 from monitors.models import Heartbeat, Monitor
-from tests.conftest import NOON, an_event, make_team, make_user
+from tests.conftest import NOON, an_event, make_integration, make_team, make_user, tell_it
 from tests.made import EXAMPLES
 from tests.timeline.outbound.conftest import an_endpoint, an_incident, later, messages
 from timeline.models import TimelineEvent
+from timeline.outbound.engine import Engine
+from timeline.outbound.installation import look
 from timeline.outbound.lifecycle import delete_endpoint, replay
 from timeline.outbound.models import Endpoint, Message
+from timeline.outbound.retrying import Outcome
 
 LONG_AGO, FOREVER = NOON - timedelta(days=30), NOON + timedelta(days=30)
 
@@ -111,6 +115,26 @@ def test_closing_a_live_incident_also_tells_of_its_end_to_those_who_do_not_take_
         for verb in way
     ]
     assert [event for event, _ in messages(further)] == ["incident.started", *own]
+
+
+@pytest.mark.parametrize(("way", "ends"), [(["acknowledged"], 1), (["acknowledged", "resolved"], 0), ([], 0)])
+def test_so_it_is_where_another_watchkeeper_closed_it(team, way, ends):
+    relay, kin = an_endpoint(team, relay=True), make_integration(team, type=IntegrationType.WATCHKEEPER)
+    for number, action in enumerate(["started", *way, "closed"]):
+        tell_it(kin, an_event(f"incident.{action}", later(number), origin="wk_far", identity=f"{number:064x}"))
+    born = [f"incident.{action}" for action in ["started", *way]] + ["incident.resolved"] * ends
+    assert [event for event, _ in messages(relay)] == born
+    Message.objects.update(status="delivered")
+    assert replay(relay, since=LONG_AGO, until=FOREVER) == len(born)
+    assert len(messages(relay)) == len(born)
+
+
+def test_what_two_integrations_tell_alike_is_passed_on_of_each_one_s_incident(team, integration):
+    relay = an_endpoint(team, relay=True)
+    for each in (integration, make_integration(team, "The old one")):
+        tell_it(each, an_event("incident.started"))
+    assert {payload["incident_id"] for payload in payloads(relay)} == set(Incident.objects.values_list("pk", flat=True))
+    assert len(messages(relay)) == 2
 
 
 def test_messages_of_one_subject_are_born_in_the_order_of_its_facts(endpoint, user):
@@ -277,3 +301,30 @@ def test_who_acts_while_an_endpoint_is_deleted_waits_and_tells_it_nothing():
     acting.join(30)
     assert Incident.objects.count() == 1
     assert messages() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_replay_however_long_it_takes_holds_no_sending_up():
+    team = make_team()
+    endpoint = an_endpoint(team)
+    an_incident(team, make_user("alice@example.com", team))
+    look(NOON)
+    engine = Engine()
+    [parcel] = engine.turn(NOON, [], {})
+    told = []
+
+    def send():
+        try:
+            engine.turn(NOON, [(parcel, Outcome(NOON, NOON, 200))], {})
+            told.extend(messages())
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        assert replay(endpoint, since=LONG_AGO, until=FOREVER) == 0
+        sending = threading.Thread(target=send)
+        sending.start()
+        sending.join(10)
+        assert told == [("incident.started", "delivered")]
+    sending.join(30)
+    assert replay(endpoint, since=LONG_AGO, until=FOREVER) == 1

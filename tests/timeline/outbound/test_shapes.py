@@ -177,15 +177,21 @@ def test_an_act_of_ours_that_is_sent_where_all_is_passed_on_says_whose_it_was():
 
 def test_a_webhook_id_is_the_same_whenever_a_fact_is_told_and_another_for_every_other():
     first, second = (a_fact(example("monitor.paused") | {"message": text}) for text in ("one", "two"))
-    made = webhook_id(OURS, first.identity, first.event)
-    assert made == webhook_id(OURS, first.identity, first.event)
+    made = webhook_id(OURS, first, first.event)
+    assert made == webhook_id(OURS, replace(first), first.event)
     assert made.startswith("msg_") and len(made) == 36
     others = {
-        webhook_id(OURS, second.identity, second.event),
-        webhook_id(replace(OURS, team="team_other"), first.identity, first.event),
-        webhook_id(OURS, first.identity, "monitor.unpaused"),
+        webhook_id(OURS, second, second.event),
+        webhook_id(replace(OURS, team="team_other"), first, first.event),
+        webhook_id(OURS, first, "monitor.unpaused"),
     }
     assert len(others | {made}) == 4
+
+
+def test_what_an_integration_tells_has_an_id_of_its_own_for_each_record_it_is_about():
+    fact = a_fact(example("monitor.paused"), native=False)
+    ids = {webhook_id(OURS, replace(fact, subject=("monitor", number)), fact.event) for number in (7, 8)}
+    assert len(ids) == 2
 
 
 def test_two_endpoints_are_sent_the_same_fact_under_the_same_id():
