@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 
 from config import clock
 from config.health import report_loop
@@ -110,7 +111,7 @@ def test_deliveries_in_quarantine_are_seen_at_once(staff, tell):
 
 def test_a_stopped_worker_is_seen(staff, tell, later):
     tell(an_event("monitor.created"))
-    for loop in ("apply", "recognize"):
+    for loop in settings.WORKER_LOOPS:
         report_loop(loop, later)
     assert "The worker has stopped" not in words(staff.get("/"))
     report_loop("apply", NOON)
