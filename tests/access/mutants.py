@@ -155,6 +155,7 @@ Key = tuple[str, str, int]
 
 def functions() -> dict[Key, list[FunctionType]]:
     """The running functions of ours: (file, name, first line) → functions."""
+    gc.unfreeze()  # the web server's and the worker's modules, where a test loaded them, hide all that was there
     known: dict[Key, list[FunctionType]] = {}
     for each in gc.get_objects():
         if type(each) is FunctionType and each.__code__.co_filename.startswith(str(ROOT)):
