@@ -6,9 +6,10 @@ its deliveries, and replaying them, starts from the rows that this room writes.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -141,7 +142,8 @@ def receive_many(
 ) -> list[Answer]:
     """Keep the events of an array, in one insert, each judged by itself."""
     known = known_events(integration.type)
-    arrivals = [judge(body, value, at, integration.count_only, known) for body, value in events]
+    ours = cache(our_id)
+    arrivals = [judge(body, value, at, integration.count_only, known, ours=ours) for body, value in events]
     firsts: dict[bytes, Arrival] = {}
     for arrival in arrivals:
         if arrival.status not in UNKEPT and firsts.setdefault(arrival.identity, arrival).status == Verdict.QUARANTINED:
@@ -174,20 +176,36 @@ UNKEPT = (REJECTED, COUNTED)
 RETURNED = {"code": "RETURNED", "message": "It came back: this installation sent it, or passed it on, itself."}
 
 
+def our_id() -> str:
+    """The id of this installation."""
+    return this_installation().public_id
+
+
+def came_back(payload: Payload, ours: Callable[[], str] = our_id) -> bool:
+    """Whether an event names this installation among those that it came through."""
+    through = passed(payload)
+    return bool(through) and ours() in through
+
+
 def judge(
     body: bytes,
     value: Any,
     at: datetime,
     count_only: Sequence[str] = (),
     known: dict[str, EventType] = VENDOR_EVENTS,
+    *,
+    ours: Callable[[], str] = our_id,
 ) -> Arrival:
-    """Judge one event that was received at a moment; unknown ones named in `count_only` are not kept."""
+    """
+    Judge one event that was received at a moment; unknown ones named in `count_only` are not kept. `ours` is asked for
+    this installation's id where an event names any.
+    """
     judged = validate(value, at, known)
     if len(body) > LARGEST_EVENT:
         problem = {"code": "PAYLOAD_TOO_LARGE", "message": "An event has at most 64 KiB."}
         return Arrival(body, judged, b"", REJECTED, problem)
     identity = event_identity(value) if isinstance(value, dict) else bytes_identity(body)
-    if came_back(judged.payload):
+    if came_back(judged.payload, ours):
         return Arrival(body, judged, identity, Verdict.DUPLICATE, RETURNED)
     if judged.fields:
         return Arrival(body, judged, identity, Verdict.QUARANTINED, wrong_fields(judged))
@@ -195,12 +213,6 @@ def judge(
         counted = judged.event in count_only
         return Arrival(body, judged, identity, COUNTED if counted else Verdict.UNRECOGNIZED)
     return Arrival(body, judged, identity, Verdict.RECEIVED)
-
-
-def came_back(payload: Payload) -> bool:
-    """Whether an event names this installation among those that it came through."""
-    through = passed(payload)
-    return bool(through) and this_installation().public_id in through
 
 
 def wrong_fields(judged: Judged) -> dict[str, Any]:

@@ -187,7 +187,7 @@ def enable(request: TeamRequest, pk: int) -> HttpResponse:
     """`/team/endpoints/{id}/enable`: it is sent to again."""
     found = endpoint_of(request, pk)
     words = "It is enabled. What happened meanwhile was not sent; “Replay” does that."
-    return done(request, found, lambda: lifecycle.enable(found), words, "enabled")
+    return done(request, found, lambda: lifecycle.enable(found, at=now()), words, "enabled")
 
 
 @require_POST
@@ -273,7 +273,7 @@ def replay(request: TeamRequest, pk: int) -> HttpResponse:
         said = form.cleaned_data
         try:
             with managing(request):
-                number = lifecycle.replay(found, since=said["since"], until=said["until"])
+                number = lifecycle.replay(found, since=said["since"], until=said["until"], at=now())
                 noted(
                     request.user,
                     found,

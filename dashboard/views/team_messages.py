@@ -15,6 +15,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from config.clock import now
 from config.errors import Conflict
 from config.rawtext import indented
 from config.trail import noted
@@ -129,7 +130,7 @@ def redeliver(request: TeamRequest, pk: int) -> HttpResponse:
     found: Message = record(request, "messages", pk)
     try:
         with managing(request):
-            if lifecycle.redeliver(found):
+            if lifecycle.redeliver(found, at=now()):
                 noted(request.user, found, "Sent again.")
                 messages.success(request, "It is on its way again.")
             else:

@@ -1,8 +1,10 @@
 """Groups of incidents, ours and sources'."""
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.db import connection
 
 from config.errors import Conflict
 from incidents import grouping, lifecycle
@@ -11,6 +13,7 @@ from incidents.models import Incident, IncidentGroup
 from tests.conftest import NOON, an_event, make_integration, tell_it
 from tests.incidents.conftest import a_declaration
 from timeline.events import validate
+from timeline.models import TimelineEvent
 
 LATER = NOON + timedelta(hours=2)
 
@@ -120,3 +123,17 @@ def test_of_several_one_that_is_refused_stops_none_of_the_others(team, user):
     done = grouping.one_by_one(incidents, lambda each: lifecycle.acknowledge(each, by=user, at=LATER))
     assert [bool(each.fact) for each in done] == [False, False, True]
     assert [bool(each.refused) for each in done] == [False, True, False]
+
+
+def test_facts_of_before_they_named_their_groups_name_them_after_an_upgrade(tell, team, declared, group):
+    for number in (1, 2):
+        tell(an_event("incident.grouped", incident_id=number, incident_group_id=999, team_id=f"team_{number}"))
+    tell(an_event("incident.grouped", incident_id=1, incident_group_id=None, dt="2026-05-13T12:00:01Z"))
+    tell_it(make_integration(team, "Another"), an_event("incident.grouped", incident_id=1, incident_group_id=999))
+    grouping.group(declared, group, by=None, at=LATER)
+    before = dict(TimelineEvent.objects.values_list("id", "group_id"))
+    assert len(set(before.values()) - {None}) == 3
+    TimelineEvent.objects.update(group_id=None)
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("incidents.migrations.0006_old_facts_name_their_groups").NAME_GROUPS)
+    assert dict(TimelineEvent.objects.values_list("id", "group_id")) == before

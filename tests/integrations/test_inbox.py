@@ -17,6 +17,7 @@ from integrations.models import DoorCount, InboundDelivery
 from integrations.replay import replay_all
 from tests.conftest import NOON, an_event, make_integration, make_team, make_user
 from timeline.identity import bytes_identity, event_identity
+from timeline.outbound.installation import this_installation
 
 RECEIVED = NOON + timedelta(hours=1)
 
@@ -37,6 +38,13 @@ def test_an_event_is_one_insert(integration, django_assert_num_queries):
         assert receive(integration, [told(1000 + n) for n in range(500)])[0].status == "accepted"
     with django_assert_num_queries(2):
         assert receive(integration, told()).status == "duplicate"
+
+
+def test_whose_events_came_back_is_asked_once_for_an_array(integration, django_assert_num_queries):
+    this_installation()
+    with django_assert_num_queries(2):
+        answers = receive(integration, [told(1000 + n, origin="wk_far") for n in range(100)])
+    assert {answer.status for answer in answers} == {"accepted"}
 
 
 def test_what_identifies_a_delivery(integration):

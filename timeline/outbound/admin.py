@@ -146,7 +146,7 @@ class EndpointAdmin(Worked, Retiring):
 
     @admin.action(permissions=["change"], description="Enable")
     def enable(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        self.each(request, queryset, lifecycle.enable, "enabled")
+        self.each(request, queryset, partial(lifecycle.enable, at=clock.now()), "enabled")
 
     @admin.action(permissions=["change"], description="Disable")
     def disable(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
@@ -195,7 +195,7 @@ class EndpointAdmin(Worked, Retiring):
         said, made = form.cleaned_data, []
 
         def replayed(endpoint: Endpoint) -> bool:
-            made.append(lifecycle.replay(endpoint, since=said["since"], until=said["until"]))
+            made.append(lifecycle.replay(endpoint, since=said["since"], until=said["until"], at=clock.now()))
             return True
 
         self.each(request, queryset, replayed, "replayed")

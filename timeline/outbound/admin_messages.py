@@ -6,6 +6,7 @@ Not here: the endpoints (admin), by way of which Django admin finds these; the v
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -156,7 +157,7 @@ class MessageAdmin(Worked, ByIdAlone):
 
     @admin.action(permissions=["send"], description="Send again")
     def redeliver(self, request: HttpRequest, queryset: QuerySet[Message]) -> None:
-        self.each(request, queryset, lifecycle.redeliver, "sent again")
+        self.each(request, queryset, partial(lifecycle.redeliver, at=clock.now()), "sent again")
 
     @admin.action(permissions=["send"], description="Give up")
     def give_up(self, request: HttpRequest, queryset: QuerySet[Message]) -> HttpResponse | None:

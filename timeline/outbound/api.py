@@ -145,7 +145,7 @@ class Enabling(OfEndpoint):
         responses={200: EndpointSerializer},
     )
     def post(self, request: Request, id: str) -> HttpResponse:
-        lifecycle.enable(self.endpoint)
+        lifecycle.enable(self.endpoint, at=clock.now())
         return self.shown()
 
 
@@ -191,7 +191,8 @@ class Replay(OfEndpoint):
     )
     def post(self, request: Request, id: str) -> HttpResponse:
         body = said(request, ReplayBody)
-        return ok({"messages": lifecycle.replay(self.endpoint, since=body["since"], until=body["until"])})
+        made = lifecycle.replay(self.endpoint, since=body["since"], until=body["until"], at=clock.now())
+        return ok({"messages": made})
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
@@ -286,7 +287,7 @@ class Redelivery(OfMessage):
         responses={200: MessageSerializer},
     )
     def post(self, request: Request, id: str) -> HttpResponse:
-        lifecycle.redeliver(self.message)
+        lifecycle.redeliver(self.message, at=clock.now())
         return self.shown()
 
 

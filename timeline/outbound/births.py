@@ -104,26 +104,26 @@ def row(endpoint: Endpoint, subject: Link, fact_id: int | None, sent: Sent, at: 
 # --- after the fact -------------------------------------------------------------------------------------------
 
 
-def announce_again(endpoint: Endpoint, facts: Iterable[Fact]) -> int:
+def announce_again(endpoint: Endpoint, facts: Iterable[Fact], *, at: datetime) -> int:
     """
     Have facts told to an endpoint again, or for the first time; how many messages that makes. What is over begins anew;
     what waits still, waits, and is not even locked, for it may be on its way.
     """
     whose = names_of([endpoint.team_id])[endpoint.team_id]
     born = [
-        row(endpoint, fact.subject, fact.id, sent, recorded_at(fact))
+        row(endpoint, fact.subject, fact.id, sent, recorded_at(fact)) | {"due_at": at}
         for fact in facts
         for sent in told(fact, whose, wishes_of(endpoint), ended=ended_live(fact))
     ]
     told_before = endpoint.messages.filter(webhook_id__in=[each["webhook_id"] for each in born])
-    again = begin_anew(told_before)
+    again = begin_anew(told_before, at=at)
     return again + len(rows.insert(Message, born, on_conflict=NEW, returning=("id",)))
 
 
-def begin_anew(messages: QuerySet[Message]) -> int:
-    """Let those of some messages that are over be sent once more; how many that are."""
+def begin_anew(messages: QuerySet[Message], *, at: datetime) -> int:
+    """Let those of some messages that are over be sent once more, as of now; how many that are."""
     over = messages.filter(status__in=OVER)
-    return over.update(status=Progress.NEW, due_at=None, tries=0, ended_at=None, why="")
+    return over.update(status=Progress.NEW, due_at=at, tries=0, ended_at=None, why="")
 
 
 def ended_live(fact: Fact) -> bool:

@@ -117,14 +117,16 @@ UPDATE timeline_message SET status = 'due', due_at = %(at)s, tries = greatest(tr
 WHERE id = ANY(ARRAY(SELECT id FROM lost))
 """
 
-# Since when the message waits that is due for the longest time; and the new one.
+# Since when the message waits that is due for the longest time; and the new one, which may be an old one that was asked
+# for again.
 OLDEST = """
-SELECT min(least(due.due_at, new.created_at)) FROM timeline_endpoint AS e
+SELECT min(least(due.due_at, new.since)) FROM timeline_endpoint AS e
 LEFT JOIN LATERAL (
     SELECT due_at FROM timeline_message WHERE status = 'due' AND endpoint_id = e.id ORDER BY due_at, id LIMIT 1
 ) AS due ON true
 LEFT JOIN LATERAL (
-    SELECT created_at FROM timeline_message WHERE status = 'new' AND endpoint_id = e.id ORDER BY id LIMIT 1
+    SELECT coalesce(due_at, created_at) AS since FROM timeline_message
+    WHERE status = 'new' AND endpoint_id = e.id ORDER BY id LIMIT 1
 ) AS new ON true
 WHERE e.disabled_at IS NULL AND e.deleted_at IS NULL
 """

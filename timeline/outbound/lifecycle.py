@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 
 from config import rows
 from config.addresses import wrong_url
@@ -107,7 +107,7 @@ def wrong_events(event_types: Sequence[str], further: bool) -> str | None:
     return "An event is named twice." if len(set(event_types)) < len(event_types) else None
 
 
-def enable(endpoint: Endpoint) -> bool:
+def enable(endpoint: Endpoint, *, at: datetime) -> bool:
     """Send to an endpoint again; whether it was disabled. What waited is sent at once."""
     with transaction.atomic():
         locked(endpoint)
@@ -115,7 +115,7 @@ def enable(endpoint: Endpoint) -> bool:
             return False
         endpoint.disabled_at, endpoint.disabled_why, endpoint.failing_since = None, "", None
         endpoint.save(update_fields=["disabled_at", "disabled_why", "failing_since"])
-        endpoint.messages.filter(status=Progress.DUE).update(due_at=F("created_at"))
+        endpoint.messages.filter(status=Progress.DUE).update(due_at=at)
         return True
 
 
@@ -197,7 +197,7 @@ def send_test(endpoint: Endpoint, *, at: datetime) -> Message:
         return Message.objects.get(pk=pk)
 
 
-def redeliver(message: Message) -> bool:
+def redeliver(message: Message, *, at: datetime) -> bool:
     """
     Send a message once more, under the same webhook-id; False where it waits to be sent already. Raises Conflict for a
     disabled or deleted endpoint.
@@ -205,12 +205,12 @@ def redeliver(message: Message) -> bool:
     with transaction.atomic():
         locked(message.endpoint)
         enabled(message.endpoint)
-        again = begin_anew(Message.objects.filter(pk=message.pk))
+        again = begin_anew(Message.objects.filter(pk=message.pk), at=at)
         message.refresh_from_db()
         return bool(again)
 
 
-def replay(endpoint: Endpoint, *, since: datetime, until: datetime) -> int:
+def replay(endpoint: Endpoint, *, since: datetime, until: datetime, at: datetime) -> int:
     """
     Send everything again that was recorded in a time range (its end left out), and for the first time what was not sent
     then, under the same webhook-ids; how many messages that are. Raises Conflict for a disabled or deleted endpoint,
@@ -228,7 +228,7 @@ def replay(endpoint: Endpoint, *, since: datetime, until: datetime) -> int:
         with transaction.atomic():
             one_replay_at_a_time(endpoint)
             enabled(endpoint)
-            count += announce_again(endpoint, map(fact_of, some))
+            count += announce_again(endpoint, map(fact_of, some), at=at)
         last = some[-1]["id"]
 
 

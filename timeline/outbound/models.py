@@ -142,7 +142,8 @@ class Message(models.Model):
     One event for one endpoint, exactly as it is sent. Its `webhook_id` is the same whenever and to whomever it is sent.
 
     A message is sent when no earlier one of the same subject waits. `tries` are the attempts since it was last asked
-    for; `due_at` is when it is sent next, or while it is being sent, when it was taken up.
+    for; `due_at` is when it is sent next, or while it is being sent, when it was taken up; of a new one, when it was
+    asked for again.
     """
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="messages", db_index=False)

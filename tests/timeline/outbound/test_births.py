@@ -125,7 +125,7 @@ def test_so_it_is_where_another_watchkeeper_closed_it(team, way, ends):
     born = [f"incident.{action}" for action in ["started", *way]] + ["incident.resolved"] * ends
     assert [event for event, _ in messages(relay)] == born
     Message.objects.update(status="delivered")
-    assert replay(relay, since=LONG_AGO, until=FOREVER) == len(born)
+    assert replay(relay, since=LONG_AGO, until=FOREVER, at=NOON) == len(born)
     assert len(messages(relay)) == len(born)
 
 
@@ -219,18 +219,19 @@ def test_a_time_range_is_told_again_under_the_same_ids_and_for_the_first_time_wh
     lifecycle.resolve(before, by=user, at=later(1))
     told = Message.objects.get()
     Message.objects.update(status="delivered", ended_at=NOON, tries=3, why="x")
-    assert replay(endpoint, since=LONG_AGO, until=FOREVER) == 2
+    assert replay(endpoint, since=LONG_AGO, until=FOREVER, at=NOON) == 2
     assert sorted(messages(endpoint)) == [("incident.resolved", "new"), ("incident.started", "new")]
     again = Message.objects.get(event="incident.resolved")
     assert (again.pk, again.webhook_id, again.body) == (told.pk, told.webhook_id, told.body)
     assert (again.tries, again.ended_at, again.why) == (0, None, "")
+    assert set(Message.objects.values_list("due_at", flat=True)) == {NOON}  # asked for then, and waiting since
 
 
 def test_what_waits_still_is_not_told_twice_by_a_replay(team, user):
     endpoint = an_endpoint(team)
     an_incident(team, user)
     Message.objects.update(status="due", due_at=later(60), tries=2)
-    assert replay(endpoint, since=LONG_AGO, until=FOREVER) == 0
+    assert replay(endpoint, since=LONG_AGO, until=FOREVER, at=NOON) == 0
     assert Message.objects.values_list("status", "due_at", "tries").get() == ("due", later(60), 2)
 
 
@@ -239,8 +240,8 @@ def test_the_end_of_a_time_range_is_left_out(team, user):
     incident = an_incident(team, user)
     lifecycle.resolve(incident, by=user, at=later(1))
     Message.objects.all().delete()
-    assert replay(endpoint, since=NOON, until=later(1)) == 0
-    assert replay(endpoint, since=later(1), until=later(2)) == 1
+    assert replay(endpoint, since=NOON, until=later(1), at=NOON) == 0
+    assert replay(endpoint, since=later(1), until=later(2), at=NOON) == 1
 
 
 def test_a_closing_that_ended_a_live_incident_is_told_as_its_end_by_a_replay_too(team, user):
@@ -251,7 +252,7 @@ def test_a_closing_that_ended_a_live_incident_is_told_as_its_end_by_a_replay_too
             getattr(lifecycle, verb)(incident, by=user, at=later(number))
     born = set(Message.objects.values_list("webhook_id", "event"))
     Message.objects.all().delete()
-    assert replay(endpoint, since=LONG_AGO, until=FOREVER) == len(born) == 5
+    assert replay(endpoint, since=LONG_AGO, until=FOREVER, at=NOON) == len(born) == 5
     assert set(Message.objects.values_list("webhook_id", "event")) == born
 
 
@@ -321,10 +322,10 @@ def test_a_replay_however_long_it_takes_holds_no_sending_up():
             connection.close()
 
     with transaction.atomic():
-        assert replay(endpoint, since=LONG_AGO, until=FOREVER) == 0
+        assert replay(endpoint, since=LONG_AGO, until=FOREVER, at=NOON) == 0
         sending = threading.Thread(target=send)
         sending.start()
         sending.join(10)
         assert told == [("incident.started", "delivered")]
     sending.join(30)
-    assert replay(endpoint, since=LONG_AGO, until=FOREVER) == 1
+    assert replay(endpoint, since=LONG_AGO, until=FOREVER, at=NOON) == 1

@@ -358,7 +358,7 @@ def test_an_endpoint_that_answers_410_is_disabled_and_keeps_what_waits(worker, e
     assert (found.disabled_at, found.disabled_why) == (NOON, "It answered 410: it is gone.")
     worker.sent("b1")
     assert shown("status") == {"a1": ["dead"], "b1": ["delivered"], "c1": ["new"]}
-    enable(found)
+    enable(found, at=NOON)
     assert worker.turn() == ["c1"]
 
 
@@ -420,7 +420,7 @@ def test_a_disabled_or_deleted_endpoint_is_sent_nothing(worker, endpoint, say):
     say(endpoint, "a1", "b1")
     disable(endpoint, at=NOON)
     assert worker.turn() == []
-    enable(endpoint)
+    enable(endpoint, at=NOON)
     delete_endpoint(endpoint, at=NOON)
     assert worker.turn() == []
     assert shown("status", "why") == {body: ["dead", "This endpoint was deleted."] for body in ("a1", "b1")}
@@ -438,7 +438,7 @@ def test_what_is_being_sent_when_its_endpoint_is_deleted_stays_given_up(worker, 
 def test_what_waited_for_its_next_try_is_sent_at_once_when_its_endpoint_is_enabled(worker, endpoint, say):
     say(endpoint, "a1", status="due", due_at=later(36_000), tries=6)
     disable(endpoint, at=NOON)
-    enable(endpoint)
+    enable(endpoint, at=NOON)
     assert worker.turn() == ["a1"]
 
 
@@ -470,8 +470,8 @@ def test_a_message_that_is_delivered_again_keeps_its_id_and_body(worker, endpoin
     worker.turn()
     first = worker.parcels["a1"]
     worker.sent("a1")
-    assert redeliver(Message.objects.get())
-    assert not redeliver(Message.objects.get())
+    assert redeliver(Message.objects.get(), at=NOON)
+    assert not redeliver(Message.objects.get(), at=NOON)
     assert worker.turn(later(1)) == ["a1"]
     again = worker.parcels["a1"]
     assert (again.message_id, again.webhook_id, again.body, again.tries) == (
@@ -485,7 +485,7 @@ def test_what_waits_behind_one_that_is_delivered_again_is_not_forgotten(worker, 
     say(endpoint, "a1", "a2", "a3")
     worker.turn()
     assert worker.sent("a1") == ["a2"]
-    redeliver(Message.objects.get(body="a1"))
+    redeliver(Message.objects.get(body="a1"), at=NOON)
     assert worker.turn() == ["a1"]
     assert worker.sent("a2") == []
     assert status_of("a3") == "behind"
@@ -544,6 +544,16 @@ def test_the_lag_is_that_of_what_waits_longest_at_an_enabled_endpoint(endpoint, 
     assert oldest_waiting() == NOON
     Message.objects.filter(body="b1").update(status="delivered")
     assert oldest_waiting() == later(60)
+
+
+def test_what_is_asked_for_again_waits_since_then_however_old_it_is(endpoint, say):
+    say(endpoint, "a1", status="delivered", ended_at=NOON)
+    redeliver(Message.objects.get(), at=later(DAY))
+    assert oldest_waiting() == later(DAY)
+    Message.objects.update(status="due", due_at=later(60))
+    disable(endpoint, at=NOON)
+    enable(endpoint, at=later(2 * DAY))
+    assert oldest_waiting() == later(2 * DAY)
 
 
 # --- what it costs --------------------------------------------------------------------------------------------

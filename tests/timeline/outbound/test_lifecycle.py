@@ -48,11 +48,11 @@ def test_no_verb_does_anything_to_a_deleted_one(endpoint):
     assert lifecycle.delete_endpoint(endpoint, at=NOON) is False
     for verb in (
         lambda: lifecycle.edit_endpoint(endpoint, description="x"),
-        lambda: lifecycle.enable(endpoint),
+        lambda: lifecycle.enable(endpoint, at=NOON),
         lambda: lifecycle.disable(endpoint, at=NOON),
         lambda: lifecycle.rotate_secret(endpoint, at=NOON),
         lambda: lifecycle.send_test(endpoint, at=NOON),
-        lambda: lifecycle.redeliver(message),
+        lambda: lifecycle.redeliver(message, at=NOON),
     ):
         with pytest.raises(Conflict, match="was deleted"):
             verb()
@@ -115,20 +115,20 @@ def test_what_is_over_or_being_sent_is_not_given_up(endpoint):
 def test_a_message_goes_again_before_those_that_wait_behind_it(endpoint, team, user):
     first = in_a_row(endpoint, team, user)
     lifecycle.give_up_one(first, at=NOON)
-    lifecycle.redeliver(first)
+    lifecycle.redeliver(first, at=NOON)
     [sent] = Engine().turn(NOON, [], {})
     assert sent.message_id == first.pk
 
 
 def test_what_happens_in_another_team_is_not_replayed(endpoint, other_team, user):
     resources.create(Monitor, other_team, by=user, at=NOON, name="Shop", url="https://shop.example", type="status")
-    assert lifecycle.replay(endpoint, since=NOON, until=NOON + timedelta(minutes=1)) == 0
+    assert lifecycle.replay(endpoint, since=NOON, until=NOON + timedelta(minutes=1), at=NOON) == 0
     assert statuses() == []
 
 
 def test_what_is_replayed_goes_one_after_the_other(endpoint, team, user):
     in_a_row(endpoint, team, user)
     Message.objects.update(status="delivered", due_at=None, ended_at=NOON)
-    assert lifecycle.replay(endpoint, since=NOON, until=NOON + timedelta(minutes=1)) == 3
+    assert lifecycle.replay(endpoint, since=NOON, until=NOON + timedelta(minutes=1), at=NOON) == 3
     Engine().turn(NOON, [], {})
     assert statuses() == ["sending", "behind", "behind"]

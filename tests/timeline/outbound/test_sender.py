@@ -143,7 +143,7 @@ def test_a_message_that_is_asked_for_again_goes_under_the_same_id(team, receiver
     say(endpoint, 1, 1)
     with Sending():
         until(delivered(1))
-        assert redeliver(Message.objects.get())
+        assert redeliver(Message.objects.get(), at=clock.now())
         until(lambda: len(receiver.requests) == 2)
         until(delivered(1))
     assert receiver.requests[0].headers["webhook-id"] == receiver.requests[1].headers["webhook-id"]
