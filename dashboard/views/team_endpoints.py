@@ -19,6 +19,7 @@ from config.errors import Conflict, ValidationFailed
 from config.formfields import blame
 from config.paging import page
 from config.seen import Overtaken, digest
+from config.times import rfc3339
 from config.trail import last_noted, noted
 from dashboard import once
 from dashboard.access import TeamRequest, reached, require, settle, team_page
@@ -274,11 +275,7 @@ def replay(request: TeamRequest, pk: int) -> HttpResponse:
         try:
             with managing(request):
                 number = lifecycle.replay(found, since=said["since"], until=said["until"], at=now())
-                noted(
-                    request.user,
-                    found,
-                    f"Replayed from {said['since']:%Y-%m-%d %H:%M:%S%z} to {said['until']:%H:%M:%S}.",
-                )
+                noted(request.user, found, f"Replayed from {rfc3339(said['since'])} to {rfc3339(said['until'])}.")
         except (Conflict, ValidationFailed) as refusal:
             blame(form, refusal)
         else:

@@ -207,6 +207,7 @@ def test_a_time_is_replayed_by_the_readers_clock(manager, mary, team, endpoint, 
     assert list(Message.objects.order_by("id").values_list("status", flat=True)) == ["new", "new", "delivered"]
     again = manager.post(at("replay"), {"since": "2026-05-13T14:00", "until": "2026-05-13T14:01:30"}, follow=True)
     assert "Nothing of this time is to be sent there, or it waits already." in words(again)
+    assert set(noted()) == {"Replayed from 2026-05-13T12:00:00.000Z to 2026-05-13T12:01:30.000Z."}
 
 
 @pytest.mark.parametrize(

@@ -133,14 +133,19 @@ def disable(endpoint: Endpoint, *, at: datetime, why: str = "") -> bool:
 def delete_endpoint(endpoint: Endpoint, *, at: datetime) -> bool:
     """Send nothing to an endpoint any more: a tombstone; what was sent stays to be read, what waits is given up."""
     with transaction.atomic():
-        # Also against whoever is letting it be told of something just now (births.listening).
-        Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+        wait_for_replays(endpoint)
+        Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         endpoint.refresh_from_db()
         if endpoint.deleted_at is not None:
             return False
+        waiting = endpoint.messages.filter(status__in=WAITING)
+        # Very many may wait, and what happens meanwhile must not: it is told to the endpoint still.
+        give_up(waiting, at=at, why=DELETED)
+        # Also against whoever is letting it be told of something just now (births.listening).
+        Endpoint.objects.select_for_update().get(pk=endpoint.pk)
         endpoint.deleted_at = at
         endpoint.save(update_fields=["deleted_at"])
-        give_up(endpoint.messages.filter(status__in=WAITING), at=at, why=DELETED)
+        give_up(waiting, at=at, why=DELETED)
         return True
 
 
@@ -240,6 +245,11 @@ def locked(endpoint: Endpoint) -> None:
         raise Conflict(DELETED)
 
 
+def wait_for_replays(endpoint: Endpoint) -> None:
+    """Wait until nobody replays to the endpoint; until the transaction ends, nobody will."""
+    wait_in_line(sha256(f"replay {endpoint.pk}".encode()).digest())
+
+
 KEPT = "SELECT id FROM timeline_endpoint WHERE id = %s FOR KEY SHARE"
 
 
@@ -248,7 +258,7 @@ def one_replay_at_a_time(endpoint: Endpoint) -> None:
     Wait for other replays to the endpoint, let nobody delete it, and read it anew; all until the transaction ends. That
     may be long, so sending to it goes on meanwhile. Raises Conflict for a deleted one.
     """
-    wait_in_line(sha256(f"replay {endpoint.pk}".encode()).digest())
+    wait_for_replays(endpoint)
     list(Endpoint.objects.raw(KEPT, [endpoint.pk]))
     endpoint.refresh_from_db()
     if endpoint.deleted_at is not None:

@@ -14,6 +14,7 @@ from tests.conftest import NOON, an_event, make_integration, make_team, make_use
 from tests.made import EXAMPLES
 from tests.timeline.outbound.conftest import an_endpoint, an_incident, later, messages
 from timeline.models import TimelineEvent
+from timeline.outbound import lifecycle as outbound
 from timeline.outbound.engine import Engine
 from timeline.outbound.installation import look
 from timeline.outbound.lifecycle import delete_endpoint, replay
@@ -302,6 +303,35 @@ def test_who_acts_while_an_endpoint_is_deleted_waits_and_tells_it_nothing():
     acting.join(30)
     assert Incident.objects.count() == 1
     assert messages() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_deletes_an_endpoint_for_which_much_waits_keeps_nothing_from_happening_meanwhile(monkeypatch):
+    team = make_team()
+    user = make_user("alice@example.com", team)
+    endpoint = an_endpoint(team)
+    an_incident(team, user)
+    really, happened = outbound.give_up, []
+
+    def happen():
+        try:
+            an_incident(team, user, later(1), title="Meanwhile")
+            happened.append("meanwhile")
+        finally:
+            connection.close()
+
+    def slowly(found, **how):
+        given_up = really(found, **how)
+        if not happened:
+            meanwhile = threading.Thread(target=happen)
+            meanwhile.start()
+            meanwhile.join(10)
+            assert happened
+        return given_up
+
+    monkeypatch.setattr(outbound, "give_up", slowly)
+    delete_endpoint(endpoint, at=NOON)
+    assert messages() == [("incident.started", "dead")] * 2
 
 
 @pytest.mark.django_db(transaction=True)
