@@ -51,9 +51,9 @@ REDELIVERED = "Sends it again under the same webhook-id. One that waits stays as
 
 
 class ManagedView(TeamView):
-    """What members read and managers change."""
+    """What is the managers', to be read too: a receiver's address may hold its secret."""
 
-    roles = dict.fromkeys(("POST", "PUT", "DELETE"), Role.MANAGER)
+    roles = dict.fromkeys(("GET", "HEAD", "POST", "PUT", "DELETE"), Role.MANAGER)
 
 
 # --- endpoints --------------------------------------------------------------------------------------------------------
