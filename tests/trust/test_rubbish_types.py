@@ -16,6 +16,7 @@ from django.test import Client
 from dashboard.schema import document
 from incidents.models import Incident
 from monitors.models import Heartbeat, Monitor
+from teams.models import Membership, Role
 from tests.conftest import an_event
 from tests.made import EXAMPLES, example
 
@@ -135,7 +136,10 @@ def beyond(schema: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("path", "name", "schema"), [*parameters()], ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_a_wrong_kind_of_value_in_a_query_string_is_refused_by_its_parameter_s_name(api, tell, path, name, schema):
+def test_a_wrong_kind_of_value_in_a_query_string_is_refused_by_its_parameter_s_name(
+    api, user, tell, path, name, schema
+):
+    Membership.objects.filter(user=user).update(role=Role.MANAGER)  # who may read everything
     tell(an_event("incident.started"), an_event("heartbeat.up"))
     model = Heartbeat if "heartbeats" in path else Monitor
     url = path.format(uuid=Incident.objects.get().uuid, id=model.objects.get().pk)
