@@ -30,15 +30,16 @@ NO_GROUP = "No incident group of the team has this id."
 
 class Act(forms.Form):
     """
-    One verb as a form. `word` stands on its button, `done` is said when it was done; `changing` are the facts that
-    change what its sender saw, `changing_of` the columns that they change, and `changed` is what is said of whoever did
-    that.
+    One verb as a form. `word` stands on its button, `means` above it, `done` is said when it was done; `changing` are
+    the facts that change what its sender saw, `changing_of` the columns that they change, and `changed` is what is said
+    of whoever did that.
     """
 
     verb: ClassVar[str] = ""
     word: ClassVar[str] = ""
     icon: ClassVar[str] = ""
     done: ClassVar[str] = ""
+    means: ClassVar[str] = ""
     changing: ClassVar[tuple[str, ...]] = ()
     changing_of: ClassVar[tuple[str, ...]] = ()
     changed: ClassVar[str] = ""
@@ -134,14 +135,15 @@ class Reopen(Move):
 
 
 class Escalate(Act):
-    """Calling members of the team, or all of it."""
+    """Recording that members of the team, or all of it, are wanted."""
 
-    verb, word, icon, done = "escalate", "Escalate", "escalated", "Escalated."
+    verb, word, icon, done = "escalate", "Escalate", "escalated", f"Escalated. {lifecycle.ONLY_RECORDED}"
+    means = lifecycle.ONLY_RECORDED
     changing, changing_of = tuple(SAID), MOVED
     targets = forms.MultipleChoiceField(
-        label="Call",
+        label="Escalate to",
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose who is to be called.", "invalid_choice": lifecycle.NOBODY},
+        error_messages={"required": "Choose to whom it is escalated.", "invalid_choice": lifecycle.NOBODY},
     )
     note = forms.CharField(label="Note", required=False, max_length=MOVING_NOTE_AT_MOST)
 

@@ -46,7 +46,7 @@ class NoteForm(forms.Form):
 
 
 class EscalationForm(forms.Form):
-    """Who is to be called."""
+    """To whom it is escalated."""
 
     people = forms.CharField(
         required=False,

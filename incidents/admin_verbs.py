@@ -128,10 +128,13 @@ class WorkedOn(OperatorAdmin):
         if form.is_valid():
             who_when = acts(request)
             self.work(request, queryset, asking.verb(form.cleaned_data, who_when["by"], who_when["at"]), asking.done)
+            if asking.means:
+                self.message_user(request, asking.means, messages.WARNING)
             return None
         words: str = getattr(type(self), action).short_description.rstrip("…")
         incidents = list(queryset)
-        means = MIRRORED if any(not each.is_native for each in incidents) else ""
+        mirrored = MIRRORED if any(not each.is_native for each in incidents) else ""
+        means = f"{asking.means} {mirrored}".strip()
         return self.confirm(request, incidents, action, title=words, means=means, button=words, form=form)
 
     def work(self, request: HttpRequest, incidents: QuerySet[Incident], verb: Verb, done: str) -> None:
@@ -175,7 +178,7 @@ def member(team: Team, address: str, field: str) -> User:
 
 
 def escalating(said: dict[str, Any], by: User, at: datetime) -> Verb:
-    """Call people, or the whole team."""
+    """Escalate it to people, or to the whole team."""
 
     def verb(incident: Incident) -> TimelineEvent:
         team = incident.team
@@ -235,15 +238,16 @@ def grouped(said: dict[str, Any], by: User, at: datetime) -> Verb:
 
 @dataclass(frozen=True)
 class Asking:
-    """What an action asks, the verb that the answers make, and what was done then."""
+    """What an action asks, the verb that the answers make, what was done then, and what is to be known of it."""
 
     form: type[forms.Form]
     verb: Callable[[dict[str, Any], User, datetime], Verb]
     done: str
+    means: str = ""
 
 
 ASKING = {
-    "escalate": Asking(EscalationForm, escalating, "escalated"),
+    "escalate": Asking(EscalationForm, escalating, "escalated", lifecycle.ONLY_RECORDED),
     "assign": Asking(AssignmentForm, assigning, "assigned"),
     "change_severity": Asking(SeverityForm, grading, "changed"),
     "edit": Asking(DetailsForm, editing, "changed"),

@@ -83,7 +83,7 @@ def uuid_in(text: str) -> UUID | None:
 
 
 def targets_of(team: Team, said: dict[str, Any]) -> list[User | Team]:
-    """Those to be called, each once."""
+    """To whom it is escalated, each once."""
     return list(dict.fromkeys(target(team, each["type"], each["id"]) for each in said["targets"]))
 
 
@@ -205,7 +205,8 @@ class Escalation(OfWorkedIncident):
     @extend_schema(
         operation_id="escalate_incident",
         summary="Escalate an incident",
-        description="To members of the team, or to the team. One that is resolved or closed can't be.",
+        description="To members of the team, or to the team. One that is resolved or closed can't be. "
+        + lifecycle.ONLY_RECORDED,
         request=EscalationBody,
         responses={200: IncidentSerializer},
     )
@@ -269,7 +270,8 @@ class Bulk(TeamView):
         operation_id="work_on_incidents",
         summary="Do the same with several incidents",
         description="Each by itself, in the order of `ids`; one that is refused stops none of the others. `escalate` "
-        "needs `targets`, `assign` an `assignee_id`, `change_severity` a `severity`, `comment` a `message`.",
+        "needs `targets`, `assign` an `assignee_id`, `change_severity` a `severity`, `comment` a `message`. "
+        + lifecycle.ONLY_RECORDED,
         request=BulkBody,
         responses={200: BulkAnswer(many=True)},
     )

@@ -106,21 +106,21 @@ class TargetId(serializers.Field):
 
 
 class TargetBody(serializers.Serializer):
-    """Somebody to be called."""
+    """To whom an incident is escalated."""
 
     type = StrictChoice(choices=TARGETS)
     id = TargetId(help_text="A member's UUID, or the id of the team itself; or either's integer of the incident log.")
 
 
 class TargetsField(StrictList):
-    """Those to be called."""
+    """All to whom an incident is escalated."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(child=TargetBody(), min_length=1, max_length=TARGETS_AT_MOST, **options)
 
 
 class EscalationBody(serializers.Serializer):
-    """Who is to be called."""
+    """To whom it is escalated."""
 
     targets = TargetsField()
 

@@ -31,6 +31,8 @@ FOLDED = faults.point("act: folded, before the commit")
 NOTE_AT_MOST = 1000
 # What is called the act that leads to a status.
 ACTS = {ACKNOWLEDGED: "acknowledged", RESOLVED: "resolved", CLOSED: "closed", OPEN: "reopened"}
+# Until somebody can be called every door says so of escalating.
+ONLY_RECORDED = "An escalation is only recorded: nobody is notified."
 ONE_LIVE = "one_live_native_incident_per_native_resource"
 
 
@@ -91,8 +93,8 @@ def escalate(
     incident: Incident, *, by: User | None, at: datetime, targets: Sequence[User | Team], note: str = ""
 ) -> TimelineEvent:
     """
-    Call members of the team, or all of it, to a live incident. Raises Conflict for one that is over, and
-    ValidationFailed naming `targets` for somebody who is not there to be called.
+    Record that members of the team, or all of it, are wanted at a live incident; it notifies nobody. Raises Conflict
+    for one that is over, and ValidationFailed naming `targets` for a target that the team does not have.
     """
     with transaction.atomic():
         locked(incident)
@@ -102,15 +104,15 @@ def escalate(
                 f"It is {incident.status}, and only an open or acknowledged incident can be escalated; "
                 f"reopen it first. {last_said(incident, at)}"
             )
-        called = [target_of(incident.team, each) for each in targets]
-        names = ", ".join(each["name"] for each in called)
+        wanted = [target_of(incident.team, each) for each in targets]
+        names = ", ".join(each["name"] for each in wanted)
         fact = recorded(
             incident,
             "incident.escalated",
             f'Incident "{incident}" escalated to {names}',
             by=by,
             at=at,
-            fields={"escalation_targets": called},
+            fields={"escalation_targets": wanted},
         )
         if note:
             comment(incident, by=by, at=at, message=note)

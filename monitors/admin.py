@@ -24,7 +24,7 @@ from config.errors import Conflict
 from config.shown import clipped, link, state
 from monitors import lifecycle
 from monitors.forms import HeartbeatRecord, MonitorRecord
-from monitors.models import Heartbeat, Monitor, Resource, Status
+from monitors.models import NOTHING_CHECKS, Heartbeat, Monitor, Resource, Status
 from monitors.spans import written
 from teams.admin import BELONGINGS
 from timeline.admin import SourceFilter, chronology_of
@@ -79,11 +79,12 @@ class ResourceAdmin(Folded):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
-            return [(None, {"fields": ["team", *self.given]})]
+            return [(None, {"fields": ["team", *self.given], "description": NOTHING_CHECKS})]
         described = self.given if self.has_change_permission(request, obj) else self.told
+        said = {"description": NOTHING_CHECKS} if obj.is_changeable else {}
         where = ["source", "source_organization_id", "source_team_id", "source_id"]
         return [
-            (None, {"fields": ["id", "team", *described]}),
+            (None, {"fields": ["id", "team", *described]} | said),
             ("Source", {"fields": where}),
             ("Folded from its facts", {"fields": self.standing_fields}),
         ]

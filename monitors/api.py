@@ -18,7 +18,7 @@ from config.api import listing, ok
 from config.fields import query, said
 from config.paging import Order, page
 from monitors import lifecycle
-from monitors.models import Heartbeat, Monitor
+from monitors.models import NOTHING_CHECKS, Heartbeat, Monitor
 from monitors.serializers import (
     HeartbeatBody,
     HeartbeatChanges,
@@ -35,16 +35,16 @@ from teams.models import Role
 
 NEWEST: Order = [("id", "desc")]
 
-CREATED = "It is `pending` until it was checked for the first time."
+CREATED = f"It is `pending`. {NOTHING_CHECKS}"
 CHANGED = "What isn't said stays; values that are so already change nothing. A mirrored one can't be changed: 409."
 DELETED = (
     "It stays in the record with its `destroyed_at`, as does its history. A live incident about it is resolved first. "
     "A mirrored one can't be deleted: 409."
 )
-PAUSED = "Nothing checks it until it is unpaused. One that is paused already stays so. A mirrored one can't be: 409."
+PAUSED = "It is `paused` until it is unpaused. One that is paused already stays so. A mirrored one can't be: 409."
 UNPAUSED = (
-    "It is `pending` until it is checked again, or `down` while an incident is live. One that isn't paused stays as it "
-    "is. A mirrored one can't be unpaused: 409."
+    "It is `pending` again, or `down` while an incident is live. One that isn't paused stays as it is. A mirrored one "
+    f"can't be unpaused: 409. {NOTHING_CHECKS}"
 )
 
 

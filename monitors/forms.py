@@ -86,7 +86,7 @@ class HeartbeatForm(forms.Form):
         label="It may be late by",
         initial=USUAL_GRACE,
         longest=LONGEST_GRACE,
-        help_text="After that it counts as down. 0 for not at all.",
+        help_text="0 for not at all.",
     )
 
 

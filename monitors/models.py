@@ -37,6 +37,9 @@ class Type(models.TextChoices):
     TLS = "tls", "TLS certificate"
 
 
+# Until something checks them, every form and page of a team's own says so.
+NOTHING_CHECKS = "Nothing checks your own monitors and heartbeats yet: none of them is found to be up or down."
+
 # What people give; a vendor's names have no bound.
 LONGEST_NAME = 255
 # In seconds. Shorter than half a minute is too short for what runs late by itself; longer than a year is forgotten.

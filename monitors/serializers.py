@@ -22,6 +22,7 @@ from monitors.models import (
     LONGEST_GRACE,
     LONGEST_NAME,
     LONGEST_PERIOD,
+    NOTHING_CHECKS,
     SHORTEST_PERIOD,
     USUAL_GRACE,
     USUAL_PERIOD,
@@ -56,7 +57,8 @@ class _ResourceSerializer(serializers.Serializer):
     id = serializers.IntegerField()
     name = serializers.CharField(help_text="Empty if it was never named.")
     status = serializers.ChoiceField(
-        choices=Status.choices, help_text="One of your own is `pending` until it was checked."
+        choices=Status.choices,
+        help_text=f"One of your own is `pending`, `paused`, or `down` while one of its incidents is live. {NOTHING_CHECKS}",
     )
     status_inferred = serializers.BooleanField(help_text="Concluded from its incidents, not said.")
     status_since = StrictMoment(allow_null=True)

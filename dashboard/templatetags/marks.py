@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from config.pages import page_of
+from monitors.models import NOTHING_CHECKS
 from timeline.events import RESOURCES
 from timeline.outbound.models import Standing
 
@@ -158,6 +159,12 @@ def resource_chip(resource: Any, size: str = "") -> SafeString:
         return chip(resource.status, worded(resource.status), classes=size)
     word = format_html("{} <em>inferred</em>", worded(resource.status))
     return chip(resource.status, word, title=INFERRED, classes=f"inferred {size}".strip())
+
+
+@register.simple_tag
+def nothing_checks() -> str:
+    """What is to be known of a team's own monitors and heartbeats."""
+    return NOTHING_CHECKS
 
 
 @register.simple_tag

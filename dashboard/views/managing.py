@@ -43,7 +43,7 @@ def new(request: TeamRequest, relation: str) -> HttpResponse:
     form = FORMS[kind](request.POST if request.method == "POST" else None)
     if form.is_valid():
         made = lifecycle.create(MODELS[kind], request.team, by=request.user, at=now(), **form.cleaned_data)
-        messages.success(request, f"{kind.capitalize()} added. It is pending until it was checked.")
+        messages.success(request, f"{kind.capitalize()} added.")
         return redirect(kind, pk=made.pk)
     return show(request, "monitors/form.html", named(relation) | {"form": form}, status=400 if form.is_bound else 200)
 
@@ -93,7 +93,7 @@ def details_of(found: Resource) -> dict[str, Any]:
 @require_POST
 @team_page
 def pause(request: TeamRequest, relation: str, pk: int) -> HttpResponse:
-    """`/monitors/{id}/pause`, `/heartbeats/{id}/pause`: nothing checks it from now on."""
+    """`/monitors/{id}/pause`, `/heartbeats/{id}/pause`: it is paused from now on."""
     found: Resource = reached(request, relation, pk=pk)
     require(request, Role.MANAGER)
     return done(request, found, "Paused.", lambda: lifecycle.pause(found, by=request.user, at=now()))
@@ -102,7 +102,7 @@ def pause(request: TeamRequest, relation: str, pk: int) -> HttpResponse:
 @require_POST
 @team_page
 def unpause(request: TeamRequest, relation: str, pk: int) -> HttpResponse:
-    """`/monitors/{id}/unpause`, `/heartbeats/{id}/unpause`: it is checked again."""
+    """`/monitors/{id}/unpause`, `/heartbeats/{id}/unpause`: it is paused no more."""
     found: Resource = reached(request, relation, pk=pk)
     require(request, Role.MANAGER)
     return done(request, found, "Unpaused.", lambda: lifecycle.unpause(found, by=request.user, at=now()))

@@ -85,7 +85,7 @@ def test_an_incident_is_worked_on_from_its_page(page, at_work, shut):
     page.get_by_text("Escalate…").click()
     page.get_by_label("Everybody in Operations").check()
     page.get_by_role("button", name="Escalate").click()
-    expect(page.get_by_text("Escalated.", exact=True)).to_be_visible()
+    expect(page.get_by_text("Escalated. An escalation is only recorded: nobody is notified.")).to_be_visible()
     page.get_by_role("button", name="Resolve").click()
     expect(page.get_by_text("Resolved.", exact=True)).to_be_visible()
     shut.refresh_from_db()

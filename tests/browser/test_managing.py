@@ -51,7 +51,7 @@ def test_a_monitor_is_added_edited_paused_and_deleted(page, at_work, manages):
     page.get_by_label("Name").fill("Shop")
     page.get_by_label("Address").fill("https://shop.example")
     page.get_by_role("button", name="Add monitor").click()
-    expect(page.get_by_text("It is pending until it was checked.")).to_be_visible()
+    expect(page.get_by_text("Nothing checks your own monitors and heartbeats yet")).to_be_visible()
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("paused here")).to_be_visible()
     page.get_by_role("link", name="Edit").click()

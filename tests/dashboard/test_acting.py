@@ -173,7 +173,9 @@ def test_a_title_of_several_lines_stays_where_it_is_left_alone(staff, tell):
 
 
 def test_members_and_the_team_are_called(staff, native, bob, team):
+    assert lifecycle.ONLY_RECORDED in words(staff.get(f"/incidents/{native.uuid}"))
     assert press(staff, native, "escalate", targets=["team", str(bob.uuid)], note="help").status_code == 302
+    assert f"Escalated. {lifecycle.ONLY_RECORDED}" in words(staff.get("/preferences"))
     fact = facts(native, "incident.escalated").get()
     assert [target["name"] for target in fact.payload["escalation_targets"]] == ["Operations", "Bob Smith"]
     assert "help" in words(staff.get(f"/incidents/{native.uuid}"))
@@ -224,7 +226,7 @@ def test_a_mirrored_incident_says_that_acts_are_recorded_here_only(staff, mirror
         ("", {}, "Choose what is to be done."),
         ("fly", {}, "Choose what is to be done."),
         ("acknowledge", {"note": "x" * 501}, "at most 500 characters"),
-        ("escalate", {}, "Choose who is to be called."),
+        ("escalate", {}, "Choose to whom it is escalated."),
         ("escalate", {"targets": ["team", "42"]}, "No active member of the team has this id."),
         ("severity", {"severity": "awful"}, "Select a valid choice"),
         ("severity", {}, "This field is required."),

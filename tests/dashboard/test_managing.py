@@ -8,7 +8,7 @@ import pytest
 from config import clock
 from incidents.models import Incident
 from monitors.lifecycle import create, destroy, pause
-from monitors.models import Heartbeat, Monitor
+from monitors.models import NOTHING_CHECKS, Heartbeat, Monitor
 from teams.models import Membership, Role
 from tests.conftest import NOON, an_event, make_user, tell_it
 from tests.dashboard.conftest import logged_in, words
@@ -57,15 +57,16 @@ def facts():
 
 
 @KINDS
-def test_one_is_added_with_a_form_and_its_page_says_that_it_was_not_checked_yet(kind, manager, mary):
-    assert f"Add a {kind}" in words(manager.get(f"/{kind}s/new"))
+def test_one_is_added_with_a_form_and_all_pages_say_that_nothing_checks_it(kind, manager, mary):
+    form = words(manager.get(f"/{kind}s/new"))
+    assert f"Add a {kind}" in form and NOTHING_CHECKS in form and "counts as down" not in form
     answer = manager.post(f"/{kind}s/new", TYPED[kind], follow=True)
     made = MODELS[kind].objects.get()
     assert answer.redirect_chain == [(f"/{kind}s/{made.pk}", 302)]
     read = words(answer)
-    assert f"{kind.capitalize()} added. It is pending until it was checked." in read
-    assert "Pending not checked yet" in read
-    assert "State pending: not checked yet" in read
+    assert f"{kind.capitalize()} added." in read and NOTHING_CHECKS in read
+    assert "State not known yet" in read
+    assert NOTHING_CHECKS in words(manager.get(f"/{kind}s/{made.pk}/edit"))
     assert "Source Watchkeeper" in read
     assert (
         f"12:00 {kind.capitalize()} created" not in read and f"15:00 {kind.capitalize()} created Mary Manager" in read

@@ -15,9 +15,10 @@ from django.urls import URLPattern
 from jsonschema import Draft202012Validator
 
 from dashboard import api_urls
+from incidents.lifecycle import ONLY_RECORDED
 from incidents.models import Incident, IncidentGroup
 from integrations.models import InboundDelivery
-from monitors.models import Heartbeat, Monitor
+from monitors.models import NOTHING_CHECKS, Heartbeat, Monitor
 from teams.models import Membership, Role
 from tests.conftest import NOON, an_event
 from tests.endpoints import make_attempt, make_endpoint, make_message
@@ -236,3 +237,10 @@ def test_only_get_is_answered_and_in_the_envelope(client):
     for path in HIDDEN:
         answer = client.post(path)
         assert (answer.status_code, answer.json()["error"]["code"]) == (405, "METHOD_NOT_ALLOWED")
+
+
+def test_it_says_that_escalating_notifies_nobody_and_that_nothing_is_checked_yet(document):
+    described = {each["operationId"]: each.get("description", "") for each in operations(document).values()}
+    assert all(ONLY_RECORDED in described[name] for name in ("escalate_incident", "work_on_incidents"))
+    own = ("create_monitor", "create_heartbeat", "unpause_monitor", "unpause_heartbeat")
+    assert all(NOTHING_CHECKS in described[name] for name in own)

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from incidents.declaring import declare
 from incidents.grouping import group, incidents_of
+from incidents.lifecycle import ONLY_RECORDED
 from incidents.models import Incident, IncidentGroup
 from monitors.models import Monitor
 from tests.conftest import NOON, an_event, make_user
@@ -177,6 +178,12 @@ def test_what_needs_to_be_told_more_is_asked_first(staff, operator, user, incide
     assert said(answer)[0].startswith("1 ")
     assert event in events()
     assert TimelineEvent.objects.filter(event=f"incident.{event}", user=operator).exists()
+
+
+def test_an_operator_who_escalates_is_told_before_and_after_that_nobody_is_notified(staff, incident):
+    assert ONLY_RECORDED in told_to(staff, "escalate", incident).content.decode()
+    assert said(told_to(staff, "escalate", incident, people="")) == ["1 escalated.", ONLY_RECORDED]
+    assert ONLY_RECORDED not in told_to(staff, "assign", incident).content.decode()
 
 
 @pytest.mark.parametrize(

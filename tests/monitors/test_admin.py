@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from incidents.models import Incident
 from integrations.models import Integration
 from monitors.lifecycle import create
-from monitors.models import Heartbeat, Monitor
+from monitors.models import NOTHING_CHECKS, Heartbeat, Monitor
 from tests.conftest import NOON, an_event, make_team, make_user
 from tests.incidents.test_resources import live_about
 from tests.monitors.conftest import BACKUP, SHOP
@@ -41,7 +41,7 @@ def latest():
 
 def test_a_monitor_is_added_to_a_team(staff, operator, team):
     asked = staff.get(f"{MONITORS}add/").content.decode()
-    assert 'name="url"' in asked and 'name="status"' not in asked
+    assert 'name="url"' in asked and 'name="status"' not in asked and NOTHING_CHECKS in asked
     said = {"team": team.pk, "name": "Shop", "url": "https://shop.example", "type": "keyword"}
     assert staff.post(f"{MONITORS}add/", said).status_code == 302
     monitor = Monitor.objects.get()
@@ -164,6 +164,7 @@ def test_a_mirrored_one_cannot_be_changed(staff, monitor, address, model):
         assert action == "delete_selected" or "is mirrored from Better Stack" in answer.content.decode()
     page = staff.get(page_of(resource)).content.decode()
     assert 'name="_save"' not in page and 'value="pause"' not in page and "deletelink" not in page
+    assert NOTHING_CHECKS not in page
     assert model.objects.values().get() == before
     assert TimelineEvent.objects.count() == facts
 
