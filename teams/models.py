@@ -169,7 +169,7 @@ class APIKey(models.Model):
     """
     Lets a program act for a user in one team. Shown once when made; only its SHA-256 digest is kept.
 
-    A key with the scope `ingest` is bound to one integration (integrations.IngestKey).
+    A key with the scope `ingest` is bound to one integration (integrations.models.IngestKey).
     """
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="api_keys")
