@@ -13,7 +13,8 @@ The one way out: nothing else in the house opens a connection to where strangers
 
 Each error's text is a sentence for people; it never holds what a receiver said, nor an address that a name led to.
 
-Any status is an Answer, 3xx too: no redirect is followed. As soon as an answer's head has come it is an Answer; its
+Any status is an Answer, 3xx too: no redirect is followed. As soon as an answer's head has come it is an Answer, however
+it is written if a browser would take it (config.heads); its
 body is read up to `LONGEST_EXCERPT`, and `cut` says that it was not read to its end, for whatever reason (too long, too
 slow, broken off). Bodies are bytes as they came: an encoding is neither asked for nor undone.
 
@@ -58,6 +59,7 @@ from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from config.addresses import NOT_PUBLIC, wrong_url
+from config.heads import Reader
 from config.networks import Address, Network, forbidden
 
 log = structlog.get_logger(__name__)
@@ -157,6 +159,9 @@ class Outward:
             trust_env=False,
             timeout=ClientTimeout(),
             headers=HEADERS,
+            max_line_size=MOST_READ,
+            max_field_size=MOST_READ,
+            max_headers=MOST_READ,  # how much is read at all bounds them
             skip_auto_headers=["Content-Type"],
         )
         return self
@@ -249,11 +254,16 @@ class Line(ResponseHandler):
     def set_response_params(self, **how: Any) -> None:
         """Before each request."""
         self.left = MOST_READ
+        self.heads = Reader()
         super().set_response_params(**how)
 
     def data_received(self, data: bytes) -> None:
-        """What came. When as much has come as is read for an answer, the connection ends."""
-        super().data_received(data[: self.left])
+        """
+        What came, each head as our parser wants it and by itself: what is wrong with a body is no more than that. When
+        as much has come as is read for an answer, the connection ends.
+        """
+        for piece in self.heads.pieces(data[: self.left]):
+            super().data_received(piece)
         self.left = max(self.left - len(data), 0)
         if not self.left and self.transport is not None:
             self.transport.abort()

@@ -48,6 +48,8 @@ ENDINGS: tuple[tuple[signal.Signals, float | None], ...] = (
 )
 # What it says to whoever comes too early tells nothing.
 _tells = re.compile(r"(FATAL|PANIC|error):(?!.* (is starting up|not yet accepting connections)$)").search
+# The SQLSTATEs of a server that starts, stops, has no place just now, or is gone.
+_GOES_AWAY = ("08", "53300", "57P")
 _LARGEST_LOG = 10 * 1024 * 1024
 
 
@@ -155,8 +157,7 @@ class Cluster:
 
     def _wait_until_it_answers(self, log: IO[str], position: int) -> None:
         begun, told = time.monotonic(), False
-        maintenance = self.url.replace(f"/{DATABASE}?", "/postgres?")
-        while not _answers(maintenance):
+        while not _has_database(self.url):
             if self.process is None or self.process.poll() is not None:
                 log.seek(position)
                 gist = _gist(log.read())
@@ -165,9 +166,6 @@ class Cluster:
                 told = True
                 say("the embedded PostgreSQL takes its time; waiting")
             time.sleep(0.02)
-        with psycopg.connect(maintenance, autocommit=True) as connection:
-            if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
-                connection.execute(f"CREATE DATABASE {DATABASE}")
 
 
 @contextlib.contextmanager
@@ -284,6 +282,25 @@ def _answers(url: str) -> bool:
         psycopg.connect(url, connect_timeout=5).close()
     except psycopg.OperationalError:
         return False
+    return True
+
+
+def _has_database(url: str) -> bool:
+    """
+    Make our database unless it exists; False where no server answers, or it goes away meanwhile, as it may do at any
+    moment. Raises CannotStart.
+    """
+    maintenance = url.replace(f"/{DATABASE}?", "/postgres?")
+    try:
+        with psycopg.connect(maintenance, connect_timeout=5, autocommit=True) as connection:
+            if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
+                connection.execute(f"CREATE DATABASE {DATABASE}")
+    except psycopg.OperationalError as error:
+        if error.sqlstate and not error.sqlstate.startswith(_GOES_AWAY):
+            raise CannotStart(f"the embedded PostgreSQL can't be used: {error}") from None
+        return False
+    except psycopg.Error as error:
+        raise CannotStart(f"the embedded PostgreSQL can't make its database: {error}") from None
     return True
 
 

@@ -243,8 +243,10 @@ class House:
         for kept in self.kept:
             try:
                 kept.look_after()
-            except (CannotStart, OSError, subprocess.SubprocessError) as error:
+            except CannotStart as error:
                 say(str(error))  # it is tried again: somebody may see to it meanwhile
+            except Exception as error:  # whatever one part's trouble is, the others go on
+                say(f"{kept.part.name} could not be started ({type(error).__name__}): {error}")
             if kept.deaths == _DEATHS_BEFORE_OPENING and not self.is_open:
                 raise CannotStart(f"{kept.part.name} keeps stopping; what it said is above")
         if self.demo.process and self.demo.process.returncode is None and self.demo.process.poll():

@@ -350,6 +350,10 @@ def test_a_change_of_protocol_is_an_answer_and_the_end():
     run(posts())
 
 
+CHUNKED = (b"Transfer-Encoding: chunked", b"")
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
 # --- receivers that misbehave -------------------------------------------------------------------------------------
 
 
@@ -363,16 +367,12 @@ def test_a_change_of_protocol_is_an_answer_and_the_end():
         b"\x16\x03\x01\x00\x05",
         b"\x00" * 100,
         b"HTTP/1.1 200\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n",
         b"HTTP/1.1 2000 OK\r\n\r\n",
         b"HTTP/1.1 abc OK\r\n\r\n",
         b"HTTP/9.9 200 OK\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
-        b"HTTP/1.1 200 " + b"x" * 100_000 + b"\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000 + b"\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: " % n + b"x" * 8000 + b"\r\n" for n in range(100)) + b"\r\n",
     ],
     ids=lambda said: repr(said[:40]),
@@ -384,6 +384,86 @@ def test_what_is_no_answer_of_http_is_none(said):
         "What came back is not an answer of HTTP, or its head is too long.",
         "The connection was closed before an answer came.",
     )
+
+
+# What a browser takes as an answer with the body `ab`. Each was shown to Chromium, too.
+BADLY_WRITTEN = {
+    "two equal lengths": (b"HTTP/1.1 200 OK", b"Content-Length: 2", b"content-length: 2", b"", b"ab"),
+    "a length said twice in a line": (b"HTTP/1.1 200 OK", b"Content-Length: 2, 2", b"", b"ab"),
+    "no length that is one": (b"HTTP/1.1 200 OK", b"Content-Length: -1", b"", b"ab"),
+    "a length in words": (b"HTTP/1.1 200 OK", b"Content-Length: two", b"", b"ab"),
+    "a length without an end": (b"HTTP/1.1 200 OK", b"Content-Length: " + b"9" * 60, b"", b"ab"),
+    "an empty length": (b"HTTP/1.1 200 OK", b"Content-Length:", b"", b"ab"),
+    "a length and chunks": (b"HTTP/1.1 200 OK", b"Content-Length: 9", *CHUNKED, b"2", b"ab", b"0", b"", b""),
+    "chunks and a length": (b"HTTP/1.1 200 OK", *CHUNKED[:1], b"Content-Length: 9", b"", b"2", b"ab", b"0", b"", b""),
+    "no coding": (b"HTTP/1.1 200 OK", b"Transfer-Encoding: identity", b"Content-Length: 2", b"", b"ab"),
+    "a header of 9 kB": (b"HTTP/1.1 200 OK", b"X: " + b"x" * 9_000, b"", b"ab"),
+    "a header of 100 kB": (b"HTTP/1.1 200 OK", b"X: " + b"x" * 100_000, b"", b"ab"),
+    "200 headers": (b"HTTP/1.1 200 OK", *(b"X-%d: y" % number for number in range(200)), b"", b"ab"),
+    "5,000 headers": (b"HTTP/1.1 200 OK", *[b"X: y"] * 5_000, b"", b"ab"),
+    "Latin-1": (b"HTTP/1.1 200 Gr\xfc\xdfe", b"X: caf\xe9", b"", b"ab"),
+    "UTF-8": ("HTTP/1.1 200 Grüße ✓".encode(), "X: 日本".encode(), b"", b"ab"),
+    "a name that is none": (b"HTTP/1.1 200 OK", b"X\xe9 Y: z", b"(X): z", b": z", b"", b"ab"),
+    "no colon": (b"HTTP/1.1 200 OK", b"no colon", b"", b"ab"),
+    "a blank before the colon": (b"HTTP/1.1 200 OK", b"Content-Length : 2", b"", b"ab"),
+    "a folded line": (b"HTTP/1.1 200 OK", b"X: a", b"  b", b"\tc", b"", b"ab"),
+    "control characters": (b"HTTP/1.1 200 OK", b"X: a\x01\x7fb", b"", b"ab"),
+    "no reason": (b"HTTP/1.1 200", b"", b"ab"),
+    "a long reason": (b"HTTP/1.1 200 " + b"x" * 10_000, b"", b"ab"),
+    "two blanks": (b"HTTP/1.1  200  OK", b"", b"ab"),
+    "small letters": (b"http/1.1 200 ok", b"", b"ab"),
+    "an old version": (b"HTTP/1.0 200 OK", b"", b"ab"),
+    "no blank": (b"HTTP/1.1 200OK", b"", b"ab"),
+    "the next version": (b"HTTP/2 200 OK", b"", b"ab"),
+    "a version without a point": (b"HTTP/1 200 OK", b"", b"ab"),
+    "an upgrade that is offered": (b"HTTP/1.1 200 OK", b"Connection: Upgrade", b"Upgrade: h2,h2c", b"", b"ab"),
+    "headers of one kind twice": (b"HTTP/1.1 200 OK", *[b"Server: x", b"Content-Type: a/b"] * 2, b"", b"ab"),
+    "empty lines before": (b"", b"", b"HTTP/1.1 200 OK", b"", b"ab"),
+    "an encoding that nobody asked for": (b"HTTP/1.1 200 OK", b"Content-Encoding: x", b"", b"ab"),
+}
+
+
+@pytest.mark.parametrize("case", BADLY_WRITTEN)
+def test_what_a_browser_takes_as_an_answer_is_one(case):
+    answer, _ = post(answering(b"\r\n".join(BADLY_WRITTEN[case])))
+    assert answer == Answer(200, b"ab", False, None)
+
+
+@pytest.mark.parametrize("case", BADLY_WRITTEN)
+def test_lines_may_end_with_a_line_feed_alone(case):
+    answer, _ = post(answering(b"\n".join(BADLY_WRITTEN[case])))
+    assert answer.status == 200
+    assert (
+        answer.excerpt == b"ab" or CHUNKED[0] in BADLY_WRITTEN[case]
+    )  # the frames of chunks are read as they should be
+
+
+@pytest.mark.parametrize("case", BADLY_WRITTEN)
+def test_an_answer_may_come_letter_by_letter(case):
+    async def serve(visit):
+        await visit.request()
+        answer = b"\r\n".join(BADLY_WRITTEN[case])
+        for place in range(0, min(len(answer), 400)):
+            await visit.say(answer[place : place + 1])
+            await asyncio.sleep(0)
+        await visit.say(answer[400:])
+
+    answer, _ = post(serve)
+    assert answer == Answer(200, b"ab", False, None)
+
+
+def test_a_connection_is_kept_after_a_badly_written_answer():
+    badly = b"HTTP/1.1 200 OK\r\nX: " + b"x" * 9_000 + b"\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nab"
+    assert visits_of(answering(*[badly] * 5), 5) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"zz\r\n", b"-1\r\n", b"ffffffffffffffffff\r\n", b"\x00", b"3\r\nabcdefgh\r\n"],
+)
+def test_a_broken_body_that_comes_with_its_head_makes_no_less_of_an_answer(body):
+    answer, _ = post(answering(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body))
+    assert (answer.status, answer.cut) == (200, True)
 
 
 @pytest.mark.parametrize(
@@ -414,9 +494,6 @@ def test_a_closed_port_is_no_answer():
                     await outward.post(url, b"{}", JSON)
 
         run(posts())
-
-
-HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
 @pytest.mark.parametrize(

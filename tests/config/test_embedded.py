@@ -144,6 +144,46 @@ def test_a_server_that_starts_again_needs_no_room_for_its_url(cluster: Cluster) 
     assert (lock.read_text(), lock.stat().st_mtime_ns) == (cluster.url, before)
 
 
+def test_a_server_that_goes_away_while_it_is_waited_for_is_said_and_can_be_started_again(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever restarts the database twice in a row ends it just when it has begun to answer."""
+    cluster, connect = Cluster(made), psycopg.connect
+
+    def end_meanwhile(*place: str, **how: object) -> object:
+        connection = connect(*place, **how)  # type: ignore[arg-type]
+        assert cluster.process
+        cluster.process.send_signal(signal.SIGINT)
+        cluster.process.wait()
+        return connection
+
+    monkeypatch.setattr("config.embedded.psycopg.connect", end_meanwhile)
+    with pytest.raises(CannotStart, match="did not start: "):
+        cluster.start()
+    monkeypatch.undo()
+    cluster.start()
+    assert ask(cluster.url, "SELECT 1") == 1
+    cluster.stop()
+
+
+def test_a_server_without_room_for_our_database_is_said(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def __enter__(self) -> "Full":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def execute(self, *_: object) -> None:
+            raise psycopg.errors.DiskFull("no space left on device")
+
+    cluster = Cluster(made)
+    monkeypatch.setattr("config.embedded.psycopg.connect", lambda *_, **__: Full())
+    with pytest.raises(CannotStart, match="can't be used: no space left on device"):
+        cluster.start()
+    cluster.stop()
+
+
 def test_a_killed_servers_process_id_may_belong_to_another_program_by_now(made: Path) -> None:
     own_pid_first = f"{os.getpid()}\n"
     (made / "postgres" / "data" / "postmaster.pid").write_text(own_pid_first)

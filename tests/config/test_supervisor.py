@@ -185,13 +185,25 @@ def test_a_death_after_a_long_life_is_a_new_story(monkeypatch: pytest.MonkeyPatc
     assert kept.deaths == 1
 
 
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (OSError(28, "No space left on device"), "could not be started (OSError): [Errno 28] No space left on device"),
+        (psycopg.OperationalError("gone"), "could not be started (OperationalError): gone"),
+        (CannotStart("the part did not start: why"), None),
+    ],
+)
 def test_trouble_in_starting_a_part_again_is_said_and_tried_again(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    trouble: Exception,
+    said: str | None,
 ) -> None:
     class Unlucky(Dying):
         def start(self) -> None:
             super().start()
-            raise OSError(28, "No space left on device")
+            raise trouble
 
     monkeypatch.setenv("DATABASE_URL", "")
     house = House(tmp_path, 1, with_demo=False)
@@ -201,7 +213,7 @@ def test_trouble_in_starting_a_part_again_is_said_and_tried_again(
     house._look_after_all()
     assert len(part.starts) == 1
     assert capsys.readouterr().err.splitlines() == [
-        "watchkeeper: [Errno 28] No space left on device",
+        f"watchkeeper: the part {said or 'did not start: why'}",
         "watchkeeper: the part stopped with exit code 7; starting it again",
     ]
 

@@ -218,6 +218,18 @@ def test_what_can_not_be_written_down_holds_nothing_else_up_and_is_tried_again_o
     assert len(receiver.requests) == 15
 
 
+@pytest.mark.parametrize(
+    "lines", [b"Content-Length: 2\r\nContent-Length: 2\r\n", b"X: " + b"x" * 9_000 + b"\r\nContent-Length: 2\r\n"]
+)
+def test_what_was_taken_with_a_badly_written_answer_is_not_sent_again(team, receiver, lines):
+    receiver.answer = lambda request: b"HTTP/1.1 200 OK\r\n" + lines + b"\r\nok"
+    say(an_endpoint(team, receiver.url()), 1, 1, 2, 3)
+    with Sending():
+        until(delivered(3))
+    assert [attempt.status_code for attempt in Attempt.objects.all()] == [200] * 3
+    assert len(receiver.requests) == 3
+
+
 def test_a_connection_that_is_cut_is_a_failure_and_tried_again(team, receiver):
     receiver.answer = lambda request: None if len(receiver.requests) == 1 else answering(200)
     say(an_endpoint(team, receiver.url()), 1, 1)
