@@ -2,6 +2,9 @@
 
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin
+from django.core.checks import register
+
+from config import checks
 
 
 class GroundConfig(AppConfig):
@@ -9,6 +12,10 @@ class GroundConfig(AppConfig):
 
     name = "config"
     verbose_name = "Ground"
+
+    def ready(self) -> None:
+        """Let `check` know what it is to look at."""
+        register(checks.unknown_variables)
 
 
 class OperatorAdminConfig(admin.AdminConfig):

@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from config import database, keepsakes
+from config import database, environment, keepsakes
 from config.console import CannotStart, say
 from config.supervisor import MANAGE, ROOT, Child, up
 
@@ -23,20 +23,29 @@ def main(arguments: list[str]) -> int:
     """Do what the command line asks for. Returns the exit code; what a person has to see to is one line."""
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
+    if wrong := environment.wrong_ones():
+        for line in wrong:
+            say(line)
+        return 1
     try:
-        data = data_folder()
-        if arguments[0] == "up":
-            return up(data, arguments[1:])
-        if arguments[0] == "test":
-            return test(data, arguments[1:])
-        if arguments[0] == "bench":
-            return bench(arguments[1:])
-        return command(data, arguments)
+        return do(arguments)
     except CannotStart as error:
         say(str(error))
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def do(arguments: list[str]) -> int:
+    """Do what the command line asks for. Returns the exit code. Raises CannotStart, KeyboardInterrupt."""
+    data = data_folder()
+    if arguments[0] == "up":
+        return up(data, arguments[1:])
+    if arguments[0] == "test":
+        return test(data, arguments[1:])
+    if arguments[0] == "bench":
+        return bench(arguments[1:])
+    return command(data, arguments)
 
 
 def data_folder() -> Path:

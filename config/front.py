@@ -24,6 +24,7 @@ from django.http import HttpResponse
 from config import errors
 from config.bodies import PROBLEM, TOO_SLOW, Bodies, Body, NoRoom
 from config.lanes import Busy, Lane
+from config.request import HEALTH_PATHS
 
 log = structlog.get_logger(__name__)
 
@@ -148,7 +149,7 @@ def lane_for(path: str) -> str:
     """Which lane a path belongs to."""
     if path.startswith("/api/webhooks/"):
         return DOOR
-    return HEALTH if path in ("/healthz", "/readyz", "/workz") else PAGES
+    return HEALTH if path in HEALTH_PATHS else PAGES
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

@@ -9,15 +9,18 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import structlog
 from django.http import HttpRequest, HttpResponse
+from django.middleware.common import CommonMiddleware
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from config.api import refusal_of
 from config.bodies import PROBLEM
 from config.errors import ValidationFailed, answer, is_api, translated, wants_json
+from config.request import HEALTH_PATHS
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +69,13 @@ class RequestLog:
         )
 
     _sane = re.compile(r"[A-Za-z0-9._-]{8,64}").fullmatch
+
+
+class Hosts(CommonMiddleware):
+    """Refuses requests for host names that are not ours, but not the questions after our health."""
+
+    def process_request(self, request: HttpRequest) -> Any:
+        return None if request.path_info in HEALTH_PATHS else super().process_request(request)
 
 
 class ErrorAnswers:

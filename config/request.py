@@ -1,9 +1,15 @@
-"""Requests as Django knows them, but for one thing: their charset is never the sender's choice."""
+"""
+Requests as Django knows them, but for one thing: their charset is never the sender's choice. And which of them ask
+after our health.
+"""
 
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIRequest
 from django.utils.http import parse_header_parameters
+
+# What is answered under any host name, or none: who asks from inside knows an address at most.
+HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/workz"})
 
 
 class Request(WSGIRequest):

@@ -1,42 +1,34 @@
 """
 Watchkeeper's settings: one file, driven by the environment.
 
-Every variable read here is documented in the README's table of settings. Nothing else in the project reads the
-environment for configuration.
+What may be said there is config.environment's knowledge, and the README's table of settings shows it. Nothing else in
+the project reads the environment for configuration.
 """
 
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from psycopg import ProgrammingError, conninfo
 
 from config import logs
-from config.networks import Network, read_networks
+from config.environment import Wrong, value_of
+from config.networks import Network
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("WATCHKEEPER_DATA") or BASE_DIR / "var")
 TESTING = "pytest" in sys.modules
 
 
-def flag(name: str, default: bool = False) -> bool:
-    """Whether an environment variable says yes."""
-    return os.environ.get(name, str(default)).strip().lower() in {"1", "true", "yes", "on"}
-
-
-def words(name: str, default: str = "") -> list[str]:
-    """A comma-separated environment variable as a list."""
-    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
-
-
-def networks(name: str) -> tuple[Network, ...]:
-    """A comma-separated environment variable as networks. Raises ImproperlyConfigured."""
+def setting(name: str) -> Any:
+    """What an environment variable says. Raises ImproperlyConfigured."""
     try:
-        return read_networks(words(name))
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{name}: {error}") from None
+        return value_of(name)
+    except Wrong as wrong:
+        raise ImproperlyConfigured(str(wrong)) from None
 
 
 # How a connection is made unless DATABASE_URL says otherwise. A server that fell silent is given up after some seconds.
@@ -72,19 +64,19 @@ def database(url: str) -> dict[str, object]:
     }
 
 
-DEBUG = flag("WATCHKEEPER_DEBUG")
+DEBUG: bool = setting("WATCHKEEPER_DEBUG")
 
 # A secret that everybody can read is good for tests only; `./watchkeeper` makes real ones and keeps them in the data
 # folder.
 _TEST_SECRET = "only-for-tests-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ" if TESTING else ""
-SECRET_KEY = os.environ.get("WATCHKEEPER_SECRET_KEY") or _TEST_SECRET
+SECRET_KEY = setting("WATCHKEEPER_SECRET_KEY") or _TEST_SECRET
 # The first key seals; all of them open, so that a key can be changed without losing what the old one sealed.
-ENCRYPTION_KEYS = words("WATCHKEEPER_ENCRYPTION_KEY") or [SECRET_KEY]
+ENCRYPTION_KEYS: list[str] = setting("WATCHKEEPER_ENCRYPTION_KEY") or [SECRET_KEY]
 
-ALLOWED_HOSTS = words("WATCHKEEPER_HOSTS", "localhost,127.0.0.1,[::1]")
-CSRF_TRUSTED_ORIGINS = words("WATCHKEEPER_ORIGINS")
+ALLOWED_HOSTS: list[str] = setting("WATCHKEEPER_HOSTS")
+CSRF_TRUSTED_ORIGINS: list[str] = setting("WATCHKEEPER_ORIGINS")
 # How many reverse proxies stand before us; their X-Forwarded-For and -Proto are believed, nobody else's.
-TRUSTED_PROXIES = int(os.environ.get("WATCHKEEPER_TRUSTED_PROXIES") or 0)
+TRUSTED_PROXIES: int = setting("WATCHKEEPER_TRUSTED_PROXIES")
 
 INSTALLED_APPS = [
     "config",
@@ -121,7 +113,7 @@ MIDDLEWARE = [
     "config.middleware.ErrorAnswers",
     "config.forpages.StaticFiles",
     "config.forpages.Sessions",
-    "django.middleware.common.CommonMiddleware",
+    "config.middleware.Hosts",
     "django.middleware.csrf.CsrfViewMiddleware",
     "config.forpages.Users",
     "dashboard.access.LocalTime",
@@ -225,7 +217,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 
 # WATCHKEEPER_HTTPS=1 is the documented production setting: everything that only makes sense behind TLS.
-HTTPS = flag("WATCHKEEPER_HTTPS")
+HTTPS: bool = setting("WATCHKEEPER_HTTPS")
 SECURE_SSL_REDIRECT = HTTPS
 # Health checks come from inside, without TLS.
 SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|workz)$"]
@@ -273,14 +265,14 @@ SPECTACULAR_SETTINGS = {
 }
 
 # How often a minute: requests of one API key; failed logins and wrong keys of one address.
-API_REQUESTS_PER_MINUTE = int(os.environ.get("WATCHKEEPER_API_RATE") or 6_000)
-FAILED_LOGINS_PER_MINUTE = int(os.environ.get("WATCHKEEPER_LOGIN_RATE") or 100)
+API_REQUESTS_PER_MINUTE: int = setting("WATCHKEEPER_API_RATE")
+FAILED_LOGINS_PER_MINUTE: int = setting("WATCHKEEPER_LOGIN_RATE")
 
 # Networks, besides the public internet, to which webhooks are sent and which monitors look at: config.egress.
-WEBHOOK_NETWORKS = networks("WATCHKEEPER_WEBHOOK_NETWORKS")
-MONITOR_NETWORKS = networks("WATCHKEEPER_MONITOR_NETWORKS")
+WEBHOOK_NETWORKS: tuple[Network, ...] = setting("WATCHKEEPER_WEBHOOK_NETWORKS")
+MONITOR_NETWORKS: tuple[Network, ...] = setting("WATCHKEEPER_MONITOR_NETWORKS")
 
-LOGGING = logs.configure(as_json=not sys.stderr.isatty(), level=os.environ.get("WATCHKEEPER_LOG_LEVEL") or "INFO")
+LOGGING = logs.configure(as_json=not sys.stderr.isatty(), level=setting("WATCHKEEPER_LOG_LEVEL"))
 
 # The worker's loops, and after how many seconds without a report /workz calls one stopped.
 WORKER_LOOPS = {"apply": 30, "recognize": 60, "send": 30}

@@ -22,8 +22,9 @@ from config import lifeline
 log = structlog.get_logger(__name__)
 
 _ENDINGS = (signal.SIGTERM, signal.SIGINT)
-# Between a death and the next start, in seconds: it grows while deaths follow each other quickly.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
+# Between a death and the next start, in seconds: it grows while deaths follow each other quickly. What was killed is to
+# be back in a moment; what fails by itself says why each time, and is not to fill the log with that.
+_FIRST_PAUSE, _LONGEST_PAUSE, _LONGEST_PAUSE_BY_ITSELF = 0.05, 0.5, 30.0
 _LONG_LIFE = 10.0
 
 
@@ -52,9 +53,17 @@ class Line:
             self.child = 0
             if self.stopping or status == 0:
                 return
-            log.warning("a process died, another takes over", exit_code=os.waitstatus_to_exitcode(status))
-            pause = _FIRST_PAUSE if time.monotonic() - begun > _LONG_LIFE else min(2 * pause, _LONGEST_PAUSE)
-            time.sleep(pause)
+            code = os.waitstatus_to_exitcode(status)
+            log.warning("a process died, another takes over", exit_code=code)
+            longest = _LONGEST_PAUSE if code < 0 else _LONGEST_PAUSE_BY_ITSELF
+            pause = _FIRST_PAUSE if time.monotonic() - begun > _LONG_LIFE else min(2 * pause, longest)
+            self.rest(pause)
+
+    def rest(self, seconds: float) -> None:
+        """Sleep, unless told to stop."""
+        until = time.monotonic() + seconds
+        while not self.stopping and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _FIRST_PAUSE))
 
     def stop(self, *_: object) -> None:
         """Tell the child to stop, and beget no other."""

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config import database, lifeline
+from config import database, environment, lifeline
 from config.console import CannotStart, say
 from config.embedded import Cluster, try_lock
 
@@ -30,8 +30,12 @@ _LONG_LIFE = 30.0  # seconds; a death after that is a new story, not one more of
 _DEATHS_BEFORE_OPENING = 5
 # Between two starts, in seconds. No longer: what is killed again and again is to be back in time each time.
 _LONGEST_PAUSE = 1.0
+# What ends by itself as soon as it is started says why each time; it is not to fill the log with that.
+_LONGEST_PAUSE_BY_ITSELF = 30.0
 _PATIENCE = 10.0  # seconds that a child has for stopping by itself
-_PATIENCE_FOR_READINESS = 60.0  # seconds
+# How many seconds it may take to be ready before we say why it is not, and how often we ask before and after that.
+_PATIENCE_FOR_READINESS = 20.0
+_SOON, _SELDOM = 0.03, 1.0
 
 
 def up(data: Path, options: list[str]) -> int:
@@ -66,16 +70,14 @@ def only_one(data: Path) -> Iterator[None]:
 
 def free_port() -> int:
     """The port to serve on; a killed predecessor has a moment to leave it. Raises CannotStart."""
-    text = os.environ.get("PORT") or "8000"
-    if not (text.isdecimal() and 0 < int(text) < 65536):
-        raise CannotStart(f"PORT has to be a number from 1 to 65535, not {text!r}")
+    port: int = environment.value_of("PORT")
     deadline = time.monotonic() + 2
-    while reason := _why_not(int(text)):
+    while reason := _why_not(port):
         if reason != errno.EADDRINUSE or time.monotonic() > deadline:
             why = "another program has it" if reason == errno.EADDRINUSE else os.strerror(reason)
-            raise CannotStart(f"can't listen on port {text}: {why}; choose another: PORT=8001 ./watchkeeper up")
+            raise CannotStart(f"can't listen on port {port}: {why}; choose another: PORT=8001 ./watchkeeper up")
         time.sleep(0.1)
-    return int(text)
+    return port
 
 
 def _why_not(port: int) -> int:
@@ -150,11 +152,15 @@ class Kept:
             return
         if self.due is None:
             self.deaths = 1 if now - self.begun > _LONG_LIFE else self.deaths + 1
-            self.due = now + min(0.1 * 2**self.deaths, _LONGEST_PAUSE)
+            self.due = now + min(0.1 * 2 ** min(self.deaths, 10), self._longest_pause())
             say(f"{self.part.name} {_how_it_ended(self.part)}; starting it again")
         elif now >= self.due:
             self.begun, self.due = now, None
             self.part.start()
+
+    def _longest_pause(self) -> float:
+        by_itself = isinstance(self.part, Child) and self.part.process and self.part.process.returncode >= 0
+        return _LONGEST_PAUSE_BY_ITSELF if by_itself else _LONGEST_PAUSE
 
 
 def _how_it_ended(part: Child | Cluster) -> str:
@@ -179,6 +185,8 @@ class House:
         self.kept: list[Kept] = []
         self.is_open = False
         self.stopping = False
+        self.login_is_new = False
+        self.complaint = ""
 
     def ask_to_stop(self, *_: object) -> None:
         """
@@ -212,20 +220,29 @@ class House:
         time.sleep(seconds)
 
     def _prepare(self) -> None:
+        self.login_is_new = not self._login.exists()
         self.prepare.start()
         while self.prepare.process and self.prepare.process.poll() is None:
             self._rest(0.03)
         if self.prepare.process and self.prepare.process.returncode:
             raise CannotStart("preparing failed; what it said is above")
 
+    @property
+    def _login(self) -> Path:
+        return self.data / "staff-login.json"
+
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _PATIENCE_FOR_READINESS
-        while not self._answers():
-            if time.monotonic() > deadline:
-                say(f"not ready yet; http://{HOST}:{self.port}/readyz says why")
-                return
-            self._rest(0.03)
-            self._look_after_all()
+        """Return as soon as the web server says that it is ready, and say what it complains of until then."""
+        begun = time.monotonic()
+        while complaint := self._complaint():
+            is_late = time.monotonic() - begun > _PATIENCE_FOR_READINESS
+            if is_late and complaint != self.complaint:
+                self.complaint = complaint
+                say(f"not ready yet: {complaint}")
+            until = time.monotonic() + (_SELDOM if is_late else _SOON)
+            while time.monotonic() < until:
+                self._rest(_SOON)
+                self._look_after_all()
 
     def stop(self) -> None:
         """Stop everything: first those who use the database, then the database. Deaf to further signals."""
@@ -261,14 +278,17 @@ class House:
             if ended and ended.si_pid not in [part.process.pid for part in parts if part and part.process]:
                 os.waitpid(ended.si_pid, 0)
 
-    def _answers(self) -> bool:
-        """Whether the web server says that it is ready."""
+    def _complaint(self) -> str:
+        """Why the web server is not ready, in its own words; empty when it is."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
         try:
-            connection.request("GET", "/readyz", headers={"Host": _known_host()})
-            return connection.getresponse().status == http.client.OK
+            connection.request("GET", "/readyz")
+            answer = connection.getresponse()
+            return "" if answer.status == http.client.OK else str(json.load(answer)["error"]["message"])
         except (OSError, http.client.HTTPException):
-            return False
+            return "the web server does not answer"
+        except (ValueError, KeyError, TypeError):
+            return f"what answers on port {self.port} is not Watchkeeper's web server"
         finally:
             connection.close()
 
@@ -277,8 +297,10 @@ class House:
         self.is_open = True
         greeting = [f"watchkeeper: ready on http://{HOST}:{self.port}"]
         with contextlib.suppress(FileNotFoundError):
-            login = json.loads((self.data / "staff-login.json").read_text())
-            greeting.append(f"watchkeeper: staff login: {login['email']}, password {login['password']}")
+            login = json.loads(self._login.read_text())
+            once = f"password {login['password']}"
+            how = once if self.login_is_new else "./watchkeeper staff_login tells its first password"
+            greeting.append(f"watchkeeper: staff login: {login['email']}, {how}")
         with contextlib.suppress(BrokenPipeError):  # whoever read us may have gone; we serve all the same
             print(*greeting, sep="\n", flush=True)
         self.worker.start()
@@ -286,9 +308,3 @@ class House:
         if self.with_demo:
             say("a demo team loads in the background (--no-demo does without)")
             self.demo.start()
-
-
-def _known_host() -> str:
-    """A name that the web server answers to."""
-    names = os.environ.get("WATCHKEEPER_HOSTS", "").replace(",", " ").split()
-    return next((name for name in names if name[0] not in ".*"), HOST)

@@ -27,6 +27,9 @@ PROCESSES = min(max(2, os.cpu_count() or 1), 3)
 MOST_CONNECTIONS = 6000
 # How long a process that dies as soon as it starts leaves the machine to others, in seconds.
 _BETWEEN_DEATHS = 0.1
+# A process that ends by itself within so many seconds can't serve, and neither will its successor: after so many of
+# them we end, too. Each said why; how often that is said again is config.supervisor's affair.
+_TOO_SHORT_A_LIFE, _STILLBORN = 10.0, 2
 
 
 def serve(port: int) -> None:
@@ -63,10 +66,22 @@ def load() -> None:
 
 
 class Server(Granian):  # type: ignore[misc,valid-type]
-    """Granian, which gives up when one of its processes dies twice within seconds; ours is replaced each time."""
+    """
+    Granian, which gives up when one of its processes dies twice within seconds. Ours replaces one that was killed each
+    time, and gives up when they end by themselves as soon as they begin.
+    """
 
-    def _respawn_workers(self, *arguments: Any, **options: Any) -> None:
-        super()._respawn_workers(*arguments, **options)
+    stillborn = 0
+
+    def _respawn_workers(self, workers: list[int], *arguments: Any, **options: Any) -> None:
+        early = [each for each in map(self.wrks.__getitem__, workers) if ended_too_early(each)]
+        self.stillborn = self.stillborn + len(early) if early else 0
+        if self.stillborn >= _STILLBORN:
+            self.respawn_failed_workers = False
+            self.interrupt_children[:] = workers  # which makes our exit code 1
+            self.main_loop_interrupt.set()
+            return
+        super()._respawn_workers(workers, *arguments, **options)
         self.respawned_wrks.clear()
         time.sleep(_BETWEEN_DEATHS)
         # It may overlook one that dies while it takes up another's death.
@@ -74,6 +89,12 @@ class Server(Granian):  # type: ignore[misc,valid-type]
         if dead:
             self.interrupt_children[:] = dead
             self.main_loop_interrupt.set()
+
+
+def ended_too_early(worker: Any) -> bool:
+    """Whether one of the server's processes ended by itself, as one that can't be loaded does."""
+    code = worker.inner.exitcode
+    return code is not None and code >= 0 and time.monotonic() - worker.birth < _TOO_SHORT_A_LIFE
 
 
 def allow_many_connections() -> None:

@@ -5,6 +5,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from config import clock, health
+from config.request import HEALTH_PATHS
 
 pytestmark = [pytest.mark.urls("tests.config.urls"), pytest.mark.django_db]
 
@@ -114,6 +115,14 @@ def test_a_database_that_is_not_migrated_is_not_ready_and_is_asked_again(client)
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO django_migrations OVERRIDING SYSTEM VALUE SELECT * FROM kept")
     assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("path", sorted(HEALTH_PATHS))
+@pytest.mark.parametrize("host", ["127.0.0.1", "10.1.2.3:8000", "[::1]", "pod-7.cluster.local", "a b/c", ""])
+def test_who_asks_from_inside_may_call_us_what_he_likes(client, settings, path, host):
+    settings.ALLOWED_HOSTS, settings.WORKER_LOOPS, settings.SECURE_SSL_REDIRECT = ["watch.example.com"], {}, True
+    assert client.get(path, headers={"host": host}).status_code == 200
+    assert client.get("/login", headers={"host": host}).status_code == 400
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/workz"])

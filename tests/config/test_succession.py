@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from config import succession
+
 ROOT = Path(__file__).parents[2]
 # Each child says who it is; then it does what it was asked for.
 PROGRAM = """
@@ -90,6 +92,26 @@ def test_a_child_that_fails_is_told_of_and_has_a_successor(begun: list["subproce
     _, said = process.communicate()
     assert "ValueError: boom" in said
     assert "another takes over" in said
+
+
+@pytest.mark.parametrize(("status", "longest"), [(9, 0.5), (3 << 8, 30.0)])
+def test_who_was_killed_is_soon_replaced_and_who_fails_by_itself_not_all_the_time(
+    monkeypatch: pytest.MonkeyPatch, status: int, longest: float
+) -> None:
+    pauses: list[float] = []
+
+    class Short(succession.Line):
+        def beget(self) -> None:
+            self.child = 1
+
+        def rest(self, seconds: float) -> None:
+            pauses.append(seconds)
+            self.stopping = len(pauses) == 20
+
+    monkeypatch.setattr("config.succession.signal.signal", lambda *_: None)
+    monkeypatch.setattr("config.succession.os.waitpid", lambda *_: (1, status))
+    Short(lambda: None).run()
+    assert (pauses[0], pauses[-1]) == (0.1, longest)
 
 
 def test_a_child_dies_with_its_parent(begun: list["subprocess.Popen[str]"]) -> None:

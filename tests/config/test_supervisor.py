@@ -14,7 +14,7 @@ import pytest
 from config import database
 from config.console import CannotStart
 from config.embedded import for_the_duration
-from config.supervisor import House, Kept
+from config.supervisor import Child, House, Kept
 
 LAUNCHER = [sys.executable, str(Path(__file__).parents[2] / "watchkeeper")]
 
@@ -135,13 +135,60 @@ def test_it_serves_survives_kills_of_its_parts_and_leaves_nothing_behind(
     assert not processes_of(up.data)
 
     again = launch()
-    assert again.lines(2)[1] == login
+    known = "watchkeeper: staff login: admin@example.com, ./watchkeeper staff_login tells its first password\n"
+    assert again.lines(2)[1] == known
     again.end(signal.SIGKILL)
     assert eventually(lambda: not processes_of(again.data))
 
     after_a_kill = launch()
-    assert after_a_kill.lines(2)[1] == login
+    assert after_a_kill.lines(2)[1] == known
     assert after_a_kill.end(signal.SIGINT) == 0
+    assert not processes_of(up.data)
+
+
+def ask(port: int, request: bytes) -> bytes:
+    """The first line of what a web server answers to exactly these bytes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(request)
+        return connection.makefile("rb").readline().strip()
+
+
+def test_it_is_ready_and_answers_those_who_ask_after_its_health_whatever_its_hosts_are(
+    launch: Callable[..., Up],
+) -> None:
+    up = launch(WATCHKEEPER_HOSTS="watch.example.com", WATCHKEEPER_HTTPS="1")
+    assert up.lines(1) == [f"watchkeeper: ready on http://127.0.0.1:{up.port}\n"]
+    for path in (b"/healthz", b"/readyz"):
+        for host in (b"", b"Host:\r\n", b"Host: 10.1.2.3:8000\r\n", b"Host: [::1]\r\n", b"Host: a b/c\r\n"):
+            assert ask(up.port, b"GET %s HTTP/1.0\r\n%s\r\n" % (path, host)).endswith(b" 200 OK")
+            if host:
+                assert ask(up.port, b"GET %s HTTP/1.1\r\n%s\r\n" % (path, host)).endswith(b" 200 OK")
+    assert ask(up.port, b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").endswith(b" 400 Bad Request")
+    assert ask(up.port, b"GET /healthz/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").endswith(b" 400 Bad Request")
+
+
+BROKEN = """
+import sys
+
+class Broken:
+    def find_spec(self, name, path=None, target=None):
+        if name == "config.asgi":
+            raise ImportError("broken on purpose")
+
+sys.meta_path.insert(0, Broken())
+"""
+
+
+def test_an_application_that_can_t_be_loaded_is_never_called_ready_and_fills_no_log(
+    launch: Callable[..., Up], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BROKEN)
+    up = launch(PYTHONPATH=str(tmp_path))
+    out, _ = up.process.communicate(timeout=120)
+    assert (out, up.process.returncode) == ("", 1)
+    assert "broken on purpose" in up.said()
+    assert up.said().splitlines()[-1] == "watchkeeper: the web server keeps stopping; what it said is above"
+    assert len(up.said().splitlines()) < 1000
     assert not processes_of(up.data)
 
 
@@ -170,10 +217,32 @@ def test_what_dies_again_and_again_is_started_again_after_a_second_at_most(
         kept.look_after()
         now[0] += 0.1
     pauses = [after - before for before, after in zip(part.starts, part.starts[1:], strict=False)]
+    assert kept._longest_pause() == 1.0
     assert pauses[0] < 0.7
     assert 1.0 <= max(pauses) < 1.3
     assert kept.deaths == 20
     assert capsys.readouterr().err.count("the part stopped with exit code 7; starting it again") == 20
+
+
+@pytest.mark.parametrize(
+    ("how", "longest"), [("import os; os.kill(os.getpid(), 9)", 1.0), ("raise SystemExit(7)", 30.0)]
+)
+def test_what_was_killed_is_soon_back_and_what_ends_by_itself_is_not_tried_all_the_time(
+    monkeypatch: pytest.MonkeyPatch, how: str, longest: float
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("config.supervisor.time.monotonic", lambda: now[0])
+    child = Child("the part", [sys.executable, "-c", how])
+    child.run()
+    kept, starts = Kept(child), list[float]()
+    monkeypatch.setattr(Child, "start", lambda self: starts.append(now[0]))
+    while len(starts) < 20:
+        kept.look_after()
+        now[0] += 0.1
+    assert starts[1] - starts[0] < 1.0
+    assert longest <= starts[-1] - starts[-2] < longest + 0.3
+    kept.deaths = 2000
+    kept.look_after()
 
 
 def test_a_death_after_a_long_life_is_a_new_story(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,7 +338,7 @@ def test_a_taken_port_is_one_line(launch: Callable[..., Up]) -> None:
 
 
 def test_a_port_that_is_none_is_one_line(launch: Callable[..., Up]) -> None:
-    assert "PORT has to be a number from 1 to 65535, not 'http'" in complaint(launch(PORT="http"))
+    assert "PORT: 'http' is no whole number from 1 to 65535" in complaint(launch(PORT="http"))
 
 
 def test_an_unknown_option_is_one_line(launch: Callable[..., Up]) -> None:
