@@ -1,17 +1,50 @@
 """
 What `check` says of an installation beside Django's own checks: what an operator should see to, by name.
 
-Not here: what nothing starts with (config.environment, config.database).
+Those that ask the database are Django's checks of databases, and are run by `check` (dashboard's, which names ours) and
+`migrate`. Not here: what nothing starts with (config.environment, config.database).
 """
 
 import os
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-from django.core.checks import CheckMessage, Warning
+from django.conf import settings
+from django.core.checks import CheckMessage, Tags, Warning, register
 
-from config import environment
+from config import clock, environment, notices
+from config.forwarded import UNREADABLE
+from config.times import rfc3339
+
+# For how long is said what a process noticed while it served.
+NOTICED_FOR = timedelta(days=1)
+
+
+def register_all() -> None:
+    """Let Django know of them."""
+    register(unknown_variables)
+    register(unreadable_callers, Tags.database)
 
 
 def unknown_variables(**options: Any) -> list[CheckMessage]:
     """Variables that look like settings of ours and are none: a typing error would else be overlooked."""
     return [Warning(f"{line}.", id="watchkeeper.W001") for line in environment.unknown_ones(os.environ)]
+
+
+def unreadable_callers(databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
+    """Whether the proxies lately named somebody in a way that could not be read."""
+    if not databases or not settings.TRUSTED_PROXIES:
+        return []
+    found = notices.since(UNREADABLE, clock.now() - NOTICED_FOR)
+    if not found:
+        return []
+    return [
+        Warning(
+            f"Who calls could not be read: {found.detail} ({rfc3339(found.at)}). All who come so share one counter of "
+            "failed log-ins, and one who guesses locks out all.",
+            hint="WATCHKEEPER_TRUSTED_PROXIES has to be how many proxies each request comes through, and "
+            "WATCHKEEPER_FORWARDED_HEADER the header in which each of them writes whom it heard.",
+            id="watchkeeper.W002",
+        )
+    ]

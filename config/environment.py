@@ -161,6 +161,7 @@ VARIABLES = {
     "WATCHKEEPER_ORIGINS": Variable(origins, []),
     "WATCHKEEPER_HTTPS": Variable(flag, False),
     "WATCHKEEPER_TRUSTED_PROXIES": Variable(number(0, 20), 0),
+    "WATCHKEEPER_FORWARDED_HEADER": Variable(header, "X-Forwarded-For"),
     "WATCHKEEPER_API_RATE": Variable(number(1, 1_000_000_000), 6000),
     "WATCHKEEPER_LOGIN_RATE": Variable(number(1, 1_000_000_000), 100),
     "WATCHKEEPER_WEBHOOK_NETWORKS": Variable(networks, ()),

@@ -1,6 +1,7 @@
-"""What the ground itself has to remember: counters of rate limits, and when the worker's loops last ran.
+"""What the ground itself has to remember: counters of rate limits, when the worker's loops last ran, what was noticed.
 
-Nobody edits these rows; they are written by `config.ratelimit` and `config.health`, one statement each.
+Nobody edits these rows; they are written by `config.ratelimit`, `config.health`, `config.idempotency` and
+`config.notices`.
 """
 
 from django.db import models
@@ -50,3 +51,17 @@ class IdempotentAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.answered} at {self.created_at}"
+
+
+class Notice(models.Model):
+    """What a process noticed and an operator should see to: the latest of its kind."""
+
+    name = models.TextField(primary_key=True)
+    detail = models.TextField(blank=True, default="")
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "config_notice"
+
+    def __str__(self) -> str:
+        return self.name

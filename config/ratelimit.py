@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 
 from config import clock
 from config.errors import RateLimited
+from config.forwarded import client_address
 from config.statements import fetch
 
 # One in so many new windows also sweeps out old ones.
@@ -155,20 +156,6 @@ def _failures(request: Request | HttpRequest) -> str:
     return f"failed login {neighbourhood(client_address(request))}"
 
 
-def client_address(request: Request | HttpRequest) -> str:
-    """Who is calling: the peer, or, behind `settings.TRUSTED_PROXIES` proxies, whom they name.
-
-    Behind n proxies that is the n-th last of X-Forwarded-For; without any it is believed of nobody. Empty if the
-    server does not know its peer (a Unix socket).
-    """
-    peer: str = request.META.get("REMOTE_ADDR", "")
-    proxies: int = settings.TRUSTED_PROXIES
-    named = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    if not proxies or len(named) < proxies:
-        return peer
-    return _normal(named[-proxies].strip()) or peer
-
-
 def neighbourhood(address: str) -> str:
     """What one subscriber has: an IPv4 address, or the /64 of an IPv6 address. Other text stays as it is."""
     try:
@@ -178,10 +165,3 @@ def neighbourhood(address: str) -> str:
     if isinstance(ip, IPv6Address):
         return str(ip.ipv4_mapped or IPv6Address(int(ip) >> 64 << 64))
     return str(ip)
-
-
-def _normal(address: str) -> str:
-    try:
-        return str(ip_address(address))
-    except ValueError:
-        return ""

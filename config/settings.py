@@ -75,8 +75,10 @@ ENCRYPTION_KEYS: list[str] = setting("WATCHKEEPER_ENCRYPTION_KEY") or [SECRET_KE
 
 ALLOWED_HOSTS: list[str] = setting("WATCHKEEPER_HOSTS")
 CSRF_TRUSTED_ORIGINS: list[str] = setting("WATCHKEEPER_ORIGINS")
-# How many reverse proxies stand before us; their X-Forwarded-For and -Proto are believed, nobody else's.
+# How many reverse proxies stand before us, and in which header they say who calls; what they say there, and in
+# X-Forwarded-Proto, is believed, nobody else's: config.forwarded.
 TRUSTED_PROXIES: int = setting("WATCHKEEPER_TRUSTED_PROXIES")
+FORWARDED_HEADER: str = setting("WATCHKEEPER_FORWARDED_HEADER")
 
 INSTALLED_APPS = [
     "config",
