@@ -16,6 +16,7 @@ class GroundConfig(AppConfig):
     def ready(self) -> None:
         """Let `check` know what it is to look at."""
         register(checks.unknown_variables)
+        register(checks.tell_of_pooler)
 
 
 class OperatorAdminConfig(admin.AdminConfig):
