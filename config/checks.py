@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Info, Tags, Warning, register
+from django.db import DatabaseError, connection
 
 from config import clock, environment, notices
 from config.forwarded import UNREADABLE
+from config.postgresql.pooler import WITHOUT_PREPARED, Way, find_way
 from config.times import rfc3339
 
 # For how long is said what a process noticed while it served.
@@ -25,6 +28,7 @@ def register_all() -> None:
     """Let Django know of them."""
     register(unknown_variables)
     register(unreadable_callers, Tags.database)
+    register(tell_of_pooler, Tags.database)
 
 
 def unknown_variables(**options: Any) -> list[CheckMessage]:
@@ -48,3 +52,15 @@ def unreadable_callers(databases: Sequence[str] | None = None, **options: Any) -
             id="watchkeeper.W002",
         )
     ]
+
+
+def tell_of_pooler(databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
+    """A connection pooler that does not know prepared statements. Nothing where no database answers."""
+    if not databases:
+        return []
+    try:
+        with psycopg.connect(**connection.get_connection_params(), autocommit=True) as asking:
+            way = find_way(asking)
+    except (DatabaseError, psycopg.Error):
+        return []
+    return [Info(WITHOUT_PREPARED, id="watchkeeper.I001")] if way is Way.POOLED_UNPREPARED else []
