@@ -278,4 +278,4 @@ MONITOR_NETWORKS: tuple[Network, ...] = setting("WATCHKEEPER_MONITOR_NETWORKS")
 LOGGING = logs.configure(as_json=not sys.stderr.isatty(), level=setting("WATCHKEEPER_LOG_LEVEL"))
 
 # The worker's loops, and after how many seconds without a report /workz calls one stopped.
-WORKER_LOOPS = {"apply": 30, "recognize": 60, "send": 30}
+WORKER_LOOPS = {"renumber": 60, "refold": 600, "apply": 30, "recognize": 60, "send": 30}

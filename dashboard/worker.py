@@ -18,6 +18,7 @@ from django.db import Error, InterfaceError, InternalError, OperationalError, co
 
 from config import clock, faults
 from config.health import report_loop
+from dashboard.refolding import Refolding, Renumbering
 from integrations import applying
 from integrations.turns import Turns, oldest_waiting
 from timeline.outbound.sender import Sender
@@ -77,9 +78,13 @@ class Step:
 
 def steps() -> list[Step]:
     """The worker's loops."""
+    renumbering, refolding = Renumbering(), Refolding()
     apply = partial(applying.apply_due, turns=Turns())
     return [
-        Step("apply", apply, full=applying.BATCH, lag=oldest_unapplied),
+        # Both bring up to date what an older version left, or is leaving while it is replaced.
+        Step("renumber", renumbering.run, every=timedelta(minutes=10)),
+        Step("refold", renumbering.before(refolding.run, meanwhile=1), every=timedelta(hours=1)),
+        Step("apply", renumbering.before(apply), full=applying.BATCH, lag=oldest_unapplied),
         # Only a new version makes an event known; looking now and then catches what an old one left while it was
         # replaced.
         Step("recognize", applying.recognize, every=timedelta(minutes=10)),

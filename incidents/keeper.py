@@ -12,19 +12,21 @@ from typing import Any
 from django.db import transaction
 
 from config import faults, rows
-from incidents.fold import IncidentState, step
+from incidents.fold import VERSION, IncidentState, step
 from incidents.models import Incident
 from monitors import keeper as resource_keeper
 from timeline import corrected, kept
 from timeline.chronology import Fact, Folded, Link, Outcome, Standing, fold
 from timeline.corrections import CORRECTED, correct_all
-from timeline.events import INCIDENT
+from timeline.events import INCIDENT, rank_now
+from timeline.renumbering import renumbered
 
 READ = faults.point("incidents: outcomes kept, before the rows")
 WRITTEN = faults.point("incidents: rows written, before their resources")
 
 COLUMNS = [field.name for field in fields(IncidentState)]
-STANDING_COLUMNS = ["id", "facts", "updated_at", "last_rank", "last_identity", *COLUMNS]
+STANDING_COLUMNS = ["id", "facts", "updated_at", "last_rank", "last_identity", "fold_version", *COLUMNS]
+BEGINNING = Standing(IncidentState(), version=VERSION)
 ABOUT = ("resource_type", "resource_id")
 
 # What a resource's fold reads on an incident's fact.
@@ -80,9 +82,28 @@ def take_in_incidents(by_incident: dict[int, list[Fact]]) -> list[tuple[Link, Fa
         return []
     stood = standings(by_incident)
     changed, bearings = with_corrected(by_incident, corrected_by(by_incident, stood))
-    folds = kept.take_in_all(INCIDENT, stood, changed, IncidentState(), step)
+    return bearings + written(kept.take_in_all(INCIDENT, stood, changed, BEGINNING, step))
+
+
+def fold_anew(incident_ids: Collection[int]) -> None:
+    """
+    Fold incidents again as this version does, all of their histories; they are locked, and whatever their facts name.
+    """
+    changed: dict[Link, list[Fact]] = defaultdict(list)
+    for link, fact in written(kept.fold_anew(INCIDENT, standings(incident_ids), BEGINNING, step)):
+        changed[link].append(fact)
+    resource_keeper.take_in_facts(changed)
+
+
+def doubt(ids: Collection[int]) -> None:
+    """Let incidents be folded again by the worker; they are locked."""
+    Incident.objects.filter(pk__in=ids).update(fold_version=0)
+
+
+def written(folds: Mapping[int, Folded[IncidentState]]) -> list[tuple[Link, Fact]]:
+    """Write what folds of incidents found; the answer has each (resource, fact) that a resource must read anew."""
     read = [pair for folded in folds.values() for pair in folded.read]
-    bearings += [pair for fact, outcome in read for pair in reread(fact, outcome)]
+    bearings = [pair for fact, outcome in read for pair in reread(fact, outcome)]
     kept.keep_outcomes(read)
     READ()
     rows.update(Incident, [written_row(identity, folded) for identity, folded in folds.items()])
@@ -144,14 +165,14 @@ def standings(ids: Collection[int]) -> dict[int, Standing[IncidentState]]:
 def standing_of(row: dict[str, Any]) -> Standing[IncidentState]:
     """Where a fold stands, from its row; a row without facts is at the beginning, whatever its defaults say."""
     if row["facts"] == 0:
-        return Standing(IncidentState())
-    last = (row["updated_at"], row["last_rank"], bytes(row["last_identity"]))
-    return Standing(kept.state_from(IncidentState, row), last, row["facts"])
+        return BEGINNING
+    last = (row["updated_at"], rank_now(row["last_rank"]), bytes(row["last_identity"]))
+    return Standing(kept.state_from(IncidentState, row), last, row["facts"], row["fold_version"])
 
 
 def fold_again(identity: int) -> Folded[IncidentState]:
     """Fold the whole history of an incident, corrected anew, writing nothing."""
-    return fold(Standing(IncidentState()), correct_all(kept.facts_of((INCIDENT, identity))), step)
+    return fold(BEGINNING, correct_all(renumbered(kept.facts_of((INCIDENT, identity)))), step)
 
 
 def written_row(identity: int, folded: Folded[IncidentState]) -> rows.Row:
@@ -165,4 +186,5 @@ def written_row(identity: int, folded: Folded[IncidentState]) -> rows.Row:
         "updated_at": at,
         "last_rank": rank,
         "last_identity": last,
+        "fold_version": min(folded.standing.version, VERSION),
     }

@@ -27,6 +27,7 @@ from timeline.corrections import CORRECTED, correct_all, told_text
 from timeline.events import INCIDENT, said
 from timeline.kept import FACT_COLUMNS, chronology_of, fact_of
 from timeline.models import Effect, TimelineEvent
+from timeline.renumbering import renumbered
 
 # The namespace of the ids that facts have in the API. It never changes, or all of them would.
 EVENT_IDS = UUID("7d1bb9e5-6a0c-4a52-9c8c-1f4c0f6a3e27")
@@ -71,7 +72,7 @@ def known_then(incident: Incident, as_of: datetime) -> list[tuple[Fact, Outcome]
     is as it was told.
     """
     recorded = facts_of(incident).filter(recorded_at__lte=as_of).values(*FACT_COLUMNS)
-    known = correct_all(map(fact_of, recorded.iterator()))
+    known = correct_all(renumbered(map(fact_of, recorded.iterator())))
     return fold(Standing(IncidentState()), known, step).read[::-1]
 
 

@@ -16,6 +16,9 @@ from monitors.spans import written
 from timeline.chronology import Fact, Outcome
 from timeline.events import HEARTBEAT, MONITOR, said, seconds
 
+# Which version of this fold it is: see incidents.fold.
+VERSION = 1
+
 PENDING, UP, DOWN, VERIFYING, PAUSED = "pending", "up", "down", "verifying_recovery", "paused"
 
 

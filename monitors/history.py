@@ -10,7 +10,8 @@ from datetime import datetime
 
 from django.db import transaction
 
-from monitors.fold import DOWN, PAUSED, PENDING, UP, VERIFYING, ResourceState, step
+from monitors.fold import DOWN, PAUSED, PENDING, UP, VERIFYING, VERSION, ResourceState, step
+from monitors.keeper import BEGINNING
 from monitors.models import Resource
 from timeline import kept
 from timeline.chronology import Standing
@@ -51,10 +52,14 @@ def changes(resource: Resource, since: datetime, until: datetime) -> Iterator[tu
 
 
 def standing_at(resource: Resource, moment: datetime) -> Standing[ResourceState]:
-    """Where its fold stood at the last checkpoint before a moment, or the very beginning."""
-    beginning = ResourceState()
-    found = kept.checkpoints_before(resource.kind, {resource.pk: (moment, -1, b"")}, beginning)
-    return found.get(resource.pk, Standing(beginning))
+    """
+    Where its fold stood at the last checkpoint before a moment, or the very beginning; there, too, where an older
+    version of the fold left the checkpoints.
+    """
+    if resource.fold_version != VERSION:
+        return BEGINNING
+    found = kept.checkpoints_before(resource.kind, {resource.pk: (moment, -1, b"")}, BEGINNING)
+    return found.get(resource.pk, BEGINNING)
 
 
 def shown(state: ResourceState) -> str:

@@ -2,17 +2,18 @@
 Keeps monitors' and heartbeats' states equal to the fold of their facts: the only writer of their fold columns.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from functools import cache
 from typing import Any
 
 from config import faults, rows
-from monitors.fold import ResourceState, step
+from monitors.fold import VERSION, ResourceState, step
 from monitors.models import Heartbeat, Monitor
 from timeline import kept
-from timeline.chronology import Fact, Folded, Link, Position, Standing
-from timeline.events import HEARTBEAT, MONITOR
+from timeline.chronology import Fact, Folded, Link, Position, Standing, fold
+from timeline.events import HEARTBEAT, MONITOR, rank_now
+from timeline.renumbering import renumbered
 
 MODELS: dict[str, type[Monitor] | type[Heartbeat]] = {MONITOR: Monitor, HEARTBEAT: Heartbeat}
 
@@ -20,6 +21,7 @@ FOLDED = faults.point("resources: folded, before the rows")
 WRITTEN = faults.point("resources: rows of a kind written")
 
 BLANK = ResourceState()
+BEGINNING = Standing(BLANK, version=VERSION)
 
 # Columns that only one kind has.
 ONLY = {MONITOR: ("url", "type"), HEARTBEAT: ("period", "grace")}
@@ -46,28 +48,36 @@ def take_in_facts(changed: dict[Link, list[Fact]]) -> None:
     `changed`: by resource, the facts that arrived in its chronology, left it, or mean something else since an
     incident was folded again.
     """
-    for kind, model in MODELS.items():
+    for kind in MODELS:
         touched = {link[1]: facts for link, facts in changed.items() if link[0] == kind}
         if touched:
-            folds = take_in_kind(kind, touched)
-            FOLDED()
-            rows.update(model, [written_row(kind, identity, folded) for identity, folded in folds.items()])
-            WRITTEN()
+            write(kind, kept.take_in_all(kind, standings(kind, touched), touched, BEGINNING, step))
 
 
-def take_in_kind(kind: str, touched: dict[int, list[Fact]]) -> dict[int, Folded[ResourceState]]:
-    """Fold facts into resources of a kind, keeping what their own did."""
-    folds = kept.take_in_all(kind, standings(kind, touched), touched, ResourceState(), step)
+def fold_anew(kind: str, ids: Collection[int]) -> None:
+    """Fold resources of a kind again as this version does, all of their histories; they are locked."""
+    write(kind, kept.fold_anew(kind, standings(kind, ids), BEGINNING, step))
+
+
+def doubt(kind: str, ids: Collection[int]) -> None:
+    """Let resources of a kind be folded again by the worker; they are locked."""
+    MODELS[kind]._default_manager.filter(pk__in=ids).update(fold_version=0)
+
+
+def write(kind: str, folds: Mapping[int, Folded[ResourceState]]) -> None:
+    """Write what folds of resources of a kind found, and what their own facts did."""
     read = [pair for folded in folds.values() for pair in folded.read]
     for fact, outcome in read:
         fact.read_as(outcome)
     kept.keep_outcomes(read)
-    return folds
+    FOLDED()
+    rows.update(MODELS[kind], [written_row(kind, identity, folded) for identity, folded in folds.items()])
+    WRITTEN()
 
 
 def standings(kind: str, ids: Collection[int]) -> dict[int, Standing[ResourceState]]:
     """Where the folds of resources stand, by id."""
-    names = ["id", "facts", "last_occurred_at", "last_rank", "last_identity", *columns(kind)]
+    names = ["id", "facts", "last_occurred_at", "last_rank", "last_identity", "fold_version", *columns(kind)]
     found = (dict(zip(names, row, strict=True)) for row in rows.select(MODELS[kind], names, ids))
     return {row["id"]: standing_of(row) for row in found}
 
@@ -76,13 +86,14 @@ def standing_of(row: dict[str, Any]) -> Standing[ResourceState]:
     """Where a fold stands, from its row."""
     last = None
     if row["last_occurred_at"] is not None:
-        last = (row["last_occurred_at"], row["last_rank"], bytes(row["last_identity"]))
-    return Standing(kept.state_from(ResourceState, vars(BLANK) | row), last, row["facts"])
+        last = (row["last_occurred_at"], rank_now(row["last_rank"]), bytes(row["last_identity"]))
+    version = row["fold_version"] if row["facts"] else VERSION
+    return Standing(kept.state_from(ResourceState, vars(BLANK) | row), last, row["facts"], version)
 
 
 def fold_again(resource: Link) -> Folded[ResourceState]:
     """Fold the whole history of a resource, writing nothing."""
-    return kept.fold_all(resource, ResourceState(), step)
+    return fold(BEGINNING, renumbered(kept.facts_of(resource)), step)
 
 
 def written_row(kind: str, identity: int, folded: Folded[ResourceState]) -> rows.Row:
@@ -93,6 +104,7 @@ def written_row(kind: str, identity: int, folded: Folded[ResourceState]) -> rows
         **{name: getattr(state, name) for name in columns(kind)},
         "facts": folded.standing.facts,
         **last_columns(folded.standing.last),
+        "fold_version": min(folded.standing.version, VERSION),
     }
 
 

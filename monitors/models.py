@@ -75,6 +75,9 @@ class Resource(models.Model):
     last_occurred_at = models.DateTimeField(null=True, editable=False)
     last_rank = models.SmallIntegerField(null=True, editable=False)
     last_identity = models.BinaryField(max_length=32, null=True, editable=False)
+    fold_version = models.SmallIntegerField(
+        default=0, db_default=0, editable=False, help_text="Which version of the fold found this."
+    )
 
     class Meta:
         abstract = True

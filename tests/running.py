@@ -26,6 +26,12 @@ import psycopg
 
 ROOT = Path(__file__).resolve().parent.parent
 LAUNCHER = [sys.executable, str(ROOT / "watchkeeper")]
+# What the launcher comes to, for another checkout that is to be run with the packages of this one.
+LAUNCHED = [
+    sys.executable,
+    "-c",
+    "import sys; from config import commandline; sys.exit(commandline.main(sys.argv[1:]))",
+]
 HOST = "127.0.0.1"
 # Starts the launcher as a process that the kernel kills as soon as we are gone, however we went.
 HOLD = """
@@ -57,17 +63,27 @@ class Pids:
 
 class Running:
     """
-    A Watchkeeper on a data folder; `environ` adds to its environment. To be started from the main thread: the kernel
-    ends it with the thread that started it.
+    A Watchkeeper on a data folder; `environ` adds to its environment, `root` is another checkout than this one, `demo`
+    has it load its demo. To be started from the main thread: the kernel ends it with the thread that started it.
     """
 
-    def __init__(self, data: Path, environ: Mapping[str, str] | None = None, port: int | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        environ: Mapping[str, str] | None = None,
+        port: int | None = None,
+        *,
+        root: Path = ROOT,
+        demo: bool = False,
+    ) -> None:
         self.data = Path(data).absolute()
         self.port = port or free_port()
         self.base = f"http://{HOST}:{self.port}"
         self.log = self.data / "up.log"
         self.environ = dict(environ or {})
         self.process: subprocess.Popen[bytes] | None = None
+        self.root = root
+        self.up = [*(LAUNCHER if root == ROOT else LAUNCHED), "up", *([] if demo else ["--no-demo"])]
         self.prefix: list[str] = []  # words before its command, for who starts it in surroundings of its own
         self._url = ""
 
@@ -93,10 +109,10 @@ class Running:
         self.data.mkdir(parents=True, exist_ok=True)
         _borrow_static(self.data)
         (self.data / "up.out").unlink(missing_ok=True)
-        command = [*self.prefix, sys.executable, "-c", HOLD, str(os.getpid()), *LAUNCHER, "up", "--no-demo"]
+        command = [*self.prefix, sys.executable, "-c", HOLD, str(os.getpid()), *self.up]
         with self.log.open("ab") as log, (self.data / "up.out").open("wb") as out:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=log
+                command, cwd=self.root, env=self.environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=log
             )
 
     def stop(self) -> None:

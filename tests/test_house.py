@@ -80,7 +80,7 @@ STATUS_WRITTEN = {
 # Who writes rows of what is folded: (file, what is called).
 FOLD_WRITTEN = {
     ("incidents/keeper.py", "rows.update(Incident)"),
-    ("monitors/keeper.py", "rows.update(model)"),
+    ("monitors/keeper.py", "rows.update(MODELS[kind])"),
     ("dashboard/rebuilding.py", "rows.update(model)"),
     ("timeline/record.py", "rows.insert(TimelineEvent)"),
     ("timeline/kept.py", "rows.update(TimelineEvent)"),
@@ -95,6 +95,9 @@ FOLD_WRITTEN = {
     ("timeline/outbound/settling.py", "rows.update(Message)"),
     ("timeline/outbound/settling.py", "rows.update(Endpoint)"),
 }
+
+# Who writes columns that only folds know; the keepers have some folded again by saying so.
+MAY_WRITE_FOLDS = ("timeline/kept.py", "dashboard/rebuilding.py", "incidents/keeper.py", "monitors/keeper.py")
 
 # Rooms below the doors, which are told the time.
 TIMELESS = (
@@ -224,7 +227,7 @@ def test_no_row_of_what_is_folded_is_written_by_hand():
         for file, call in nodes(ast.Call)
         if writes_rows(call) and folded & {word.arg for word in call.keywords if word.arg} and not of_deliveries(call)
     ]
-    assert [(file, call) for file, call in written if file not in ("timeline/kept.py", "dashboard/rebuilding.py")] == []
+    assert [(file, call) for file, call in written if file not in MAY_WRITE_FOLDS] == []
 
 
 def fold_columns() -> set[str]:
@@ -234,7 +237,7 @@ def fold_columns() -> set[str]:
     from incidents.fold import IncidentState
     from monitors.fold import ResourceState
 
-    states = {field.name for state in (IncidentState, ResourceState) for field in fields(state)}
+    states = {field.name for state in (IncidentState, ResourceState) for field in fields(state)} | {"fold_version"}
     derived = {"correction", "effect", "why", "entries", "hold", "presses", "resource_kind", "is_live", "facts"}
     return (states | derived) - {"name", "type", "url", "assignee_id"}
 
@@ -271,9 +274,9 @@ def test_no_sql_goes_around_the_keepers():
         "INTO timeline_timelineevent",
         "INTO timeline_checkpoint",
     )
-    assert [
-        name_of(path) for path in modules() if any(word in path.read_text().replace('"', "") for word in words)
-    ] == []
+    found = [name_of(path) for path in modules() if any(word in path.read_text().replace('"', "") for word in words)]
+    # Ranks are the vocabulary's affair and no fold's.
+    assert found == ["timeline/renumbering.py"]
 
 
 # --- what time it is ------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
-from timeline.events import IDENTITY, ORIGIN, Payload
+from timeline.events import IDENTITY, LOWEST_RANK, ORIGIN, Payload
 
 # A checkpoint costs a row, a late fact without one costs this many steps.
 CHECKPOINT_EVERY = 100
@@ -120,11 +120,15 @@ Worth = Callable[[Fact, Outcome], bool]
 
 @dataclass
 class Standing(Generic[State]):
-    """Where a fold stands: the state after `facts` facts, of which the last is at `last` (None before the first)."""
+    """
+    Where a fold stands: the state after `facts` facts, of which the last is at `last` (None before the first).
+    `version`: which version of the fold read all of them. One step onto what an older version found is the older's.
+    """
 
     state: State
     last: Position | None = None
     facts: int = 0
+    version: int = 0
 
 
 class Chronicle(Protocol[State]):
@@ -166,17 +170,19 @@ def everything(fact: Fact, outcome: Outcome) -> bool:
 
 def fold(start: Standing[State], facts: Iterable[Fact], step: Step[State], worth: Worth = everything) -> Folded[State]:
     """Fold facts, in order, onto where a fold stands. Only those worth it are remembered, however many there are."""
-    state, last, count = start.state, start.last, start.facts
+    state, last, count, version = start.state, start.last, start.facts, start.version
     read: list[tuple[Fact, Outcome]] = []
     checkpoints: list[tuple[Position, State]] = []
     for fact in facts:
         state, outcome = step(state, fact)
         last, count = fact.position, count + 1
+        if fact.rank < LOWEST_RANK:  # it stands where it stood before ranks were numbers, until it was renumbered
+            version = 0
         if worth(fact, outcome):
             read.append((fact, outcome))
         if count % CHECKPOINT_EVERY == 0:
             checkpoints.append((last, state))
-    return Folded(Standing(state, last, count), read, checkpoints, start.last, count - start.facts)
+    return Folded(Standing(state, last, count, version), read, checkpoints, start.last, count - start.facts)
 
 
 def take_in(

@@ -29,6 +29,7 @@ from timeline.chronology import (
     Position,
     Standing,
     Step,
+    Worth,
     by_position,
     fold,
     late_since,
@@ -109,11 +110,6 @@ def beyond(position: Position) -> Q:
     return Q(occurred_at__gte=at) & (Q(occurred_at__gt=at) | later)
 
 
-def fold_all(subject: Link, beginning: State, step: Step[State]) -> Folded[State]:
-    """Fold all of a history from its beginning, whatever its row says."""
-    return fold(Standing(beginning), facts_of(subject), step)
-
-
 # --- taking in ------------------------------------------------------------------------------------------------
 
 
@@ -141,16 +137,17 @@ def take_in_all(
     kind: str,
     standings: Mapping[int, Standing[State]],
     changed: Mapping[int, Sequence[Fact]],
-    beginning: State,
+    beginning: Standing[State],
     step: Step[State],
 ) -> dict[int, Folded[State]]:
     """
     Fold what is new into the histories of subjects of a kind, each once, and keep their checkpoints.
 
     `changed`: by id, facts that arrived in the subject's history (stored or not yet), left it, or mean something else
-    now. Remembered (`Folded.read`) are the subject's own facts that did something else than was thought.
+    now. Remembered (`Folded.read`) are the subject's own facts that did something else than was thought. `beginning`
+    says of which version `step` is: what another version found is no ground for a late fact, which folds all again.
     """
-    worth = is_news if kind == INCIDENT else is_own_news
+    worth = worth_writing(kind)
     # Closed at once whatever a fold does, for a cursor that is left open closes itself in somebody else's transaction.
     with closing(histories(kind, standings, changed, beginning)) as opened:
         folds = {identity: take_in(history, changed[identity], step, worth) for identity, history in opened}
@@ -160,8 +157,27 @@ def take_in_all(
     return folds
 
 
+def fold_anew(
+    kind: str, standings: Mapping[int, Standing[State]], beginning: Standing[State], step: Step[State]
+) -> dict[int, Folded[State]]:
+    """Fold whole histories from their beginnings, and keep their checkpoints; otherwise as `take_in_all`."""
+    worth = worth_writing(kind)
+    with closing(tails(kind, dict.fromkeys(standings, beginning))) as whole:
+        folds = {identity: fold(beginning, facts, step, worth) for identity, facts in whole}
+    keep_checkpoints(kind, folds, [identity for identity, each in standings.items() if is_long(each)])
+    return folds
+
+
+def worth_writing(kind: str) -> Worth:
+    """Which facts' outcomes are to be remembered by the folds of a kind."""
+    return is_news if kind == INCIDENT else is_own_news
+
+
 def histories(
-    kind: str, standings: Mapping[int, Standing[State]], changed: Mapping[int, Sequence[Fact]], beginning: State
+    kind: str,
+    standings: Mapping[int, Standing[State]],
+    changed: Mapping[int, Sequence[Fact]],
+    beginning: Standing[State],
 ) -> Generator[tuple[int, Tail[State]]]:
     """What folding each subject's changed facts needs; each is to be used before the next is asked for."""
     late: dict[int, Position] = {}
@@ -171,22 +187,28 @@ def histories(
             yield identity, Tail(standing, standing)
         else:
             late[identity] = since
-    starts = {identity: Standing(beginning) for identity in late}
-    starts |= checkpoints_before(kind, {id_: late[id_] for id_ in late if has_checkpoints(standings[id_])}, beginning)
+    starts = dict.fromkeys(late, beginning)
+    trusted = {id_: at for id_, at in late.items() if has_checkpoints(standings[id_], beginning.version)}
+    starts |= checkpoints_before(kind, trusted, beginning)
     with closing(tails(kind, starts)) as read_again:
         for identity, facts in read_again:
             waiting = sorted((fact for fact in changed[identity] if not fact.id), key=by_position)
             yield identity, Tail(standings[identity], starts[identity], merge(facts, waiting, key=by_position))
 
 
-def has_checkpoints(standing: Standing[Any]) -> bool:
-    """Whether a history is long enough to have left some."""
+def is_long(standing: Standing[Any]) -> bool:
+    """Whether a history is long enough to have left checkpoints."""
     return standing.facts >= CHECKPOINT_EVERY
+
+
+def has_checkpoints(standing: Standing[Any], version: int) -> bool:
+    """Whether a history has left some of that version of its fold."""
+    return is_long(standing) and standing.version == version
 
 
 def is_behind(folded: Folded[Any], standing: Standing[Any]) -> bool:
     """Whether a fold began before where its history stood, and passed checkpoints that are there already."""
-    return folded.since != standing.last and has_checkpoints(standing)
+    return folded.since != standing.last and is_long(standing)
 
 
 def is_news(fact: Fact, outcome: Outcome) -> bool:
@@ -211,15 +233,22 @@ CROSS JOIN LATERAL (
 """
 
 
-def checkpoints_before(kind: str, late: Mapping[int, Position], beginning: State) -> dict[int, Standing[State]]:
+def checkpoints_before(
+    kind: str, late: Mapping[int, Position], beginning: Standing[State]
+) -> dict[int, Standing[State]]:
     """By id, the nearest checkpoint before a position in each history that has one."""
     if not late:
         return {}
     with connection.cursor() as cursor:
         cursor.execute(CHECKPOINTS_BEFORE, about(kind, late))
         return {
-            row[0]: Standing(state_from(type(beginning), json.loads(row[5])), (row[1], row[2], bytes(row[3])), row[4])
-            for row in cursor.fetchall()
+            identity: Standing(
+                state_from(type(beginning.state), json.loads(state)),
+                (at, rank, bytes(of_fact)),
+                facts,
+                beginning.version,
+            )
+            for identity, at, rank, of_fact, facts, state in cursor.fetchall()
         }
 
 

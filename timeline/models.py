@@ -15,7 +15,7 @@ from django.db.models.fields.json import KeyTextTransform
 
 from teams.models import Team, User
 from timeline.corrections import told_at
-from timeline.events import EARLIEST
+from timeline.events import EARLIEST, LOWEST_RANK
 from timeline.outbound.models import Attempt, Endpoint, Installation, Message
 
 __all__ = ["Attempt", "Checkpoint", "Effect", "Endpoint", "Installation", "Message", "SubjectKind", "TimelineEvent"]
@@ -120,6 +120,8 @@ class TimelineEvent(models.Model):
                 condition=Q(event="incident.corrected"),
                 name="fact_correction",
             ),
+            # Nothing stands in it once ranks are numbers: see timeline.renumbering.
+            models.Index(fields=["id"], condition=Q(rank__lt=LOWEST_RANK), name="fact_to_renumber"),
         ]
 
     def __str__(self) -> str:

@@ -49,6 +49,9 @@ def test_what_can_not_be_changed_for_long_is_said_and_stays(reader, monkeypatch)
 
 
 def test_what_is_made_beside_a_running_system_may_wait(monkeypatch):
-    monkeypatch.setattr(migrate, "WAITING_AT_MOST", "nonsense, which no statement bears")
-    call_command("migrate", "incidents", "0004", verbosity=0)
-    call_command("migrate", "incidents", verbosity=0)
+    call_command("migrate", "incidents", "0005", verbosity=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate, "WAITING_AT_MOST", "nonsense, which no statement bears")
+        call_command("migrate", "incidents", "0004", verbosity=0)
+        call_command("migrate", "incidents", "0005", verbosity=0)
+    call_command("migrate", verbosity=0)

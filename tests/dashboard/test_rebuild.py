@@ -126,6 +126,7 @@ RESOURCE_COLUMNS = {
 MONITOR_COLUMNS = RESOURCE_COLUMNS | {"url": "x", "type": "x"}
 READINGS = {
     "effect": "none",
+    "rank": 1350,
     "why": "Because.",
     "entries": [{"action": "x"}],
     "hold": 1,

@@ -10,13 +10,13 @@ from django.test.utils import CaptureQueriesContext
 
 from dashboard import rebuilding
 from incidents import keeper
-from incidents.fold import IncidentState, step
+from incidents.fold import step
 from incidents.models import Incident
 from monitors.models import Heartbeat, Monitor
 from tests.conftest import NOON, an_event, make_integration, make_team, tell_it
 from tests.floods import tell_in_batches, tell_together
 from timeline import kept
-from timeline.chronology import Standing, fold
+from timeline.chronology import fold
 from timeline.models import Checkpoint, TimelineEvent
 
 ACTIONS = ("started", "acknowledged", "resolved", "reopened", "escalated", "grouped")
@@ -115,7 +115,7 @@ def test_a_history_of_350_in_random_batches_is_its_fold_with_all_its_checkpoints
     chance.shuffle(events)
     tell_in_batches(integration, events, chance)
     incident = Incident.objects.get()
-    whole = fold(Standing(IncidentState()), kept.facts_of(("incident", incident.pk)), step)
+    whole = fold(keeper.BEGINNING, kept.facts_of(("incident", incident.pk)), step)
     assert keeper.standings([incident.pk])[incident.pk] == whole.standing
     assert (incident.facts, Monitor.objects.get().facts) == (350, 350)
     # Three of the incident and three of its monitor.
@@ -311,4 +311,4 @@ def test_locking_nothing_asks_nothing_of_the_resources(db):
 
 def test_an_incident_without_facts_stands_at_the_beginning(team):
     incident = Incident.objects.create(team=team, status="closed", title="Never happened")
-    assert keeper.standings([incident.pk]) == {incident.pk: Standing(IncidentState())}
+    assert keeper.standings([incident.pk]) == {incident.pk: keeper.BEGINNING}

@@ -11,7 +11,7 @@ from monitors.models import Heartbeat, Monitor
 from tests.conftest import NOON, an_event
 from tests.floods import tell_in_batches, tell_together
 from timeline import kept
-from timeline.chronology import Standing, fold
+from timeline.chronology import fold
 from timeline.models import Checkpoint, TimelineEvent
 
 
@@ -23,7 +23,7 @@ def says_what_its_facts_say(resource):
     """Whether the row, its facts' readings and its checkpoints are the fold of its whole chronology."""
     resource.refresh_from_db()
     subject = (resource.kind, resource.pk)
-    whole = fold(Standing(ResourceState()), kept.facts_of(subject), step)
+    whole = fold(keeper.BEGINNING, kept.facts_of(subject), step)
     row = keeper.standings(resource.kind, [resource.pk])[resource.pk]
     stored = [
         (kept.position_of(each), kept.state_from(ResourceState, each.state)) for each in kept.checkpoints_of(subject)
@@ -35,7 +35,7 @@ def test_a_resource_s_first_facts_in_any_order_are_folded(tell):
     tell(an_event("monitor.down", at(5)), an_event("monitor.created", at(1)), an_event("monitor.paused", at(3)))
     monitor = Monitor.objects.get()
     assert (monitor.status, monitor.status_since, monitor.facts) == ("paused", at(3), 3)
-    assert (monitor.last_occurred_at, monitor.last_rank) == (at(5), 4)
+    assert (monitor.last_occurred_at, monitor.last_rank) == (at(5), 500)
     assert says_what_its_facts_say(monitor)
 
 

@@ -10,7 +10,7 @@ from monitors import fold as resource_fold
 from tests.conftest import NOON, an_event, rfc
 from tests.histories import fact
 from timeline import kept
-from timeline.events import EVENTS, RANKS, VENDOR_EVENTS, named_resource, said, validate
+from timeline.events import EVENTS, LOWEST_RANK, RANKS, VENDOR_EVENTS, named_resource, rank_now, said, validate
 
 # The vendor's document once more, written down apart from the vocabulary that is tested with it.
 MONITOR = {"monitor_id": "id", "monitor_url": "text", "monitor_name": "text", "monitor_type": "text"}
@@ -86,29 +86,35 @@ def test_the_vocabulary_has_the_vendor_s_19_types_with_their_fields_and_no_more(
     assert {each.action for each in EVENTS.values()} <= set(RANKS)
 
 
-def test_events_of_one_moment_stand_in_the_contract_s_order():
-    assert list(RANKS) == [
-        "created",
-        "unpaused",
-        "started",
-        "reopened",
-        "down",
-        "verifying_recovery",
-        "acknowledged",
-        "escalated",
-        "grouped",
-        "assigned",
-        "severity_changed",
-        "updated",
-        "commented",
-        "resolved",
-        "up",
-        "closed",
-        "paused",
-        "destroyed",
-        "corrected",
-    ]
-    assert list(RANKS.values()) == sorted(RANKS.values())
+# Stored with facts, and so never to be changed: what is added to RANKS is added here.
+LANDED = {
+    "created": 100, "unpaused": 200, "started": 300, "reopened": 400, "down": 500, "verifying_recovery": 600,
+    "acknowledged": 700, "escalated": 800, "grouped": 900, "ungrouped": 950, "assigned": 1000, "severity_changed": 1100,
+    "updated": 1200, "commented": 1300, "resolved": 1400, "up": 1500, "closed": 1600, "paused": 1700, "destroyed": 1800,
+    "corrected": 1900,
+}  # fmt: skip
+# The places in a list that were stored before ranks were numbers.
+PLACES = (
+    "created", "unpaused", "started", "reopened", "down", "verifying_recovery", "acknowledged", "escalated", "grouped",
+    "assigned", "severity_changed", "updated", "commented", "resolved", "up", "closed", "paused", "destroyed",
+    "corrected",
+)  # fmt: skip
+
+
+def test_a_landed_rank_never_changes_and_events_of_one_moment_stand_in_the_contract_s_order():
+    assert RANKS == LANDED
+    assert list(RANKS) == list(LANDED)
+    assert list(RANKS.values()) == sorted(set(RANKS.values()))
+    assert min(RANKS.values()) >= LOWEST_RANK
+    # So many places were ever stored, and one of them is no number.
+    assert len(PLACES) < LOWEST_RANK
+
+
+def test_a_stored_place_of_before_means_the_same_number_for_ever():
+    assert {action: rank_now(place) for place, action in enumerate(PLACES)} == {
+        action: number for action, number in LANDED.items() if action != "ungrouped"
+    }
+    assert [rank_now(number) for number in LANDED.values()] == list(LANDED.values())
 
 
 @each_type

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,11 +13,15 @@ from timeline.chronology import Fact, Outcome, Standing, fold
 from timeline.events import EVENTS
 from timeline.models import Checkpoint, TimelineEvent
 from timeline.record import Recording, record
+from timeline.renumbering import renumbered
 
 SUBJECT = ("incident", 5)
+BEGINNING = Standing(IncidentState(), version=3)
+# A rank, and one before it.
+FIRST, SECOND = 100, 200
 
 
-def numbered(number, at=None, rank=0, event="incident.escalated", subject=SUBJECT):
+def numbered(number, at=None, rank=SECOND, event="incident.escalated", subject=SUBJECT):
     """A fact that says its number; by default it occurred that many milliseconds past noon."""
     moment = NOON + timedelta(milliseconds=number if at is None else at)
     assert event in EVENTS
@@ -31,6 +36,16 @@ def counting(state, fact):
     return after, Outcome(why="" if fact.payload["n"] % 2 else "even")
 
 
+def whole_fold():
+    """The fold of all that is stored."""
+    return fold(BEGINNING, kept.facts_of(SUBJECT), counting)
+
+
+def states_kept():
+    """The states of the checkpoints."""
+    return [kept.state_from(IncidentState, each.state) for each in kept.checkpoints_of(SUBJECT)]
+
+
 @pytest.fixture
 def write(team, integration):
     """Record facts of the integration."""
@@ -39,8 +54,8 @@ def write(team, integration):
 
 def take_in(facts, standing=None):
     """Fold facts into the subject's history and keep what that brings."""
-    start = standing or Standing(IncidentState())
-    [folded] = kept.take_in_all("incident", {5: start}, {5: facts}, IncidentState(), counting).values()
+    start = standing or BEGINNING
+    [folded] = kept.take_in_all("incident", {5: start}, {5: facts}, BEGINNING, counting).values()
     kept.keep_outcomes(folded.read)
     return folded
 
@@ -48,7 +63,7 @@ def take_in(facts, standing=None):
 def start_before(standing, position):
     """Where a history is read from for the sake of a position."""
     late = {5: position} if standing.facts >= 100 else {}
-    return kept.checkpoints_before("incident", late, IncidentState()).get(5, Standing(IncidentState()))
+    return kept.checkpoints_before("incident", late, BEGINNING).get(5, BEGINNING)
 
 
 def numbers(facts):
@@ -113,10 +128,10 @@ def test_before_a_position_is_the_nearest_checkpoint_strictly_before_it(write):
 def test_a_late_fact_refolds_from_its_checkpoint_and_moves_those_behind_it(write):
     facts = write(*(numbered(n) for n in range(350)))
     first = take_in(facts)
-    again = take_in(write(numbered(5_000, at=150, rank=-1)), first.standing)
+    again = take_in(write(numbered(5_000, at=150, rank=FIRST)), first.standing)
     assert again.steps == 251
     assert again.since == facts[99].position
-    whole = kept.fold_all(SUBJECT, IncidentState(), counting)
+    whole = whole_fold()
     assert again.standing == whole.standing
     stored = list(kept.checkpoints_of(SUBJECT))
     assert [
@@ -125,12 +140,47 @@ def test_a_late_fact_refolds_from_its_checkpoint_and_moves_those_behind_it(write
     assert [each.facts for each in stored] == [100, 200, 300]
 
 
+def test_what_an_older_version_of_a_fold_found_is_no_ground_for_a_late_fact(write):
+    first = take_in(write(*(numbered(n) for n in range(250))))
+    older = replace(first.standing, version=2)
+    again = take_in(write(numbered(5_000, at=120, rank=FIRST)), older)
+    assert (again.steps, again.since, again.standing.version) == (251, None, 3)
+    assert [each.facts for each in kept.checkpoints_of(SUBJECT)] == [100, 200]
+    assert states_kept() == [state for _, state in whole_fold().checkpoints]
+
+
+def test_one_more_step_onto_what_an_older_version_found_is_the_older_s(write):
+    first = take_in(write(*(numbered(n) for n in range(20))))
+    again = take_in(write(numbered(30)), replace(first.standing, version=2))
+    assert (again.steps, again.standing.version) == (1, 2)
+
+
+def test_what_was_read_before_all_ranks_were_numbers_is_of_no_version(write):
+    write(*(numbered(n) for n in range(20)))
+    TimelineEvent.objects.filter(payload__n=7).update(rank=8)
+    [folded] = kept.fold_anew("incident", {5: BEGINNING}, BEGINNING, counting).values()
+    assert (folded.standing.facts, folded.standing.version) == (20, 0)
+    assert {fact.rank for fact in renumbered(kept.facts_of(SUBJECT))} == {EVENTS["incident.escalated"].rank}
+
+
+def test_folding_anew_writes_all_checkpoints_again_and_remembers_what_did_something_else(write):
+    first = take_in(write(*(numbered(n) for n in range(250))))
+    for number, each in enumerate(kept.checkpoints_of(SUBJECT)):
+        Checkpoint.objects.filter(pk=each.pk).update(state={}, occurred_at=NOON - timedelta(days=number))
+    TimelineEvent.objects.filter(payload__n=33).update(why="Wrong.")
+    [folded] = kept.fold_anew("incident", {5: replace(first.standing, version=2)}, BEGINNING, counting).values()
+    assert folded.standing == first.standing
+    assert (folded.steps, numbers(fact for fact, _ in folded.read)) == (250, [33])
+    assert [kept.position_of(each) for each in kept.checkpoints_of(SUBJECT)] == [at for at, _ in first.checkpoints]
+    assert states_kept() == [state for _, state in first.checkpoints]
+
+
 def test_a_late_fact_that_is_not_stored_yet_is_read_where_it_belongs(write):
     first = take_in(write(*(numbered(n) for n in range(250))))
-    late = [numbered(5_000 + n, at=at, rank=-1) for n, at in enumerate((248, 120, 251))]
+    late = [numbered(5_000 + n, at=at, rank=FIRST) for n, at in enumerate((248, 120, 251))]
     again = take_in(late, first.standing)
     write(*late)
-    whole = kept.fold_all(SUBJECT, IncidentState(), counting)
+    whole = whole_fold()
     assert (again.standing, again.steps) == (whole.standing, 153)
     assert [each.facts for each in kept.checkpoints_of(SUBJECT)] == [100, 200]
 
@@ -139,7 +189,7 @@ def test_of_what_is_read_again_only_what_did_something_else_is_remembered(write)
     first = take_in(write(*(numbered(n) for n in range(150))))
     for fact, outcome in first.read:
         fact.read_as(outcome)
-    again = take_in(write(numbered(5_000, at=120, rank=-1)), first.standing)
+    again = take_in(write(numbered(5_000, at=120, rank=FIRST)), first.standing)
     assert (again.steps, numbers(fact for fact, _ in again.read)) == (51, [5_000])
     assert TimelineEvent.objects.filter(why="even").count() == 76
 
@@ -166,7 +216,7 @@ def test_a_history_that_lost_everything_is_at_its_beginning(write):
     facts = write(numbered(1), numbered(2))
     first = take_in(facts)
     TimelineEvent.objects.all().delete()
-    assert take_in([facts[0]], first.standing).standing == Standing(IncidentState())
+    assert take_in([facts[0]], first.standing).standing == BEGINNING
 
 
 def test_checkpoints_of_others_are_left_alone(write):
@@ -185,12 +235,12 @@ def told_late(write, ids, length=150):
     standings, late = {}, {}
     for subject in subjects:
         first = write(*(numbered(subject[1] * 10_000 + n, at=n, subject=subject) for n in range(length)))
-        beginning = {subject[1]: Standing(IncidentState())}
-        [folded] = kept.take_in_all("incident", beginning, {subject[1]: first}, IncidentState(), counting).values()
+        beginning = {subject[1]: BEGINNING}
+        [folded] = kept.take_in_all("incident", beginning, {subject[1]: first}, BEGINNING, counting).values()
         standings[subject[1]] = folded.standing
-        late[subject[1]] = [numbered(subject[1] * 10_000 + 9_000, at=140, rank=-1, subject=subject)]
+        late[subject[1]] = [numbered(subject[1] * 10_000 + 9_000, at=140, rank=FIRST, subject=subject)]
     with CaptureQueriesContext(connection) as queries:
-        folds = kept.take_in_all("incident", standings, late, IncidentState(), counting)
+        folds = kept.take_in_all("incident", standings, late, BEGINNING, counting)
     assert {identity: each.standing.facts for identity, each in folds.items()} == dict.fromkeys(standings, length + 1)
     return len(queries), sum(each.steps for each in folds.values())
 
@@ -208,7 +258,7 @@ def test_a_fold_that_fails_leaves_nothing_open(write):
         raise ValueError("cannot")
 
     with pytest.raises(ValueError, match="cannot") as failure:
-        kept.take_in_all("incident", {5: first.standing}, {5: [numbered(99, at=3)]}, IncidentState(), failing)
+        kept.take_in_all("incident", {5: first.standing}, {5: [numbered(99, at=3)]}, BEGINNING, failing)
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_cursors")
         # While all that the failure holds on to is still there.
@@ -250,6 +300,6 @@ def test_a_resource_s_state_survives_its_way_through_json():
 
 def test_folding_the_kept_history_is_folding_the_facts(write):
     facts = write(*(numbered(n) for n in range(120)))
-    whole, plain = kept.fold_all(SUBJECT, IncidentState(), counting), fold(Standing(IncidentState()), facts, counting)
+    whole, plain = whole_fold(), fold(BEGINNING, facts, counting)
     assert (whole.standing, whole.checkpoints) == (plain.standing, plain.checkpoints)
     assert [(fact.id, outcome) for fact, outcome in whole.read] == [(fact.id, outcome) for fact, outcome in plain.read]

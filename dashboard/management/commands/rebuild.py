@@ -29,5 +29,8 @@ class Command(BaseCommand):
                 self.stdout.write(str(difference))
         waiting = rebuilding.unapplied()
         self.stdout.write(f"{found} differences; {waiting} deliveries not applied yet.")
+        behind = rebuilding.behind()
+        if behind:
+            self.stdout.write(f"{behind} incidents, monitors and heartbeats still to be folded again.")
         if found:
             raise SystemExit(1)
