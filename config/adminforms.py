@@ -4,7 +4,7 @@ Forms of Django admin that take garbage calmly: no input breaks a field, and non
 Not here: the pages (config.admin), or what a record's form has (each app's admin and forms).
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
@@ -14,21 +14,59 @@ from django.contrib.admin.options import BaseModelAdmin
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
+from config.formfields import Text
+from config.momentfields import meant, offset_at, offset_choice, offset_name, offsets
 from config.numbers import whole_number
 
-# Moments that people type: inside of what the database and every time zone can bear.
-FIRST_YEAR, LAST_YEAR = 2000, 2199
+
+class MomentWidget(widgets.AdminSplitDateTime):
+    """A day and a time; where they may mean two moments, with a box to choose one (config.momentfields)."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        return [*super().value_from_datadict(data, files, name), data.get(offset_name(name))]
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        day, time, offset = value if isinstance(value, list) else shown(value)
+        box = f"{(attrs or {}).get('id', name)}_offset"
+        choice = offset_choice(offset_name(name), wall_from(day, time), offset or "", box)
+        return format_html("{}{}", super().render(name, value, attrs, renderer), choice)
+
+
+def shown(moment: datetime | None) -> list[Any]:
+    """What the widget has of a moment: day, time and offset."""
+    local = widgets.AdminSplitDateTime().decompress(moment)
+    return [*local, offset_at(moment) if moment else None]
+
+
+def wall_from(day: Any, time: Any) -> datetime | None:
+    """The time on a clock that a day and a time make, as they were typed or as they are; None for what is none."""
+    try:
+        on, at = forms.DateField().to_python(day), forms.TimeField().to_python(time)
+    except ValidationError:
+        return None
+    return datetime.combine(on, at) if on and at else None
 
 
 class MomentField(forms.SplitDateTimeField):
-    """A day and a time that every part of the house can read again."""
+    """A day and a time that every part of the house can read again. Left alone they stay as exact as they are."""
 
-    def compress(self, data_list: Any) -> datetime | None:
-        day = data_list[0] if data_list else None
-        if day and not FIRST_YEAR <= day.year <= LAST_YEAR:
-            raise ValidationError(f"Enter a day of the years {FIRST_YEAR} to {LAST_YEAR}.")
-        return super().compress(data_list)
+    widget = MomentWidget
+
+    def clean(self, value: Any) -> datetime | None:
+        *parts, offset = value if isinstance(value, list) else [None, None, None]
+        # What is on the clock: as of UTC, in which each time comes once.
+        with timezone.override(UTC):
+            wall: datetime | None = super().clean(parts)
+        return meant(wall and wall.replace(tzinfo=None), offset or "")
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        day, time, offset = shown(initial)
+        chosen = data[-1] if data and offsets(wall_from(day, time)) else None
+        return super().has_changed(initial, data) or chosen not in (None, offset)
 
 
 class Suggesting(widgets.AutocompleteSelect):
@@ -48,7 +86,11 @@ class ActionForm(helpers.ActionForm):
 class StrictForms(BaseModelAdmin):
     """For admin pages and their inlines: form fields that no input breaks."""
 
-    formfield_overrides = {models.DateTimeField: {"form_class": MomentField, "widget": widgets.AdminSplitDateTime}}
+    formfield_overrides = {
+        models.DateTimeField: {"form_class": MomentField, "widget": MomentWidget},
+        models.CharField: {"form_class": Text},
+        models.TextField: {"form_class": Text},
+    }
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if db_field.name in self.get_autocomplete_fields(request):

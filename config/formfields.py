@@ -1,45 +1,41 @@
 """
-Fields of forms on the pages and in admin: a moment on the reader's clock, text that may stay as it is. And how forms
-say what a verb had against them, and what is so already.
+Fields of forms on the pages and in admin: text, and choices, that may stay as they are. And how forms say what a verb
+had against them, and what is so already.
 
-Not here: the API's fields (config.fields), what only admin has (config.adminforms).
+Two rules hold for every form. A line end counts once, however a browser sends it; and what its sender did not touch is
+not changed by it, even where the form can't show it as it is.
+
+Not here: moments (config.momentfields), the API's fields (config.fields), what only admin has (config.adminforms).
 """
 
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.utils import timezone
+from django.db.models import Model, QuerySet
 
 from config.errors import ApiError, ValidationFailed
+from config.numbers import whole_number
 
 
-class LocalMoment(forms.DateTimeField):
+class Text(forms.CharField):
     """
-    A time as the reader's clock has it, to the second. Prefilled and left alone it is None, for it may be more exact
-    than the form can say.
+    Text as people type it. Browsers send two characters for a line end: it is made one before anything is counted.
     """
 
-    def __init__(self, **options: Any) -> None:
-        picker = forms.DateTimeInput(attrs={"type": "datetime-local", "step": 1})
-        super().__init__(widget=picker, **options)
+    def to_python(self, value: Any) -> str:
+        return str(super().to_python(value if value in self.empty_values else with_plain_lines(value)))
 
-    def prepare_value(self, value: Any) -> Any:
-        return local_text(value) if isinstance(value, datetime) else value
+    def as_shown(self, value: Any) -> str:
+        """A text as this field's browser sends it back, if nobody touches it: a field of one line has no line ends."""
+        text = self.to_python(value)
+        return text if isinstance(self.widget, forms.Textarea) else text.replace("\n", "")
 
-    def clean(self, value: Any) -> Any:
-        if value and isinstance(self.initial, datetime) and value == local_text(self.initial):
-            return None
-        return super().clean(value)
-
-
-def local_text(moment: datetime) -> str:
-    """A moment as browsers write what was picked: in the reader's time zone, without seconds where they are 0."""
-    local = timezone.localtime(moment)
-    return f"{local:%Y-%m-%dT%H:%M:%S}" if local.second else f"{local:%Y-%m-%dT%H:%M}"
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return not self.disabled and self.as_shown(initial) != self.to_python(data)
 
 
-class KeptText(forms.CharField):
+class KeptText(Text):
     """
     Text that stays as it is (None) where it was not changed: browsers send other line ends than they were given, and
     from a field of one line none.
@@ -56,16 +52,104 @@ class KeptText(forms.CharField):
             self.help_text = f"It has {len(text)} characters, too many to edit here. Left empty it stays as it is."
 
     def clean(self, value: Any) -> Any:
-        text = with_plain_lines(super().clean(with_plain_lines(value)))
-        shown = with_plain_lines(self.initial)
-        if not isinstance(self.widget, forms.Textarea):
-            shown = shown.replace("\n", "")
-        return None if text == shown.strip() else text
+        text = super().clean(value)
+        return None if text == self.as_shown(self.initial) else text
 
 
 def with_plain_lines(value: Any) -> str:
     """A text with line ends of one kind."""
     return str(value or "").replace("\r\n", "\n").replace("\r", "\n")
+
+
+class KeptChoice(forms.ChoiceField):
+    """A choice that stays as it is (None) where no other was made."""
+
+    def keep(self, value: str, word: str = "") -> None:
+        """Choose what is so now; `word` is what that is called where it is no choice that anybody could make."""
+        self.initial = value
+        with_present(self, value, word)
+
+    def ask(self) -> None:
+        """Choose nothing beforehand: what is so now is not known, or differs."""
+        self.choices = [("", "Choose…"), *self.choices]  # type: ignore[misc]
+
+    def clean(self, value: Any) -> Any:
+        chosen = super().clean(value)
+        return None if chosen == self.initial else chosen
+
+
+def with_present(field: forms.ChoiceField, value: Any, word: str = "") -> None:
+    """Let what is so now be among the choices of a field."""
+    if not field.valid_value(value):
+        field.choices = [(value, word or value), *field.choices]  # type: ignore[misc]
+
+
+class OfferedRecord(forms.ModelChoiceField):
+    """One of many records, of which some are offered: any of them can be chosen."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(None, **options)
+
+    def offer(self, records: QuerySet[Any], at_most: int, empty: str, chosen: Iterable[Any] = ()) -> None:
+        """List the first of some records, and whichever is chosen already; `empty` is said for none."""
+        self.queryset = records
+        initial = [self.prepare_value(self.initial)] if self.initial else []
+        offer_records(self, records, at_most, [*initial, *chosen], [("", empty)])
+
+
+class OfferedRecords(forms.ModelMultipleChoiceField):
+    """The same for several."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(None, **options)
+
+    def offer(self, records: QuerySet[Any], at_most: int, chosen: Iterable[Any] = ()) -> None:
+        """List the first of some records, and those that are chosen already."""
+        self.queryset = records
+        offer_records(self, records, at_most, list(chosen), [])
+
+
+def offer_records(
+    field: forms.ModelChoiceField, records: QuerySet[Any], at_most: int, chosen: list[Any], empty: list[tuple[str, str]]
+) -> None:
+    """Let a field list some records, those that are chosen among them."""
+    listed = list(records[:at_most])
+    known = {str(each.pk) for each in listed}
+    ids = {number for each in chosen if str(each) not in known and (number := whole_number(each)) is not None}
+    missing: list[Model] = list(records.filter(pk__in=ids)) if ids else []
+    field.widget.choices = [*empty, *((each.pk, str(each)) for each in [*listed, *missing])]
+
+
+class DetailsForm(forms.Form):
+    """
+    What can be edited of a record, prefilled with what is so (`initial`). What its sender did not touch is cleaned to
+    just that, also where the form has no words for it, or no more.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name, value in self.kept().items():
+            field = self.fields[name]
+            # Of several, those that are left out of the form would be seen as taken away, not as left alone.
+            if isinstance(field, forms.ChoiceField) and isinstance(value, str) and value:
+                with_present(field, value)
+
+    def kept(self) -> dict[str, Any]:
+        """What is so now, by field."""
+        is_record = forms.ModelChoiceField
+        return {
+            name: value
+            for name, value in self.initial.items()
+            if name in self.fields and not isinstance(self.fields[name], is_record)
+        }
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        for name, value in self.kept().items():
+            if name not in self.changed_data:
+                self.errors.pop(name, None)
+                said[name] = value
+        return said
 
 
 def blame(form: forms.Form, refusal: ApiError, field: str | None = None) -> None:

@@ -61,11 +61,11 @@ def digest(*values: Any) -> str:
     return hashlib.sha256(json.dumps(values, default=str).encode()).hexdigest()[:16]
 
 
-def knowing(data: Mapping[str, Any], present: str) -> QueryDict:
+def knowing(data: Mapping[str, Any], present: str, field: str = "seen") -> QueryDict:
     """What was posted, as sent again by somebody who knows how it stands at present."""
     again = QueryDict(mutable=True)
     again.update(data)
-    again["seen"] = present
+    again[field] = present
     return again
 
 

@@ -7,92 +7,26 @@ verbs do (incidents.lifecycle and the rooms beside it), and who may (views).
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.http import QueryDict
 
-from config.formfields import KeptText
+from config.formfields import KeptChoice, KeptText, OfferedRecord, Text
 from config.seen import digest, knowing, seen_field
+from dashboard.act import Act, members_of, named
 from dashboard.fields import Regions
 from incidents import corrections, details, grouping, lifecycle
 from incidents.bodies import MOVING_NOTE_AT_MOST
 from incidents.fold import ACKNOWLEDGED, CLOSED, LIVE, OPEN, RESOLVED, steps_from
 from incidents.forms import EntryForm
-from incidents.models import Incident, IncidentGroup, Severity
+from incidents.models import Incident, Severity
 from incidents.moves import MOVED, SAID
 from teams.models import Team, User
 from timeline.models import TimelineEvent
 
 GROUPS_OFFERED = 50
 NO_GROUP = "No incident group of the team has this id."
-
-
-class Act(forms.Form):
-    """
-    One verb as a form. `word` stands on its button, `means` above it, `done` is said when it was done; `changing` are
-    the facts that change what its sender saw, `changing_of` the columns that they change, and `changed` is what is said
-    of whoever did that.
-    """
-
-    verb: ClassVar[str] = ""
-    word: ClassVar[str] = ""
-    icon: ClassVar[str] = ""
-    done: ClassVar[str] = ""
-    means: ClassVar[str] = ""
-    changing: ClassVar[tuple[str, ...]] = ()
-    changing_of: ClassVar[tuple[str, ...]] = ()
-    changed: ClassVar[str] = ""
-    # Templates read what a class says of itself, rather than make a form of it.
-    do_not_call_in_templates = True
-
-    seen = seen_field()
-
-    def __init__(
-        self,
-        team: Team,
-        data: QueryDict | None = None,
-        incident: Incident | None = None,
-        members: list[User] | None = None,
-    ) -> None:
-        super().__init__(data, auto_id=f"{self.verb}-%s")
-        self.team, self.members = team, members
-        if incident:
-            self.fields["seen"].initial = self.standing(incident)
-        self.fill(incident)
-
-    def fill(self, incident: Incident | None) -> None:
-        """Put in what can be chosen, and what is so now."""
-
-    @staticmethod
-    def standing(incident: Incident) -> str:
-        """What of the incident its sender goes by, in short."""
-        return "deleted" if incident.destroyed_at else incident.status
-
-    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
-        """Call the verb."""
-        raise NotImplementedError
-
-    def people(self) -> dict[str, User]:
-        """The members of the team who can log in, by UUID."""
-        if self.members is None:
-            self.members = members_of(self.team)
-        return {str(each.uuid): each for each in self.members}
-
-    def shown_again(self, incident: Incident) -> None:
-        """Let a form that came second be sent again, by somebody who knows now how the incident stands."""
-        self.data = knowing(self.data, self.standing(incident))
-
-
-def members_of(team: Team) -> list[User]:
-    """The members of a team who can log in, by name."""
-    found = team.memberships.filter(user__is_active=True).select_related("user")
-    return sorted((each.user for each in found), key=lambda user: (user.get_full_name().casefold(), user.pk))
-
-
-def named(user: User) -> str:
-    """A member in a list to choose from."""
-    return f"{user.name}, {user.email}" if user.name else user.email
 
 
 # --- moves ------------------------------------------------------------------------------------------------------------
@@ -102,17 +36,28 @@ class Move(Act):
     """The base of the four that bring an incident to another status."""
 
     to: ClassVar[str]
-    changing, changing_of = tuple(SAID), MOVED
-    note = forms.CharField(
+    changing: ClassVar[tuple[str, ...]] = tuple(SAID)
+    changing_of: ClassVar[tuple[str, ...]] = MOVED
+    note = Text(
         label="Note",
         required=False,
         max_length=MOVING_NOTE_AT_MOST,
         widget=forms.TextInput(attrs={"placeholder": "Note to go with it, if any", "dir": "auto"}),
     )
+    # Who had it then, for the one among the buttons of this form that changes that.
+    held = seen_field()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.auto_id = "move-%s"
+
+    def fill(self, incident: Incident | None) -> None:
+        if incident:
+            self.fields["seen"].initial = Move.standing(incident)
+            self.fields["held"].initial = Assign.standing(incident)
+
+    def shown_again(self, incident: Incident) -> None:
+        self.data = knowing(knowing(self.data, Move.standing(incident)), Assign.standing(incident), "held")
 
     def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
         return lifecycle.move(incident, self.to, by=by, at=at, note=self.cleaned_data["note"])
@@ -120,6 +65,27 @@ class Move(Act):
 
 class Acknowledge(Move):
     verb, word, icon, done, to = "acknowledge", "Acknowledge", "acknowledged", "Acknowledged.", ACKNOWLEDGED
+
+
+class Take(Move):
+    """Saying that one works on it oneself: it is acknowledged, if it was not yet, and assigned to who says so."""
+
+    verb, word, icon, done, to = "take", "Take it", "person", "You have it now.", ACKNOWLEDGED
+    changing = (*SAID, "incident.assigned")
+    changing_of = (*MOVED, "assignee_id", "assignee_email")
+    changed = "changed who has it"
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        said["seen"] = " ".join(filter(None, (said.get("seen"), said.get("held"))))
+        return said
+
+    @staticmethod
+    def standing(incident: Incident) -> str:
+        return f"{Move.standing(incident)} {Assign.standing(incident)}"
+
+    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
+        return details.take(incident, by=by, at=at, note=self.cleaned_data["note"])
 
 
 class Resolve(Move):
@@ -145,7 +111,7 @@ class Escalate(Act):
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Choose to whom it is escalated.", "invalid_choice": lifecycle.NOBODY},
     )
-    note = forms.CharField(label="Note", required=False, max_length=MOVING_NOTE_AT_MOST)
+    note = Text(label="Note", required=False, max_length=MOVING_NOTE_AT_MOST)
 
     def fill(self, incident: Incident | None) -> None:
         everybody = [("team", f"Everybody in {self.team}")]
@@ -167,20 +133,27 @@ class Assign(Act):
     verb, word, icon, done = "assign", "Assign", "person", "Saved who has it."
     changing, changing_of = ("incident.assigned",), ("assignee_id", "assignee_email")
     changed = "changed who has it"
-    assignee = forms.ChoiceField(label="Who has it", error_messages={"invalid_choice": lifecycle.NOBODY})
+    assignee = KeptChoice(label="Who has it", error_messages={"invalid_choice": lifecycle.NOBODY})
 
     def fill(self, incident: Incident | None) -> None:
-        choices = [("nobody", "Nobody")] + [(uuid, named(user)) for uuid, user in self.people().items()]
-        self.fields["assignee"].choices = choices  # type: ignore[attr-defined]
-        if incident and incident.assignee_id:
-            ids = {user.pk: uuid for uuid, user in self.people().items()}
-            self.fields["assignee"].initial = ids.get(incident.assignee_id)
+        field: Any = self.fields["assignee"]
+        field.choices = [("nobody", "Nobody")] + [(uuid, named(user)) for uuid, user in self.people().items()]
+        if incident is None:
+            field.ask()
+        elif incident.assignee_id or incident.assignee_email:
+            uuids: dict[int | None, str] = {user.pk: uuid for uuid, user in self.people().items()}
+            whose = incident.assignee_name or incident.assignee_email
+            field.keep(uuids.get(incident.assignee_id, "present"), f"{whose}, no member of the team")
+        else:
+            field.keep("nobody")
 
     @staticmethod
     def standing(incident: Incident) -> str:
         return digest(incident.assignee_id, incident.assignee_email)
 
     def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
+        if self.cleaned_data["assignee"] is None:
+            return None
         assignee = self.people().get(self.cleaned_data["assignee"])
         return details.assign(incident, assignee=assignee, by=by, at=at)
 
@@ -191,18 +164,24 @@ class ChangeSeverity(Act):
     verb, word, icon, done = "severity", "Change severity", "major", "Severity changed."
     changing, changing_of = ("incident.severity_changed",), ("severity",)
     changed = "changed the severity"
-    severity = forms.ChoiceField(label="Severity", choices=Severity.choices)
+    severity = KeptChoice(label="Severity", choices=Severity.choices)
 
     def fill(self, incident: Incident | None) -> None:
-        self.fields["severity"].initial = incident.severity if incident else None
+        field: Any = self.fields["severity"]
+        if incident is None:
+            field.ask()
+        else:
+            field.keep(incident.severity)
 
     @staticmethod
     def standing(incident: Incident) -> str:
         return incident.severity
 
     def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
-        severity = Severity(self.cleaned_data["severity"])
-        return details.change_severity(incident, severity=severity, by=by, at=at)
+        chosen = self.cleaned_data["severity"]
+        if chosen is None:
+            return None
+        return details.change_severity(incident, severity=Severity(chosen), by=by, at=at)
 
 
 class Edit(Act):
@@ -257,13 +236,8 @@ class Group(Act):
     verb, word, icon, done = "group", "Group", "grouped", "Grouped."
     changing, changing_of = ("incident.grouped",), ("incident_group_id", "incident_group_native")
     changed = "changed its group"
-    group = forms.ModelChoiceField(
-        label="Group",
-        queryset=IncidentGroup.objects.none(),
-        required=False,
-        error_messages={"invalid_choice": NO_GROUP},
-    )
-    name = forms.CharField(
+    group = OfferedRecord(label="Group", required=False, error_messages={"invalid_choice": NO_GROUP})
+    name = Text(
         label="Name of a new group",
         required=False,
         max_length=grouping.NAME_AT_MOST,
@@ -272,10 +246,16 @@ class Group(Act):
     )
 
     def fill(self, incident: Incident | None) -> None:
-        field, groups = self.fields["group"], self.team.incident_groups.order_by("-id")
-        field.queryset = groups  # type: ignore[attr-defined]
-        offered = [(group.pk, str(group)) for group in groups[:GROUPS_OFFERED]]
-        field.widget.choices = [("", "A new group"), *offered]
+        field: Any = self.fields["group"]
+        field.initial = grouping.group_of(incident) if incident else None
+        chosen = cast(QueryDict, self.data).getlist("group")
+        field.offer(self.team.incident_groups.order_by("-id"), GROUPS_OFFERED, "A new group", chosen)
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        if said.get("group") and said.get("name"):
+            self.add_error("name", "Choose “A new group” to give it this name.")
+        return said
 
     @staticmethod
     def standing(incident: Incident) -> str:
@@ -316,9 +296,9 @@ class Add(Act, EntryForm):
 # --- all of them ------------------------------------------------------------------------------------------------------
 
 MOVES: dict[str, type[Move]] = {each.to: each for each in (Acknowledge, Resolve, Close, Reopen)}
-EVERY: tuple[type[Act], ...] = (*MOVES.values(), Escalate, Assign, ChangeSeverity, Edit, Group, Ungroup, Add)
+EVERY: tuple[type[Act], ...] = (*MOVES.values(), Take, Escalate, Assign, ChangeSeverity, Edit, Group, Ungroup, Add)
 ACTS = {each.verb: each for each in EVERY}
-IN_BULK = ("acknowledge", "resolve", "close", "assign", "severity", "group")
+IN_BULK = ("acknowledge", "take", "resolve", "close", "assign", "severity", "group")
 # What those go by.
 SEEN_IN_LISTS: tuple[type[Act], ...] = (Move, Assign, ChangeSeverity, Group)
 
@@ -331,6 +311,8 @@ def sight(incident: Incident) -> str:
 def seen_of(form: Act, sight: str) -> str:
     """What of a sight an act goes by; empty where that isn't said."""
     seen = dict(zip(SEEN_IN_LISTS, sight.split(" "), strict=False))
+    if isinstance(form, Take):
+        return " ".join(seen[kind] for kind in (Move, Assign) if kind in seen)
     return next((said for kind, said in seen.items() if isinstance(form, kind)), "")
 
 
@@ -348,8 +330,10 @@ class Offer:
     adding: Act
 
 
-def offer(incident: Incident, team: Team, sent: Act | None = None) -> Offer:
-    """What can be done to an incident now; `sent` is a form that came back, and stands in the place of its like."""
+def offer(incident: Incident, team: Team, user: User, sent: Act | None = None) -> Offer:
+    """
+    What a user can do to an incident now; `sent` is a form that came back, and stands in the place of its like.
+    """
     members = members_of(team)
 
     def form(kind: type[Act]) -> Act:
@@ -360,7 +344,7 @@ def offer(incident: Incident, team: Team, sent: Act | None = None) -> Offer:
     if incident.status not in LIVE:
         panels = [kind for kind in panels if kind is not Escalate]
     return Offer(
-        moves=possible(incident) if works else [],
+        moves=possible(incident, user) if works else [],
         moving=sent if isinstance(sent, Move) else Acknowledge(team, incident=incident),
         panels=[form(kind) for kind in panels],
         ungrouping=form(Ungroup) if works and incident.incident_group_id is not None else None,
@@ -368,7 +352,10 @@ def offer(incident: Incident, team: Team, sent: Act | None = None) -> Offer:
     )
 
 
-def possible(incident: Incident) -> list[type[Move]]:
-    """The moves that are legal now."""
+def possible(incident: Incident, user: User) -> list[type[Move]]:
+    """The moves that are legal now, the likeliest first."""
     back = [] if incident.status == OPEN else [OPEN]
-    return [MOVES[to] for to in [*steps_from(incident.status), *back]]
+    moves = [MOVES[to] for to in [*steps_from(incident.status), *back]]
+    if incident.status in LIVE and incident.assignee_id != user.pk:
+        moves.insert(1, Take)
+    return moves

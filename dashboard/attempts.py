@@ -23,7 +23,7 @@ def attempt(form: Act, incident: Incident, *, by: User, at: datetime) -> Timelin
     with transaction.atomic():
         lifecycle.locked(incident)
         present = form.standing(incident)
-        now = f"; it is {present} now" if isinstance(form, Move | Escalate) else ""
+        now = f"; it is {Move.standing(incident)} now" if isinstance(form, Move | Escalate) else ""
         unless_overtaken(form.cleaned_data["seen"], present, lambda: first(form, incident), at, by=by.email, now=now)
         return form.do(incident, by=by, at=at)
 

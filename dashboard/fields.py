@@ -9,11 +9,11 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from config.formfields import with_plain_lines
+from config.formfields import Text
 from incidents.bodies import REGION_AT_MOST, REGIONS_AT_MOST
 
 
-class Regions(forms.CharField):
+class Regions(Text):
     """
     Names of regions, one on a line. Prefilled and left alone they are None, for a source's may be more, or odder, than
     the form can say.
@@ -27,8 +27,8 @@ class Regions(forms.CharField):
         return value if isinstance(value, str) or value is None else "\n".join(value)
 
     def clean(self, value: Any) -> Any:
-        text = with_plain_lines(super().clean(with_plain_lines(value)))
-        if self.initial is not None and text == with_plain_lines(self.prepare_value(self.initial)).strip():
+        text = super().clean(value)
+        if self.initial is not None and text == self.as_shown(self.prepare_value(self.initial)):
             return None
         lines = text.split("\n")
         regions = list(dict.fromkeys(filter(None, map(str.strip, lines))))

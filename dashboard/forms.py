@@ -4,15 +4,16 @@ What people can type or choose on the pages: logging in, notes, preferences, and
 Not here: what is done with it (views and verbs).
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.text import Truncator
 
-from config.adminforms import FIRST_YEAR, LAST_YEAR
-from config.formfields import LocalMoment
+from config.formfields import Text
+from config.momentfields import LocalMoment
 from incidents.models import Severity, Status
 from integrations.models import Integration, Verdict
 from monitors.models import Status as ResourceStatus
@@ -25,6 +26,8 @@ from timeline.outbound.shapes import TEST
 NOTE_LENGTH = 1_000
 SEARCH_LENGTH = 200
 ENDPOINT_LENGTH = 50
+
+Records = TypeVar("Records", bound=QuerySet[Any])
 
 
 class LoginForm(AuthenticationForm):
@@ -46,7 +49,7 @@ class LoginForm(AuthenticationForm):
 class NoteForm(forms.Form):
     """An investigation note."""
 
-    message = forms.CharField(
+    message = Text(
         label="Add a note",
         max_length=NOTE_LENGTH,
         widget=forms.Textarea(attrs={"rows": 3, "placeholder": "What you saw, tried or decided", "dir": "auto"}),
@@ -62,6 +65,7 @@ class PreferencesForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ["name", "time_zone"]
+        field_classes = {"name": Text}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -71,7 +75,10 @@ class PreferencesForm(forms.ModelForm):
 
 
 class Filters(forms.Form):
-    """What a list is narrowed to, from the query string. Nothing is required; what is not a choice is an error."""
+    """
+    What a list is narrowed to, from the query string. Nothing is required. What is not a choice is an error, to which
+    nothing fits; what else was chosen stays.
+    """
 
     def __init__(self, query: QueryDict) -> None:
         super().__init__(query, use_required_attribute=False, auto_id="filter-%s")
@@ -80,8 +87,13 @@ class Filters(forms.Form):
             field.wide = isinstance(field.widget, forms.TextInput)  # type: ignore[attr-defined]
 
     def chosen(self) -> dict[str, Any]:
-        """What was chosen, by name, without what was left open. Nothing if the query string made no sense."""
-        return {name: value for name, value in self.cleaned_data.items() if value} if self.is_valid() else {}
+        """What was chosen, by name, without what was left open and what made no sense."""
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+    def fitting(self, found: Records) -> Records:
+        """Records that were narrowed to what was chosen; none where a part of that made no sense."""
+        return found if self.is_valid() else found.none()
 
     @property
     def is_used(self) -> bool:
@@ -92,7 +104,7 @@ class Filters(forms.Form):
 class IncidentFilters(Filters):
     """Narrows the list of incidents."""
 
-    q = forms.CharField(
+    q = Text(
         label="Search",
         max_length=SEARCH_LENGTH,
         widget=forms.TextInput(
@@ -169,9 +181,6 @@ class ReplayForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or self.cleaned_data
-        for name in ("since", "until"):
-            if name in said and not FIRST_YEAR <= said[name].year <= LAST_YEAR:
-                self.add_error(name, f"Enter a day of the years {FIRST_YEAR} to {LAST_YEAR}.")
         if "since" in said and "until" in said and said["since"] >= said["until"]:
             self.add_error("until", "It must be later than the beginning.")
         return said

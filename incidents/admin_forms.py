@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import ValidationError
 
 from config import clock
 from config.adminforms import MomentField
+from config.formfields import Text
 from incidents.bodies import MOVING_NOTE_AT_MOST, REGION_AT_MOST, REGIONS_AT_MOST
-from incidents.declaring import Declaration
+from incidents.declaring import PAST, Declaration
 from incidents.details import CAUSE_AT_MOST, TITLE_AT_MOST
 from incidents.grouping import NAME_AT_MOST
 from incidents.lifecycle import NOTE_AT_MOST
@@ -25,7 +25,7 @@ from timeline.events import EARLIEST, LARGEST_ID
 WIDE = {"size": 70}
 
 
-class RegionsField(forms.CharField):
+class RegionsField(Text):
     """Names of regions, separated by commas."""
 
     def __init__(self, **options: Any) -> None:
@@ -42,19 +42,19 @@ class RegionsField(forms.CharField):
 class NoteForm(forms.Form):
     """An investigation note."""
 
-    message = forms.CharField(max_length=NOTE_AT_MOST, widget=forms.Textarea(attrs={"rows": 4, "cols": 70}))
+    message = Text(max_length=NOTE_AT_MOST, widget=forms.Textarea(attrs={"rows": 4, "cols": 70}))
 
 
 class EscalationForm(forms.Form):
     """To whom it is escalated."""
 
-    people = forms.CharField(
+    people = Text(
         required=False,
         max_length=5000,
         widget=forms.TextInput(attrs=WIDE),
         help_text="E-mail addresses of members, separated by commas. Empty: the whole team.",
     )
-    note = forms.CharField(required=False, max_length=MOVING_NOTE_AT_MOST, widget=forms.TextInput(attrs=WIDE))
+    note = Text(required=False, max_length=MOVING_NOTE_AT_MOST, widget=forms.TextInput(attrs=WIDE))
 
     def clean_people(self) -> list[str]:
         return [each.strip() for each in self.cleaned_data["people"].split(",") if each.strip()]
@@ -63,22 +63,27 @@ class EscalationForm(forms.Form):
 class AssignmentForm(forms.Form):
     """Who is to have it."""
 
-    assignee = forms.EmailField(
-        required=False, max_length=254, help_text="The address of a member. Empty: nobody has it any more."
-    )
+    assignee = forms.EmailField(required=False, max_length=254, help_text="The address of a member.")
+    nobody = forms.BooleanField(required=False, label="Nobody", help_text="Take it from whoever has it.")
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        if "assignee" in said and bool(said["assignee"]) == said["nobody"]:
+            raise ValidationError("Enter an address, or tick that nobody is to have it.")
+        return said
 
 
 class SeverityForm(forms.Form):
     """How bad it is."""
 
-    severity = forms.ChoiceField(choices=Severity.choices)
+    severity = forms.ChoiceField(choices=[("", "Choose…"), *Severity.choices])
 
 
 class DetailsForm(forms.Form):
     """What is said of it; what is left empty stays as it is."""
 
-    title = forms.CharField(required=False, max_length=TITLE_AT_MOST, widget=forms.TextInput(attrs=WIDE))
-    error_message = forms.CharField(
+    title = Text(required=False, max_length=TITLE_AT_MOST, widget=forms.TextInput(attrs=WIDE))
+    error_message = Text(
         label="Cause", required=False, max_length=CAUSE_AT_MOST, widget=forms.Textarea(attrs={"rows": 3, "cols": 70})
     )
     affected_regions = RegionsField()
@@ -90,7 +95,7 @@ class GroupingForm(forms.Form):
     number = forms.IntegerField(
         required=False, min_value=0, max_value=LARGEST_ID, help_text="Of a group of its team. Empty: a new group."
     )
-    name = forms.CharField(
+    name = Text(
         required=False,
         max_length=NAME_AT_MOST,
         widget=forms.TextInput(attrs=WIDE),
@@ -101,15 +106,11 @@ class GroupingForm(forms.Form):
 class DeclarationForm(forms.ModelForm):
     """An incident that is declared by hand."""
 
-    title = forms.CharField(required=False, max_length=TITLE_AT_MOST, widget=forms.TextInput(attrs=WIDE))
+    title = Text(required=False, max_length=TITLE_AT_MOST, widget=forms.TextInput(attrs=WIDE))
     severity = forms.ChoiceField(choices=Severity.choices, initial=Severity.MAJOR)
     type = forms.ChoiceField(choices=Type.choices, initial=Type.OTHER)
-    error_message = forms.CharField(
-        label="Cause", max_length=CAUSE_AT_MOST, widget=forms.Textarea(attrs={"rows": 3, "cols": 70})
-    )
-    started_at = MomentField(
-        label="Started", required=False, widget=AdminSplitDateTime, help_text="May lie in the past. Empty: now."
-    )
+    error_message = Text(label="Cause", max_length=CAUSE_AT_MOST, widget=forms.Textarea(attrs={"rows": 3, "cols": 70}))
+    started_at = MomentField(label="Started", required=False, help_text="May lie in the past. Empty: now.")
     affected_regions = RegionsField()
     monitor = forms.IntegerField(
         required=False, min_value=0, max_value=LARGEST_ID, help_text="The number of the team's monitor it is about."
@@ -122,7 +123,7 @@ class DeclarationForm(forms.ModelForm):
     def clean_started_at(self) -> datetime | None:
         started: datetime | None = self.cleaned_data["started_at"]
         if started and not EARLIEST <= started <= clock.now():
-            raise ValidationError("Must be from 2000-01-01 until now.")
+            raise ValidationError(PAST)
         return started
 
     def clean(self) -> dict[str, Any]:

@@ -81,11 +81,14 @@ def declare(team: Team, declaration: Declaration, *, by: User | None, at: dateti
     return incident
 
 
+PAST = "Must be from 2000-01-01 until now."
+
+
 def sound(declaration: Declaration, link: Link | None, at: datetime) -> None:
     """Raises ValidationFailed for what can't be declared."""
     started = declaration.started_at
     if started is not None and not EARLIEST <= started <= at:
-        raise ValidationFailed({"started_at": ["Must be from 2000-01-01 until now."]})
+        raise ValidationFailed({"started_at": [PAST]})
     if link and MODELS[link[0]].objects.filter(pk=link[1], destroyed_at__isnull=False).exists():
         field = "monitor_id" if declaration.resource else "affected_monitor_ids"
         raise ValidationFailed({field: [f"This {link[0]} was deleted."]})

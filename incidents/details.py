@@ -10,7 +10,8 @@ from datetime import datetime
 from django.db import transaction
 
 from config.errors import ValidationFailed
-from incidents.lifecycle import NOBODY, by_whom, is_member, locked, recorded, workable
+from incidents.fold import OPEN
+from incidents.lifecycle import NOBODY, acknowledge, by_whom, comment, is_member, locked, recorded, workable
 from incidents.models import Incident, Severity
 from teams.models import User
 from timeline.events import Payload
@@ -42,6 +43,20 @@ def assign(incident: Incident, *, by: User | None, at: datetime, assignee: User 
             at=at,
             fields={"assignee_id": assignee.pk, "assignee_email": assignee.email, "assignee_name": name},
         )
+
+
+def take(incident: Incident, *, by: User, at: datetime, note: str = "") -> TimelineEvent | None:
+    """
+    Acknowledge an open incident, with a note where one is given, and assign a live one to whoever does so. Raises what
+    acknowledging and assigning raise.
+    """
+    with transaction.atomic():
+        locked(incident)
+        moved = acknowledge(incident, by=by, at=at, note=note) if incident.status == OPEN else None
+        assigned = assign(incident, by=by, at=at, assignee=by)
+        if note and moved is None and assigned is not None:
+            comment(incident, by=by, at=at, message=note)
+        return assigned or moved
 
 
 def unassign(incident: Incident, *, by: User | None, at: datetime) -> TimelineEvent | None:

@@ -13,7 +13,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from config.clock import now
-from config.formfields import KeptText, LocalMoment
+from config.formfields import KeptText, Text
+from config.momentfields import LocalMoment
 from config.moments import offset
 from config.numbers import whole_number
 from config.seen import seen_field
@@ -22,20 +23,20 @@ from incidents.lifecycle import NOTE_AT_MOST
 from timeline.models import TimelineEvent
 
 
-def reason_field(label: str = "Reason") -> forms.CharField:
+def reason_field(label: str = "Reason") -> Text:
     """Why something is corrected."""
-    return forms.CharField(label=label, max_length=REASON_AT_MOST, widget=forms.TextInput(attrs={"dir": "auto"}))
+    return Text(label=label, max_length=REASON_AT_MOST, widget=forms.TextInput(attrs={"dir": "auto"}))
 
 
 class EntryForm(forms.Form):
     """An entry that is added after the fact."""
 
-    message = forms.CharField(
+    message = Text(
         label="What happened",
         max_length=NOTE_AT_MOST,
         widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
     )
-    occurred_at = LocalMoment(label="When")
+    occurred_at = LocalMoment(label="When", range_words=PAST)
     reason = reason_field("Why it is added now")
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -67,7 +68,7 @@ class OfEntry(forms.Form):
 class CorrectionForm(OfEntry):
     """What an entry's time and text should be."""
 
-    occurred_at = LocalMoment(label="Occurred", required=False)
+    occurred_at = LocalMoment(label="Occurred", required=False, range_words=PAST)
     message = KeptText(
         label="Text",
         required=False,

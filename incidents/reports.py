@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import Avg, Count, F, Q
 
+from config.figures import percentage, rounded
 from incidents.models import Incident
 from monitors.fold import DOWN, UP
 from monitors.history import seconds_by_status
@@ -27,15 +28,14 @@ def stats(resource: Resource, period: str, at: datetime) -> dict[str, Any]:
         "since": since,
         "until": at,
         "uptime": uptime(seconds),
-        "seconds": {status: round(spent, 3) for status, spent in seconds.items()},
+        "seconds": {status: rounded(spent) for status, spent in seconds.items()},
         **handling(resource, since, at),
     }
 
 
 def uptime(seconds: dict[str, float]) -> float | None:
     """The percentage of the time of which it is known that it was up; None where nothing is known."""
-    known = seconds[UP] + seconds[DOWN]
-    return round(100 * seconds[UP] / known, 3) if known else None
+    return percentage(seconds[UP], seconds[UP] + seconds[DOWN])
 
 
 def handling(resource: Resource, since: datetime, until: datetime) -> dict[str, Any]:
@@ -61,4 +61,4 @@ def handling(resource: Resource, since: datetime, until: datetime) -> dict[str, 
 
 def in_seconds(span: timedelta | None) -> float | None:
     """A span in seconds, to the millisecond; None for none."""
-    return None if span is None else round(span.total_seconds(), 3)
+    return None if span is None else rounded(span.total_seconds())

@@ -272,7 +272,10 @@ class StatsSerializer(serializers.Serializer):
     period = serializers.ChoiceField(choices=list(PERIODS))
     since = StrictMoment()
     until = StrictMoment()
-    uptime = serializers.FloatField(allow_null=True, help_text="Per cent of the time it was known to be up or down.")
+    uptime = serializers.FloatField(
+        allow_null=True,
+        help_text="Per cent of the time it was known to be up or down; 100 and 0 only where it was exactly that.",
+    )
     seconds = SecondsSerializer()
     incidents = serializers.IntegerField(help_text="How many began in the period; deleted ones are left out.")
     mean_seconds_to_acknowledge = serializers.FloatField(allow_null=True, help_text="Of those acknowledged.")

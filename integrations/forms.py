@@ -9,10 +9,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.core.exceptions import ValidationError
 
-from config.adminforms import LAST_YEAR, MomentField, Suggesting
+from config.adminforms import MomentField, Suggesting
+from config.formfields import DetailsForm, Text
+from config.momentfields import LocalMoment
 from config.signing import sound_signing_secret
 from integrations.models import IngestKey, Integration, IntegrationType
 from teams.forms import still_to_come
@@ -22,7 +23,7 @@ LONGEST_NAME = 200
 COUNTED_AT_MOST = 100
 
 
-class NamesField(forms.CharField):
+class NamesField(Text):
     """Names, one to a line: a list of them, each once."""
 
     widget = forms.Textarea(attrs={"rows": 4, "cols": 60})
@@ -55,7 +56,7 @@ COUNTED = "Names of unknown events to count and not to keep, one to a line."
 class SigningForm(forms.Form):
     """Which signatures to ask for. A secret is typed here and never shown again."""
 
-    signing = forms.ChoiceField(choices=SIGNING[1:], initial=NEW, widget=forms.RadioSelect, label="From now on")
+    signing = forms.ChoiceField(choices=SIGNING, initial=KEEP, widget=forms.RadioSelect, label="From now on")
     signing_secret = forms.CharField(
         required=False,
         max_length=200,
@@ -77,10 +78,10 @@ class SigningForm(forms.Form):
         return said
 
 
-class NamingForm(forms.Form):
+class NamingForm(DetailsForm):
     """What a team says about an integration of its own."""
 
-    name = forms.CharField(max_length=LONGEST_NAME, widget=forms.TextInput(attrs={"dir": "auto"}))
+    name = Text(max_length=LONGEST_NAME, widget=forms.TextInput(attrs={"dir": "auto"}))
     type = forms.ChoiceField(label="Whose events it takes in", choices=IntegrationType.choices)
     count_only = NamesField(label="Names to count only", required=False, help_text=COUNTED)
 
@@ -88,9 +89,7 @@ class NamingForm(forms.Form):
 class TeamKeyForm(forms.Form):
     """A new API key of a team; it acts for whoever makes it."""
 
-    name = forms.CharField(
-        max_length=LONGEST_NAME, help_text="What it is for.", widget=forms.TextInput(attrs={"dir": "auto"})
-    )
+    name = Text(max_length=LONGEST_NAME, help_text="What it is for.", widget=forms.TextInput(attrs={"dir": "auto"}))
     scopes = forms.MultipleChoiceField(
         label="It may", choices=Scope.choices, initial=[Scope.READ], widget=forms.CheckboxSelectMultiple
     )
@@ -100,11 +99,8 @@ class TeamKeyForm(forms.Form):
         empty_label="None",
         help_text="Where to, for a key that sends events in.",
     )
-    expires_at = forms.DateTimeField(
-        label="It expires",
-        required=False,
-        help_text="Left empty, it is good until it is revoked.",
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    expires_at = LocalMoment(
+        label="It expires", required=False, step=60, help_text="Left empty, it is good until it is revoked."
     )
 
     def __init__(self, data: Any, team: Team) -> None:
@@ -112,10 +108,7 @@ class TeamKeyForm(forms.Form):
         self.fields["integration"].queryset = team.integrations.order_by("name", "id")  # type: ignore[attr-defined]
 
     def clean_expires_at(self) -> datetime | None:
-        moment: datetime | None = still_to_come(self.cleaned_data["expires_at"])
-        if moment and moment.year > LAST_YEAR:
-            raise ValidationError(f"The year {LAST_YEAR} is the last one that can be.")
-        return moment
+        return still_to_come(self.cleaned_data["expires_at"])
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or self.cleaned_data
@@ -132,8 +125,7 @@ class IntegrationForm(SigningForm, forms.ModelForm):
     """An integration in admin. Its token is made with it; its signing secret is set here and never shown again."""
 
     count_only = NamesField(required=False, help_text=COUNTED)
-    signing = forms.ChoiceField(choices=SIGNING, initial=KEEP, widget=forms.RadioSelect, label="From now on")
-    signing_secret = forms.CharField(
+    signing_secret = Text(
         required=False,
         max_length=200,
         label="The sender's secret",
@@ -144,6 +136,7 @@ class IntegrationForm(SigningForm, forms.ModelForm):
     class Meta:
         model = Integration
         fields = ["team", "name", "type", "count_only"]
+        field_classes = {"name": Text}
 
     def clean_name(self) -> str:
         """A name that the team has not given yet; on the page of a known one its team is no field of the form."""
@@ -162,14 +155,14 @@ class NewIngestKeyForm(forms.ModelForm):
         widget=Suggesting(APIKey._meta.get_field("user"), admin.site),
         help_text="For whom the key acts: a member of the integration's team.",
     )
-    name = forms.CharField(max_length=LONGEST_NAME)
+    name = Text(max_length=LONGEST_NAME)
     further = forms.MultipleChoiceField(
         choices=[(Scope.READ, Scope.READ.label), (Scope.WRITE, Scope.WRITE.label)],
         required=False,
         widget=forms.CheckboxSelectMultiple,
         label="Further scopes",
     )
-    expires_at = MomentField(required=False, widget=AdminSplitDateTime)
+    expires_at = MomentField(required=False)
 
     class Meta:
         model = IngestKey

@@ -4,7 +4,7 @@ change.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -31,8 +31,9 @@ DRY_RUN_AT_MOST = 200
 @dataclass(frozen=True)
 class Change:
     """
-    What replaying a delivery changes: the verdict it gets (and the error, if it stays aside), and the record its fact
-    is about, called `subject`, whose status goes from `before` (None: there was no such record) to `after`.
+    What replaying a delivery changes: the verdict it gets instead of the one that it `had` (and the error, if it stays
+    aside), and the record its fact is about, called `subject`, whose status goes from `before` (None: there was no such
+    record) to `after`.
     """
 
     delivery: InboundDelivery
@@ -41,6 +42,12 @@ class Change:
     subject: str | None = None
     before: str | None = None
     after: str | None = None
+    had: str = field(default="", compare=False)
+
+    @property
+    def is_any(self) -> bool:
+        """Whether anything changes: what stays aside as it was is what it was."""
+        return self.verdict != self.had
 
 
 def quarantine(team: Team) -> QuerySet[InboundDelivery]:
@@ -51,7 +58,7 @@ def quarantine(team: Team) -> QuerySet[InboundDelivery]:
 def replay(delivery: InboundDelivery, *, by: User, at: datetime) -> Change:
     """Judge one delivery anew and apply it at once if it is sound now."""
     with transaction.atomic():
-        [change] = replayed([delivery.pk], by, at) or [Change(delivery, delivery.status)]
+        [change] = replayed([delivery.pk], by, at) or [Change(delivery, delivery.status, had=delivery.status)]
         APPLIED()
     COMMITTED()
     delivery.refresh_from_db()
@@ -95,7 +102,7 @@ def replayed(ids: Sequence[int], by: User, at: datetime) -> list[Change]:
 def applied(delivery: InboundDelivery, at: datetime) -> Change:
     """Apply one delivery, and say what changed."""
     heard = read(delivery, delivery.integration.type).heard
-    before = record_of(heard)
+    before, had = record_of(heard), delivery.status
     apply([delivery], at)
     delivery.refresh_from_db()
     after = record_of(heard)
@@ -106,6 +113,7 @@ def applied(delivery: InboundDelivery, at: datetime) -> Change:
         subject=str(after) if after else None,
         before=before.status if before else None,
         after=after.status if after else None,
+        had=had,
     )
 
 

@@ -10,6 +10,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from config.addresses import LONGEST_ADDRESS, WEB_ADDRESS
+from config.formfields import DetailsForm, Text
 from monitors import spans
 from monitors.models import (
     LONGEST_GRACE,
@@ -24,7 +25,7 @@ from monitors.models import (
 )
 
 
-class SpanField(forms.CharField):
+class SpanField(Text):
     """A length of time, typed as `1 h 30 min`: whole seconds."""
 
     def __init__(self, *, shortest: int = 0, longest: int, **options: Any) -> None:
@@ -49,17 +50,17 @@ class SpanField(forms.CharField):
         return super().has_changed(self.prepare_value(initial), data)
 
 
-def name_field(example: str) -> forms.CharField:
+def name_field(example: str) -> Text:
     """What it is called."""
     hints = {"placeholder": example, "dir": "auto"}
-    return forms.CharField(label="Name", max_length=LONGEST_NAME, widget=forms.TextInput(attrs=hints))
+    return Text(label="Name", max_length=LONGEST_NAME, widget=forms.TextInput(attrs=hints))
 
 
-class MonitorForm(forms.Form):
+class MonitorForm(DetailsForm):
     """A monitor's details."""
 
     name = name_field("Shop")
-    url = forms.CharField(
+    url = Text(
         label="Address",
         max_length=LONGEST_ADDRESS,
         validators=[WEB_ADDRESS],
@@ -71,7 +72,7 @@ class MonitorForm(forms.Form):
     type = forms.ChoiceField(label="What is looked at", choices=Type.choices, initial=Type.STATUS)
 
 
-class HeartbeatForm(forms.Form):
+class HeartbeatForm(DetailsForm):
     """A heartbeat's details."""
 
     name = name_field("Nightly backup")

@@ -58,7 +58,7 @@ class _ResourceSerializer(serializers.Serializer):
     name = serializers.CharField(help_text="Empty if it was never named.")
     status = serializers.ChoiceField(
         choices=Status.choices,
-        help_text=f"One of your own is `pending`, `paused`, or `down` while one of its incidents is live. {NOTHING_CHECKS}",
+        help_text=f"Of your own: `pending`, `paused`, or `down` while an incident of it is live. {NOTHING_CHECKS}",
     )
     status_inferred = serializers.BooleanField(help_text="Concluded from its incidents, not said.")
     status_since = StrictMoment(allow_null=True)

@@ -15,6 +15,7 @@ from django.contrib.auth.password_validation import password_validators_help_tex
 from django.core.exceptions import ValidationError
 
 from config import clock
+from config.formfields import DetailsForm, Text
 from teams.lifecycle import LONGEST_EMAIL, LONGEST_NAME
 from teams.models import APIKey, Role, Scope, User
 
@@ -61,6 +62,7 @@ class NewUserForm(UserFields, AdminUserCreationForm):
     class Meta:
         model = User
         fields = ["email", "name", "time_zone"]
+        field_classes = {"name": Text, "time_zone": Text}
 
 
 class UserForm(UserFields, UserChangeForm):
@@ -69,6 +71,7 @@ class UserForm(UserFields, UserChangeForm):
     class Meta:
         model = User
         fields = ["email", "name", "time_zone", "password", "is_active", "is_staff", "is_superuser", "groups"]
+        field_classes = {"name": Text, "time_zone": Text}
 
 
 class NewKeyForm(forms.ModelForm):
@@ -84,6 +87,7 @@ class NewKeyForm(forms.ModelForm):
     class Meta:
         model = APIKey
         fields = ["team", "user", "name", "scopes", "expires_at"]
+        field_classes = {"name": Text}
 
     def clean_expires_at(self) -> datetime | None:
         return still_to_come(self.cleaned_data["expires_at"])
@@ -101,10 +105,12 @@ class KeyForm(forms.ModelForm):
     class Meta:
         model = APIKey
         fields = ["name", "expires_at"]
+        field_classes = {"name": Text}
 
     def clean_expires_at(self) -> datetime | None:
-        expires_at: datetime | None = self.cleaned_data["expires_at"]
-        return still_to_come(expires_at) if "expires_at" in self.changed_data else expires_at
+        if "expires_at" in self.changed_data:
+            return still_to_come(self.cleaned_data["expires_at"])
+        return self.instance.expires_at  # more exact than the form can say
 
 
 class NewMemberForm(forms.Form):
@@ -114,7 +120,7 @@ class NewMemberForm(forms.Form):
         label="E-mail", max_length=LONGEST_EMAIL, widget=forms.EmailInput(attrs={"autocomplete": "off"})
     )
     role = forms.ChoiceField(choices=Role.choices, initial=Role.RESPONDER)
-    name = forms.CharField(
+    name = Text(
         label="Name of a new user",
         required=False,
         max_length=LONGEST_NAME,
@@ -123,7 +129,7 @@ class NewMemberForm(forms.Form):
     )
 
 
-class RoleForm(forms.Form):
+class RoleForm(DetailsForm):
     """What a member may do from now on."""
 
     role = forms.ChoiceField(choices=Role.choices, widget=forms.RadioSelect)

@@ -30,8 +30,20 @@ def ago(moment: datetime, at: datetime) -> str | None:
     return "just now" if seconds < MINUTE else f"{int(seconds // MINUTE)} min ago"
 
 
+def ahead(moment: datetime, at: datetime) -> str | None:
+    """`now`, `in a minute` or `in 12 min` within the next hour, and `now` for what was due; None for later."""
+    seconds = (moment - at).total_seconds()
+    if seconds >= HOUR:
+        return None
+    if seconds <= 0:
+        return "now"
+    return f"in {int(seconds // MINUTE)} min" if seconds >= 2 * MINUTE else "in a minute"
+
+
 def span(seconds: float) -> str:
-    """A duration in its two greatest units: `45 s`, `7 min`, `2 h 14 min`, `3 d 4 h`."""
+    """A duration in its two greatest units: `45 s`, `7 min`, `2 h 14 min`, `3 d 4 h`. `0 s` is exactly that."""
+    if 0 < seconds < 1:
+        return "less than 1 s"
     whole = max(0, int(seconds))
     if whole < MINUTE:
         return f"{whole} s"
@@ -66,6 +78,16 @@ def moment(value: datetime | None) -> SafeString | str:
     if recent is None:
         return _timed(value, clock)
     return _timed(value, recent, format_html(' data-ago="{}" data-clock="{}"', epoch(value), clock))
+
+
+@register.simple_tag
+def coming(value: datetime) -> SafeString:
+    """A time that is to come, or is overdue, with the exact one: `in 12 min`, within the next hour."""
+    at = now()
+    soon, clock = ahead(value, at), on_the_clock(value, at)
+    if soon is None:
+        return _timed(value, clock)
+    return _timed(value, soon, format_html(' data-in="{}"', epoch(value)))
 
 
 @register.simple_tag

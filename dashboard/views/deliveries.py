@@ -33,7 +33,8 @@ NEWEST: Order = [("id", "desc")]
 def deliveries(request: TeamRequest) -> HttpResponse:
     """`/deliveries`: those of the team that the filters leave, newest first; the quarantine is named in any case."""
     filters = DeliveryFilters(request.GET, request.team)
-    found = request.team.deliveries.filter(**filters.chosen()).select_related("integration").defer("body", "headers")
+    chosen = request.team.deliveries.filter(**filters.chosen())
+    found = filters.fitting(chosen.select_related("integration").defer("body", "headers"))
     rows, cursor = page(found, NEWEST, ROWS, request.GET.get("cursor"))
     context = {
         "filters": filters,
@@ -90,7 +91,8 @@ def replay_one(request: TeamRequest, pk: int) -> HttpResponse:
         announce(request, change)
         return redirect("delivery", pk=found.pk)
     changes = replay.dry_run([found], by=request.user, at=now())
-    return show(request, "deliveries/replay.html", {"delivery": found, "changes": changes, "number": "1"})
+    context = {"delivery": found, "changes": changes, "number": "1", "is_of_use": is_of_use(changes)}
+    return show(request, "deliveries/replay.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -104,8 +106,14 @@ def replay_quarantine(request: TeamRequest) -> HttpResponse:
         return redirect("deliveries")
     waiting = replay.quarantine(request.team)
     tried = waiting.defer("body", "headers")[: replay.DRY_RUN_AT_MOST]
-    context = {"changes": replay.dry_run(tried, by=request.user, at=now()), "number": counts(request)["quarantined"]}
+    changes = replay.dry_run(tried, by=request.user, at=now())
+    context = {"changes": changes, "number": counts(request)["quarantined"], "is_of_use": is_of_use(changes)}
     return show(request, "deliveries/replay.html", context)
+
+
+def is_of_use(changes: list[replay.Change]) -> bool:
+    """Whether a replay would change anything, as far as a dry run looked."""
+    return any(each.is_any for each in changes) or len(changes) >= replay.DRY_RUN_AT_MOST
 
 
 def announce(request: TeamRequest, change: replay.Change) -> None:

@@ -26,6 +26,7 @@ from dashboard.frame import counts, show
 from dashboard.logbook import LINES, NEWEST_FIRST, lines
 from dashboard.views.lists import older
 from incidents import grouping, lifecycle
+from incidents.holding import holder_of
 from incidents.models import Incident, IncidentQuerySet
 from incidents.search import found_page
 from teams.models import Role, Team
@@ -44,7 +45,7 @@ def incidents(request: TeamRequest) -> HttpResponse:
     """`/incidents`: those of the team that the filters leave, newest first."""
     filters = IncidentFilters(request.GET)
     everything = listed(request.team.incidents.all())
-    found, after = narrowed(everything, filters.chosen()), request.GET.get("cursor")
+    found, after = filters.fitting(narrowed(everything, filters.chosen())), request.GET.get("cursor")
     rows, cursor = (
         found_page(everything, found, ROWS, after) if "q" in filters.chosen() else page(found, NEWEST, ROWS, after)
     )
@@ -115,7 +116,11 @@ def incident_page(
     """
     context = told(request, found)
     if request.membership.may(Role.RESPONDER):
-        context |= {"form": note or NoteForm(), "may_write": True, "offer": offer(found, request.team, sent)}
+        context |= {
+            "form": note or NoteForm(),
+            "may_write": True,
+            "offer": offer(found, request.team, request.user, sent),
+        }
     if request.method == "POST":
         context |= counts(request)
     fragment = "incidents/_acted.html" if request.method == "POST" else "incidents/_timeline.html"
@@ -135,6 +140,7 @@ def told(request: TeamRequest, found: Incident) -> dict[str, Any]:
         "more": older(request, cursor, reverse("incident", args=[found.uuid])),
         "notes": notes(facts),
         "legs": legs(found, facts),
+        "holder": holder_of(found),
         "group": grouping.group_of(found),
         "affected": affected(facts) if found.is_native else [],
         "source": names.get(found.integration_id) if found.integration_id else None,

@@ -16,8 +16,7 @@ from config.times import rfc3339
 from dashboard.access import TeamRequest, team_page
 from dashboard.frame import counted, counts, show
 from dashboard.logbook import Line, line
-from incidents.models import Incident
-from incidents.models import Status as IncidentStatus
+from incidents.holding import holders
 from integrations.models import InboundDelivery
 from monitors.models import Resource, Status
 from teams.models import Team
@@ -52,41 +51,17 @@ def overview(request: TeamRequest) -> HttpResponse:
 def live_incidents(team: Team) -> list[dict[str, Any]]:
     """The worst live incidents, one more than are shown: {"incident", "holder", "last"}."""
     ordered = team.incidents.live().order_by("severity_place", "status_place", "-started_at", "-id")
-    worst = list(ordered.annotate(last=last_fact(), acknowledgement=acknowledgement())[: INCIDENTS_SHOWN + 1])
-    told = lines_by_id([pk for one in worst for pk in (one.last, one.acknowledgement) if pk], team)
+    worst = list(ordered.annotate(last=last_fact())[: INCIDENTS_SHOWN + 1])
+    told, have = lines_by_id([one.last for one in worst if one.last], team), holders(worst)
     return [
-        {
-            "incident": incident,
-            "holder": holder(incident, told.get(incident.acknowledgement)),
-            "last": told.get(incident.last),
-        }
-        for incident in worst
+        {"incident": incident, "holder": have.get(incident.pk), "last": told.get(incident.last)} for incident in worst
     ]
-
-
-def holder(incident: Incident, acknowledgement: Line | None) -> str:
-    """Who has it: the assignee, or else who acknowledged it; "" for nobody."""
-    assignee = incident.assignee_name or incident.assignee_email
-    if assignee or acknowledgement is None:
-        return assignee or ""
-    return acknowledgement.actor or acknowledgement.source or "somebody"
 
 
 def last_fact() -> Subquery:
     """The id of an incident's last fact by order: one step into the chronology's index."""
     facts = TimelineEvent.objects.filter(subject_kind=SubjectKind.INCIDENT, subject_id=OuterRef("pk"))
     return Subquery(facts.order_by("-occurred_at", "-rank", "-identity").values("pk")[:1])
-
-
-def acknowledgement() -> Subquery:
-    """The id of the fact by which an incident was acknowledged: it occurred at exactly that moment."""
-    facts = TimelineEvent.objects.filter(
-        subject_kind=SubjectKind.INCIDENT,
-        subject_id=OuterRef("pk"),
-        occurred_at=OuterRef("acknowledged_at"),
-        event=f"incident.{IncidentStatus.ACKNOWLEDGED}",
-    )
-    return Subquery(facts.order_by("-rank", "-identity").values("pk")[:1])
 
 
 def lines_by_id(ids: list[int], team: Team) -> dict[int, Line]:

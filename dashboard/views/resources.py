@@ -34,7 +34,7 @@ WORDS = {"monitors": ("Monitors", "monitor"), "heartbeats": ("Heartbeats", "hear
 def resources(request: TeamRequest, relation: str) -> HttpResponse:
     """`/monitors`, `/heartbeats`: those of the team that the filter leaves, newest first."""
     filters = ResourceFilters(request.GET)
-    found = narrowed(getattr(request.team, relation).all(), filters.chosen())
+    found = filters.fitting(narrowed(getattr(request.team, relation).all(), filters.chosen()))
     rows, cursor = page(found, NEWEST, ROWS, request.GET.get("cursor"))
     heading, kind = WORDS[relation]
     context = {

@@ -41,7 +41,7 @@ from dashboard.views.team import (
     unchanged,
     unless_second,
 )
-from integrations.forms import GIVEN, NONE, NamingForm, SigningForm
+from integrations.forms import GIVEN, KEEP, NONE, NamingForm, SigningForm
 from integrations.lifecycle import (
     ROTATED,
     SIGNED,
@@ -248,6 +248,9 @@ def signing(request: TeamRequest, pk: int) -> HttpResponse:
 def sign(request: TeamRequest, found: Integration, said: dict[str, Any]) -> None:
     """Set the signing secret as the form asks for it; one that is new the next page shows. Raises Overtaken."""
     how = said["signing"]
+    if how == KEEP:
+        messages.info(request, UNCHANGED)
+        return
     secret = None if how == NONE else said["signing_secret"] if how == GIVEN else new_signing_secret()
     with managing(request):
         lock(found)

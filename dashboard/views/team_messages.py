@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from config.clock import now
 from config.errors import Conflict
+from config.paging import Page
 from config.rawtext import indented
 from config.trail import noted
 from dashboard.access import TeamRequest, require, team_page
@@ -59,12 +60,13 @@ def messages_sent(request: TeamRequest) -> HttpResponse:
         endpoint_id=chosen["endpoint"].pk if "endpoint" in chosen else None,
         incident_id=(incident.pk if incident else -1) if "incident" in chosen else None,
     )
-    rows, cursor = log.messages(request.team, narrowed, ROWS, request.GET.get("cursor"))
+    nothing = Page([], None)
+    found = log.messages(request.team, narrowed, ROWS, request.GET.get("cursor")) if filters.is_valid() else nothing
     context = {
         "filters": filters,
-        "messages_sent": listed(request.team, rows),
+        "messages_sent": listed(request.team, found.rows),
         "incident": incident,
-        "more": older(request, cursor),
+        "more": older(request, found.next_cursor),
         "has_endpoints": log.live(request.team).exists(),
     }
     status = 200 if filters.is_valid() else 400

@@ -10,13 +10,14 @@ import pytest
 from django.db import connection
 
 from config import clock
+from dashboard.acts import sight
 from incidents import details, grouping, lifecycle
 from incidents.declaring import Declaration, declare
 from incidents.models import Incident, IncidentGroup, Severity, Type
 from monitors.lifecycle import create
 from monitors.models import Monitor
 from teams.models import Role
-from tests.conftest import NOON, an_event, make_user, tell_it
+from tests.conftest import NOON, an_event, make_integration, make_user, tell_it
 from tests.dashboard.conftest import logged_in, words
 from timeline.models import TimelineEvent
 
@@ -469,3 +470,121 @@ def test_of_several_who_press_at_once_one_is_first_and_the_others_are_told(team,
     first = facts(native, "incident.acknowledged").get().user_name
     told = [words(answer) for answer in answers if answer.status_code == 409]
     assert all(f"{first} acknowledged it at 15:00; it is acknowledged now." in read for read in told)
+
+
+# --- what nobody touched, nobody changes
+
+
+def chosen(page, name):
+    """What a page's last box of a name has chosen, and all that can be chosen in it."""
+    box = re.findall(rf'<select name="{name}".*?</select>', page.content.decode(), re.DOTALL)[-1]
+    found = re.findall(r'<option value="([^"]*)"( selected)?>([^<]*)', box)
+    return [value for value, is_chosen, _ in found if is_chosen], {value: unescape(word) for value, _, word in found}
+
+
+def test_an_incident_whose_holder_left_keeps_them_until_somebody_chooses_another(staff, native, user, bob, team):
+    details.assign(native, by=user, at=LATER, assignee=bob)
+    team.memberships.filter(user=bob).delete()
+    page = staff.get(f"/incidents/{native.uuid}")
+    now, words_of = chosen(page, "assignee")
+    assert now == ["present"] and words_of["present"] == "Bob Smith, no member of the team"
+    seen = hidden(page, "assign")
+    assert "nothing was changed" in words(staff.get(press(staff, native, "assign", seen, assignee="present").url))
+    native.refresh_from_db()
+    assert native.assignee == bob
+    press(staff, native, "assign", seen, assignee="nobody")
+    native.refresh_from_db()
+    assert native.assignee is None
+
+
+def test_a_holder_whom_only_the_source_knows_stays_too(staff, team, user):
+    kin = make_integration(team, "Other", type="watchkeeper")
+    tell_it(kin, an_event("incident.started", NOON), an_event("incident.assigned", assignee_email="eve@theirs.example"))
+    incident = Incident.objects.get()
+    assert incident.assignee_email == "eve@theirs.example"
+    page = staff.get(f"/incidents/{incident.uuid}")
+    assert "eve@theirs.example has it" in words(page)
+    now, words_of = chosen(page, "assignee")
+    assert words_of[now[0]] == "eve@theirs.example, no member of the team"
+    press(staff, incident, "assign", hidden(page, "assign"), assignee=now[0])
+    incident.refresh_from_db()
+    assert incident.assignee_email == "eve@theirs.example"
+
+
+def test_every_form_of_the_page_sent_as_it_is_changes_nothing(staff, native, mirrored, user, bob, team, monkeypatch):
+    monkeypatch.setattr("dashboard.acts.GROUPS_OFFERED", 1)
+    details.edit(native, by=user, at=LATER, error_message="two\nlines ", title="One\ntitle")
+    details.assign(native, by=user, at=LATER, assignee=bob)
+    grouping.group_anew(native, "First", by=user, at=LATER)
+    grouping.make_group(team, "Newer", at=LATER)
+    before = facts(native).count()
+    page = staff.get(f"/incidents/{native.uuid}").content.decode()
+    sent = {
+        "assign": {"assignee": str(bob.uuid)},
+        "severity": {"severity": "major"},
+        "edit": {"title": "Onetitle", "error_message": "two\r\nlines", "affected_regions": ""},
+        "group": {"group": str(IncidentGroup.objects.get(name="First").pk), "name": ""},
+    }
+    for verb, fields in sent.items():
+        for name, value in fields.items():
+            assert name not in ("assignee", "severity", "group") or f'value="{value}" selected' in page
+        assert "nothing was changed" in words(staff.get(press(staff, native, verb, **fields).url))
+    assert facts(native).count() == before
+
+
+def test_a_name_for_a_new_group_is_not_lost_because_another_is_chosen(staff, native, mirrored, team):
+    group = grouping.make_group(team, "Power cut", at=NOON)
+    answer = press(staff, native, "group", group=group.pk, name="Mine")
+    assert (answer.status_code, "Choose “A new group” to give it this name." in words(answer)) == (400, True)
+
+
+@pytest.mark.parametrize("verb", ["assign", "severity"])
+def test_on_the_list_nothing_is_chosen_beforehand(verb, staff, native):
+    form = {"assign": "assignee", "severity": "severity"}[verb]
+    assert chosen(staff.get("/incidents"), form)[1][""] == "Choose…"
+    answer = staff.post("/incidents/act", {"verb": verb, form: "", "pick": picks(native)}, follow=True)
+    assert "This field is required." in words(answer)
+    assert facts(native).count() == 1
+
+
+# --- taking it
+
+
+def test_who_acknowledges_can_take_it_at_once(staff, native, user):
+    assert "Acknowledge and take it" in words(staff.get(f"/incidents/{native.uuid}"))
+    answer = press(staff, native, "take", note="On my way")
+    read = words(staff.get(answer.url))
+    assert "You have it now." in read and "Alice Johnson has it" in read and "On my way" in read
+    assert "Take it" not in read
+    native.refresh_from_db()
+    assert (native.status, native.assignee) == ("acknowledged", user)
+
+
+def test_both_pages_say_alike_who_has_it(staff, native, mirrored, user, bob):
+    assert words(staff.get("/")).count("Nobody has it yet") == 2
+    assert "Nobody has it yet" in words(staff.get(f"/incidents/{native.uuid}"))
+    lifecycle.acknowledge(native, by=bob, at=LATER)
+    assert "Bob Smith , acknowledged" in words(staff.get("/"))
+    read = words(staff.get(f"/incidents/{native.uuid}"))
+    assert "Bob Smith has it" in read and "Who has it Bob Smith , who acknowledged it" in read and "Take it" in read
+
+
+def test_several_are_taken_at_once(staff, native, mirrored, user):
+    both = (native, mirrored)
+    staff.post("/incidents/act", {"verb": "take", "pick": [f"{each.uuid} {sight(each)}" for each in both]})
+    assert list(Incident.objects.values_list("status", "assignee")) == [("acknowledged", user.pk)] * 2
+
+
+def test_who_takes_what_another_was_given_meanwhile_is_told(staff, native, user, bob):
+    page = staff.get(f"/incidents/{native.uuid}").content.decode()
+    held = re.search(r'name="held" value="([^"]*)"', page)[1]
+    details.assign(native, by=bob, at=LATER, assignee=bob)
+    answer = press(staff, native, "take", "open", held=held)
+    assert answer.status_code == 409
+    assert "Bob Smith changed who has it at 15:00; it is open now. Nothing was changed by you." in words(answer)
+    native.refresh_from_db()
+    assert (native.status, native.assignee) == ("open", bob)
+    again = re.search(r'name="held" value="([^"]*)"', answer.content.decode())[1]
+    assert press(staff, native, "take", "open", held=again).status_code == 302
+    native.refresh_from_db()
+    assert native.assignee == user

@@ -1,6 +1,6 @@
 """Correcting an incident's history on the pages."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -146,3 +146,18 @@ def test_an_entry_of_another_incident_is_none_of_this_one(staff, incident, stran
     read = words(staff.get(path_of(incident)))
     assert "No entry of this incident has this id." in read
     assert "Secret" not in read
+
+
+def test_a_time_that_the_readers_clock_has_twice_is_asked_back_and_then_entered(staff, incident, user):
+    user.time_zone = "Europe/Berlin"
+    user.save()
+    said = {"verb": "add", "message": "It flickered", "occurred_at": "2025-10-26T02:30", "reason": "seen"}
+    answer = staff.post(f"/incidents/{incident.uuid}/act", said)
+    assert answer.status_code == 400
+    assert "this time comes twice" in words(answer)
+    assert "02:30 +02:00 02:30 +01:00" in words(answer) and "It flickered" in answer.content.decode()
+    assert staff.post(f"/incidents/{incident.uuid}/act", said | {"occurred_at_offset": "+01:00"}).status_code == 302
+    note = TimelineEvent.objects.get(event="incident.commented")
+    assert note.occurred_at == datetime(2025, 10, 26, 1, 30, tzinfo=UTC)
+    page = staff.get(path_of(incident, note)).content.decode()
+    assert '<option value="+01:00" selected>02:30 +01:00</option>' in page

@@ -136,6 +136,16 @@ def test_replaying_one_applies_it_and_says_who_did(staff, user, put_aside, later
     assert Incident.objects.get().title == "My Website is Down"
 
 
+def test_a_replay_that_would_change_nothing_is_not_offered(staff, integration, put_aside):
+    delivery = send(integration, b"{")
+    page = staff.get(f"/deliveries/{delivery.pk}/replay")
+    assert "This is what a replay would do: nothing." in words(page)
+    assert "Replay it" not in words(page) and "Back" in words(page)
+    assert "Replay all of it" in words(staff.get("/deliveries/replay"))
+    put_aside.delete()
+    assert "Replay all of it" not in words(staff.get("/deliveries/replay"))
+
+
 def test_what_is_still_not_understood_stays_and_says_so(staff, integration):
     delivery = send(integration, b"{")
     answer = staff.post(f"/deliveries/{delivery.pk}/replay", follow=True)

@@ -205,12 +205,12 @@ def test_an_incident_asks_the_database_as_often_for_one_fact_as_for_thirty(
 ):
     tell(an_event("incident.started"), an_event("incident.acknowledged"), an_event("incident.resolved"))
     path = path_of()
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         staff.get(path)
     tell(*(an_event("incident.escalated", NOON + n * MINUTE) for n in range(30)))
     for n in range(5):
         lifecycle.comment(Incident.objects.get(), by=user, at=NOON + n * MINUTE, message=f"note {n}")
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         staff.get(path)
 
 
@@ -300,3 +300,25 @@ def test_a_long_text_is_clamped_and_whole_on_demand(staff, tell):
     page = staff.get(path_of()).content.decode()
     assert "All 30000 characters" in page
     assert "y" * 30_000 in page
+
+
+def test_a_note_of_a_thousand_characters_is_taken_however_its_line_ends_are_sent(staff, tell):
+    tell(an_event("incident.started"))
+    incident = Incident.objects.get()
+    typed = "\r\n".join(["x" * 9] * 100) + "y"
+    assert staff.post(f"/incidents/{incident.uuid}", {"message": typed}).status_code == 302
+    note = TimelineEvent.objects.get(event="incident.commented")
+    assert note.payload["comment"] == typed.replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("path", ["/incidents", "/monitors", "/heartbeats", "/deliveries"])
+def test_a_filter_that_makes_no_sense_shows_nothing_and_keeps_the_others(path, staff, tell):
+    tell(an_event("incident.started"), an_event("heartbeat.up"))
+    good = {"/incidents": "severity=major&q=website", "/deliveries": "integration=1"}.get(path, "")
+    answer = staff.get(f"{path}?status=bogus&{good}")
+    assert answer.status_code == 400
+    assert 'class="row-link"' not in answer.content.decode()
+    assert "Select a valid choice. bogus is not one of the available choices." in words(answer)
+    if path == "/incidents":
+        assert 'value="website"' in answer.content.decode()
+        assert '<option value="major" selected>' in answer.content.decode()

@@ -1,6 +1,7 @@
 """Integrations on the pages: made, named, their address and secret, their door."""
 
 import json
+import re
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -159,7 +160,7 @@ def test_a_new_signing_secret_is_shown_once_and_can_be_removed(manager, integrat
         {"signing": "given", "signing_secret": "whsec_short"},
         {"signing": "given"},
         {"signing": "new", "signing_secret": "whsec_" + "a" * 44},
-        {"signing": "keep"},
+        {"signing": "often"},
         {},
     ],
 )
@@ -195,3 +196,23 @@ def test_the_secret_is_not_in_what_a_report_of_a_fault_would_say(manager, at, mo
     manager.raise_request_exception = False
     assert manager.post(at("signing"), {"signing": "given", "signing_secret": new_signing_secret()}).status_code == 500
     assert seen.request.sensitive_post_parameters == "__ALL__"
+
+
+def test_the_form_about_signatures_sent_as_it_is_changes_nothing(manager, integration, at):
+    manager.post(at("signing"), {"signing": "given", "signing_secret": new_signing_secret()})
+    integration.refresh_from_db()
+    before = bytes(integration.signing_secret_ciphertext)
+    page = manager.get(at("signing")).content.decode()
+    assert re.search(r'value="keep"[^>]* checked', page)
+    assert "nothing was changed" in words(manager.post(at("signing"), {"signing": "keep"}, follow=True))
+    integration.refresh_from_db()
+    assert bytes(integration.signing_secret_ciphertext) == before
+
+
+def test_a_name_that_a_form_cannot_show_is_not_changed_by_it(manager, integration, at):
+    integration.name, integration.count_only = "Two\nlines", ["b", "a"]
+    integration.save()
+    sent = {"name": "Twolines", "type": integration.type, "count_only": "b\r\na"}
+    assert "nothing was changed" in words(manager.post(at("edit"), sent, follow=True))
+    integration.refresh_from_db()
+    assert (integration.name, integration.count_only) == ("Two\nlines", ["b", "a"])

@@ -17,6 +17,7 @@ from timeline.outbound import log
 from timeline.outbound.lifecycle import disable
 from timeline.outbound.models import Message
 
+HOUR = timedelta(hours=1)
 NOBODYS = "550e8400-e29b-41d4-a716-446655440000"
 
 
@@ -83,7 +84,9 @@ def test_the_log_is_narrowed(manager, team, incident, endpoint):
 
 @pytest.mark.parametrize("query", ["status=sent", "event=x", "endpoint=x", "incident=1", "cursor=~"])
 def test_a_filter_that_makes_no_sense_is_refused(query, manager, endpoint):
-    assert manager.get(f"/team/messages?{query}").status_code == 400
+    make_message(endpoint)
+    answer = manager.get(f"/team/messages?{query}")
+    assert (answer.status_code, 'class="row-link"' in answer.content.decode()) == (400, False)
 
 
 def test_another_teams_endpoint_is_no_choice_and_its_incident_has_no_messages(manager, mary, endpoint, other_team):
@@ -130,7 +133,7 @@ def test_a_message_shows_its_payload_its_headers_and_every_attempt(manager, endp
     page = manager.get(f"/team/messages/{message.pk}")
     read = words(page)
     assert "incident.started about Checkout to Status page" in read
-    assert "Waiting next try 12:10" in read
+    assert "Waiting next try in 5 min" in read
     assert "Interrupted nobody knows whether it arrived" in read
     assert "The answer was 503. answer 503" in read
     assert "250 ms" in read
@@ -164,7 +167,10 @@ def test_it_says_when_a_message_is_tried_next_and_not_when_it_was_taken_up(manag
     message = make_message(endpoint, status="sending", due_at=NOON)
     assert "next try" not in words(manager.get(f"/team/messages/{message.pk}"))
     Message.objects.update(status="due", due_at=NOON + timedelta(minutes=10))
-    assert "next try 12:10" in words(manager.get(f"/team/messages/{message.pk}"))
+    assert "next try in 5 min" in words(manager.get(f"/team/messages/{message.pk}"))
+    for due, said in ((timedelta(seconds=-9), "now"), (timedelta(seconds=9), "in a minute"), (HOUR, "13:05")):
+        Message.objects.update(due_at=clock.now() + due)
+        assert f"next try {said}" in words(manager.get(f"/team/messages/{message.pk}"))
 
 
 def test_what_goes_on_is_asked_for_by_itself(manager, endpoint):

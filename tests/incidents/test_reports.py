@@ -53,6 +53,13 @@ def test_each_period_has_its_own(site, period, uptime, number):
     assert (found["uptime"], found["incidents"]) == (uptime, number)
 
 
+def test_a_second_of_downtime_is_never_rounded_away(site, tell):
+    blink = told("incident.started", -1, incident_id=4)
+    tell(blink, an_event("incident.resolved", NOON - DAY + timedelta(seconds=1), incident_id=4))
+    found = stats(site, "7d", NOON)
+    assert (found["seconds"]["down"], found["uptime"]) == (1, 99.999)
+
+
 def test_what_is_corrected_is_counted_as_corrected(site, user):
     end = TimelineEvent.objects.get(event="incident.resolved", occurred_at=NOON - 9.5 * DAY)
     incident = Incident.objects.get(pk=end.subject_id)

@@ -7,11 +7,11 @@ Not here: the pages that it stands on (dashboard, admin), or what programs send 
 from typing import Any
 
 from django import forms
-from django.contrib.admin.widgets import AdminSplitDateTime
 
 from config.addresses import LONGEST_ADDRESS
 from config.adminforms import MomentField
 from config.errors import ValidationFailed
+from config.formfields import DetailsForm, Text
 from timeline.events import EVENTS, VENDOR_EVENTS
 from timeline.outbound.lifecycle import sound
 from timeline.outbound.models import Endpoint
@@ -31,16 +31,16 @@ def boxes(label: str, names: list[str], help_text: str) -> forms.MultipleChoiceF
     )
 
 
-class EndpointForm(forms.Form):
+class EndpointForm(DetailsForm):
     """Where to send, and what."""
 
-    url = forms.CharField(
+    url = Text(
         label="URL",
         max_length=LONGEST_ADDRESS,
         widget=forms.URLInput(attrs={"spellcheck": "false", "placeholder": "https://", "size": 60}),
         help_text="Each event is posted there as JSON.",
     )
-    description = forms.CharField(
+    description = Text(
         max_length=LONGEST_DESCRIPTION,
         required=False,
         help_text="What is there, for those who read this list.",
@@ -118,8 +118,8 @@ class OperatorsEndpointForm(EndpointForm, forms.ModelForm):
 class OperatorsReplayForm(forms.Form):
     """Which time is sent again, in admin."""
 
-    since = MomentField(label="From", widget=AdminSplitDateTime)
-    until = MomentField(label="Until", widget=AdminSplitDateTime, help_text="Left out itself.")
+    since = MomentField(label="From")
+    until = MomentField(label="Until", help_text="Left out itself.")
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or self.cleaned_data

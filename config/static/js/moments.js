@@ -8,6 +8,7 @@ const now = () => Date.now() + skew;
 const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
 
 function lasting(seconds) {
+  if (seconds < 1) return "less than 1 s";
   if (seconds < 60) return `${seconds} s`;
   const first = UNITS.findIndex(([, size]) => seconds >= size);
   const [unit, size] = UNITS[first];
@@ -21,6 +22,11 @@ function tick() {
   for (const element of document.querySelectorAll("[data-ago]")) {
     const minutes = Math.floor((now() - Number(element.dataset.ago)) / 60_000);
     const short = minutes < 1 ? "just now" : minutes < 60 ? `${minutes} min ago` : element.dataset.clock;
+    if (element.textContent !== short) element.textContent = short;
+  }
+  for (const element of document.querySelectorAll("[data-in]")) {
+    const minutes = (Number(element.dataset.in) - now()) / 60_000;
+    const short = minutes <= 0 ? "now" : minutes < 2 ? "in a minute" : `in ${Math.floor(minutes)} min`;
     if (element.textContent !== short) element.textContent = short;
   }
   for (const element of document.querySelectorAll("[data-lasting]")) {
