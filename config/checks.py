@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 from django.conf import settings
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core.checks import CheckMessage, Info, Tags, Warning, register
+from django.db import connections
 
 from config import clock, environment, notices
 from config.forwarded import UNREADABLE
+from config.postgresql.pooler import WITHOUT_PREPARED, Way, find_way
 from config.times import rfc3339
 
 # For how long is said what a process noticed while it served.
@@ -25,6 +28,7 @@ def register_all() -> None:
     """Let Django know of them."""
     register(unknown_variables)
     register(unreadable_callers, Tags.database)
+    register(poolers, Tags.database)
 
 
 def unknown_variables(**options: Any) -> list[CheckMessage]:
@@ -48,3 +52,13 @@ def unreadable_callers(databases: Sequence[str] | None = None, **options: Any) -
             id="watchkeeper.W002",
         )
     ]
+
+
+def poolers(databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
+    """Whether a connection pooler stands in between that does not know prepared statements."""
+    found = []
+    for alias in databases or ():
+        with psycopg.connect(**connections[alias].get_connection_params(), autocommit=True) as asking:
+            if find_way(asking) is Way.POOLED_UNPREPARED:
+                found.append(Info(WITHOUT_PREPARED, id="watchkeeper.I001"))
+    return found

@@ -27,6 +27,8 @@ from config.console import CannotStart, say
 MAJOR = "18"
 DATABASE = "watchkeeper"
 PORT = "5432"  # no more than a part of the socket's name
+# What is read is in memory or on a disk without a head to move; and no statement is long enough to be compiled.
+PLANNER = {"random_page_cost": "1.1", "jit": "off"}
 SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -37,6 +39,7 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
+    **PLANNER,
 }
 INITDB = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
 INITDB += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]

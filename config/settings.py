@@ -39,9 +39,8 @@ CONNECTION: dict[str, object] = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,  # milliseconds
-    # What is read is in memory or on a disk without a head to move; and no statement is long enough to be compiled.
-    "options": "-c random_page_cost=1.1 -c jit=off",
-    # For config.statements alone: what the ORM sends is never prepared.
+    # For config.statements alone: what the ORM sends is never prepared. config.postgresql turns it off where a
+    # connection pooler stands between that does not know prepared statements.
     "prepare_threshold": 5,
 }
 
@@ -60,6 +59,8 @@ def database(url: str) -> dict[str, object]:
         # One connection per thread, kept: a new one for each request would cost more than the request.
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
+        # A cursor that outlives its transaction is lost where a pooler gives each transaction another connection.
+        "DISABLE_SERVER_SIDE_CURSORS": True,
         "TEST": {"NAME": os.environ.get("TEST_DB_NAME") or None},
     }
 

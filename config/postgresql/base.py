@@ -1,6 +1,6 @@
 """
-Django's backend for PostgreSQL (settings.DATABASES names it), with two things changed: how a kept connection is looked
-at before a request uses it, and how moments are read.
+Django's backend for PostgreSQL (settings.DATABASES names it), with some things changed: how a kept connection is looked
+at before a request uses it, how moments are read, and what a connection pooler in between does not allow.
 
 Django asks the server `SELECT 1`, a round trip for every request. A connection whose server went away tells so by
 itself: its socket has something to read, the server's farewell or the end. A silent socket is good; only one with
@@ -16,11 +16,17 @@ from datetime import UTC
 from functools import cache
 from typing import Any
 
+import structlog
 from django.db.backends.postgresql import base
+from django.db.transaction import TransactionManagementError
 from psycopg import adapters
 from psycopg.abc import AdaptContext
 from psycopg.adapt import AdaptersMap, Loader
 from psycopg.pq import ConnStatus, Format
+
+from config.postgresql.pooler import WITHOUT_PREPARED, Way, find_way
+
+log = structlog.get_logger(__name__)
 
 MOMENT = adapters.types["timestamptz"].oid
 
@@ -39,10 +45,33 @@ class DatabaseWrapper(base.DatabaseWrapper):
         listening.register(wire.socket, select.POLLIN)
         return not listening.poll(0) or super().is_usable()
 
+    def init_connection_state(self) -> None:
+        """With a look at what stands between us and the server."""
+        super().init_connection_state()
+        if self.connection is None or self.connection.prepare_threshold is None or not self.connection.autocommit:
+            return
+        with self.wrap_database_errors:
+            way = find_way(self.connection)
+        if way is Way.POOLED_UNPREPARED:
+            self.connection.prepare_threshold = None
+            tell_once(WITHOUT_PREPARED)
+
+    def chunked_cursor(self) -> Any:
+        """A cursor of the server's, which lives in its transaction only."""
+        if not self.in_atomic_block:
+            raise TransactionManagementError("A cursor of the server's has to be used in a transaction.")
+        return super().chunked_cursor()
+
     def get_connection_params(self) -> dict[str, Any]:
         """With moments read by `Moments`."""
         parameters: dict[str, Any] = super().get_connection_params()
         return parameters | {"context": reading_moments(parameters["context"])}
+
+
+@cache
+def tell_once(what: str) -> None:
+    """Tell the log, once for each process."""
+    log.warning(what)
 
 
 class Moments(Loader):

@@ -15,6 +15,8 @@ from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 from django.db import OperationalError, connection
 
+from config.postgresql import standing
+
 # Whoever wants to read or write a table waits behind a change that waits for it.
 WAITING_AT_MOST = "2s"
 TRIES = 30
@@ -31,6 +33,7 @@ class Command(migrate.Command):
             try:
                 with connection.execute_wrapper(patiently):
                     super().handle(*args, **options)
+                standing.settle()
                 return
             except OperationalError as error:
                 if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable):

@@ -12,6 +12,8 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from config.postgresql import standing
+
 
 class Command(BaseCommand):
     help = "Brings the tables, the static files and the staff login up to date."
@@ -21,6 +23,7 @@ class Command(BaseCommand):
         if unmigrated():
             self.stdout.write("watchkeeper: bringing the tables up to date")
             call_command("migrate", interactive=False, verbosity=0)
+        standing.settle()
         stamp, current = settings.DATA_DIR / "static.sha256", static_fingerprint()
         if not settings.DEBUG and not (stamp.exists() and stamp.read_text() == current):
             self.stdout.write("watchkeeper: collecting the static files")
