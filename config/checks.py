@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from django.conf import settings
 from django.core.checks import CheckMessage, Info, Tags, Warning, register
-from django.db import DatabaseError, connection
+from django.db import connections
 
 from config import clock, environment, notices
 from config.forwarded import UNREADABLE
@@ -28,7 +28,7 @@ def register_all() -> None:
     """Let Django know of them."""
     register(unknown_variables)
     register(unreadable_callers, Tags.database)
-    register(tell_of_pooler, Tags.database)
+    register(poolers, Tags.database)
 
 
 def unknown_variables(**options: Any) -> list[CheckMessage]:
@@ -54,13 +54,11 @@ def unreadable_callers(databases: Sequence[str] | None = None, **options: Any) -
     ]
 
 
-def tell_of_pooler(databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
-    """A connection pooler that does not know prepared statements. Nothing where no database answers."""
-    if not databases:
-        return []
-    try:
-        with psycopg.connect(**connection.get_connection_params(), autocommit=True) as asking:
-            way = find_way(asking)
-    except (DatabaseError, psycopg.Error):
-        return []
-    return [Info(WITHOUT_PREPARED, id="watchkeeper.I001")] if way is Way.POOLED_UNPREPARED else []
+def poolers(databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
+    """Whether a connection pooler stands in between that does not know prepared statements."""
+    found = []
+    for alias in databases or ():
+        with psycopg.connect(**connections[alias].get_connection_params(), autocommit=True) as asking:
+            if find_way(asking) is Way.POOLED_UNPREPARED:
+                found.append(Info(WITHOUT_PREPARED, id="watchkeeper.I001"))
+    return found

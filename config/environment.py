@@ -151,12 +151,23 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…")
 
 
+def serving() -> int:
+    """
+    How many processes serve unless that is said: one for each processor, for what waits in a process at the same time
+    is kept together, and more of them share less; but two, so that one goes on when the other dies, and not more than
+    four, for the database and the worker need processors, too.
+    """
+    return min(max(2, len(os.sched_getaffinity(0))), 4)
+
+
 VARIABLES = {
     "DATABASE_URL": Variable(anything, ""),
     "PORT": Variable(number(1, 65535), 8000),
     "WATCHKEEPER_DATA": Variable(anything, ""),
     "WATCHKEEPER_SECRET_KEY": Variable(secret, ""),
     "WATCHKEEPER_ENCRYPTION_KEY": Variable(keys, []),
+    "WATCHKEEPER_PROCESSES": Variable(number(1, 64), serving()),
+    "WATCHKEEPER_THREADS": Variable(number(1, 64), 4),
     "WATCHKEEPER_HOSTS": Variable(hosts, ["localhost", "127.0.0.1", "[::1]"]),
     "WATCHKEEPER_ORIGINS": Variable(origins, []),
     "WATCHKEEPER_HTTPS": Variable(flag, False),

@@ -2,13 +2,15 @@
 The front of the web server: an ASGI application that takes each request in whole and hands it to Django in a thread.
 
 The event loop does all the waiting for slow senders and readers; Django, plain and synchronous, does the work, in lanes
-of one thread each, so that a slow page stops no webhook. Webhooks that wait together may be answered together, past
-Django. Whatever happens, an answer comes: 503 with Retry-After where there are more requests than can be worked off.
-Bodies are read in config.bodies, threads kept in config.lanes; what is served is the affair of config.wsgi and
-config.together. Answers are whole, too: a view that streams needs a way of its own.
+of a few threads each, so that a slow page stops no webhook and who guesses passwords stops nobody. Webhooks that wait
+together may be answered together, past Django. Whatever happens, an answer comes: 503 with Retry-After where there are
+more requests than can be worked off, 429 where they are those that look at passwords. Bodies are read in config.bodies,
+threads kept in config.lanes; what is served is the affair of config.wsgi and config.together. Answers are whole, too: a
+view that streams needs a way of its own.
 """
 
 import asyncio
+import re
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -18,13 +20,15 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import structlog
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 
-from config import errors
+from config import errors, hashing
 from config.bodies import PROBLEM, TOO_SLOW, Bodies, Body, NoRoom
-from config.lanes import Busy, Lane
-from config.request import HEALTH_PATHS
+from config.forwarded import client_address
+from config.lanes import Busy, Crowded, Lane
+from config.request import HEALTH_PATHS, Request
 
 log = structlog.get_logger(__name__)
 
@@ -34,15 +38,19 @@ Headers = list[tuple[bytes, bytes]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
-DOOR, HEALTH, PAGES = "door", "health", "pages"
-# How many may wait in a process for each lane's thread, and for how many seconds.
-LINES = {DOOR: (400, 2.0), HEALTH: (50, 1.0), PAGES: (100, 5.0)}
+DOOR, HEALTH, PAGES, API, PASSWORDS = "door", "health", "pages", "API", "passwords"
+# How many may wait in a process for each lane's threads, and for how many seconds.
+LINES = {DOOR: (400, 2.0), HEALTH: (50, 1.0), PAGES: (100, 5.0), API: (100, 5.0), PASSWORDS: (12, 8.0)}
+# How many threads a lane has; the others, one.
+THREADS = {PAGES: settings.THREADS, API: settings.THREADS, PASSWORDS: hashing.AT_ONCE}
 # How many seconds a request may be worked on before its sender is told to come again; and one more for so many bytes.
-WORKING = {DOOR: 3.0, HEALTH: 2.0, PAGES: 30.0}
+WORKING = {DOOR: 3.0, HEALTH: 2.0, PAGES: 30.0, API: 30.0, PASSWORDS: 30.0}
 BYTES_A_SECOND = 256 * 1024
 # How often is looked after those that wait.
 TICK = 0.25
 RETRY_AFTER = 2
+# So many addresses are named at most among those that were turned away at once.
+MOST_NAMED = 10
 
 
 class Answer(NamedTuple):
@@ -73,6 +81,7 @@ class Front:
         self.bodies = Bodies()
         self.lanes: dict[str, Lane[Environ, Answer]] = {}
         self.refused: Counter[str] = Counter()
+        self.turned_away: Counter[str] = Counter()  # by address, where passwords are looked at
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -90,7 +99,7 @@ class Front:
 
     def open(self) -> None:
         """Start the lanes, in the event loop that asks."""
-        self.lanes = {name: Lane(name, self.work, *line) for name, line in LINES.items()}
+        self.lanes = {name: Lane(name, self.work, *line, threads=THREADS.get(name, 1)) for name, line in LINES.items()}
         self.lanes[DOOR].together = self.work_together if self.together else None
         self.ticking = asyncio.get_running_loop().create_task(self.tick())
 
@@ -111,6 +120,10 @@ class Front:
         if self.refused:
             log.warning("busy: answered 503", **{why.replace(" ", "_"): many for why, many in self.refused.items()})
             self.refused.clear()
+        if self.turned_away:
+            named = dict(self.turned_away.most_common(MOST_NAMED))
+            log.warning("too many log in at once: answered 429", times=self.turned_away.total(), addresses=named)
+            self.turned_away.clear()
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """Read a request's body, and have it worked on. Raises Busy, NoRoom."""
@@ -118,8 +131,13 @@ class Front:
         body = await self.bodies.read(receive, announced(headers))
         try:
             environ = environ_of(scope, headers, body)
-            name = lane_for(environ["PATH_INFO"])
+            name = lane_for(environ["REQUEST_METHOD"], environ["PATH_INFO"])
             return await self.lanes[name].run(environ, WORKING[name] + len(body.data) / BYTES_A_SECOND)
+        except Crowded:
+            if name != PASSWORDS:
+                raise
+            self.turned_away[client_address(Request(environ))] += 1
+            return turned_away()
         finally:
             self.bodies.release(body)
 
@@ -145,11 +163,15 @@ class Front:
         ]
 
 
-def lane_for(path: str) -> str:
-    """Which lane a path belongs to."""
+def lane_for(method: str, path: str) -> str:
+    """Which lane a request belongs to."""
     if path.startswith("/api/webhooks/"):
         return DOOR
-    return HEALTH if path in HEALTH_PATHS else PAGES
+    if path in HEALTH_PATHS:
+        return HEALTH
+    if method == "POST" and re.fullmatch(settings.PASSWORD_PATHS, path):
+        return PASSWORDS
+    return API if errors.is_api_path(path) else PAGES
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
@@ -204,8 +226,19 @@ def environ_of(scope: Scope, headers: dict[str, str], body: Body) -> Environ:
 @cache
 def refusal(is_api: bool) -> Answer:
     """What everybody hears who can't be served now, made once."""
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/api/" if is_api else "/", "wsgi.input": BytesIO()}
     busy = errors.Unavailable("Too busy to answer now. Try again in a moment.", retry_after=RETRY_AFTER)
-    response = errors.answer(WSGIRequest(environ), busy)
+    return answer_to("/api/" if is_api else "/", busy)
+
+
+@cache
+def turned_away() -> Answer:
+    """What those hear who would log in when too many do."""
+    return answer_to("/", errors.RateLimited(hashing.RETRY_AFTER, hashing.TOO_MANY))
+
+
+def answer_to(path: str, error: errors.ApiError) -> Answer:
+    """An error as an answer without a request."""
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "wsgi.input": BytesIO()}
+    response = errors.answer(WSGIRequest(environ), error)
     headers = [*response.items(), ("Content-Length", str(len(response.content))), ("Cache-Control", "no-store")]
     return Answer.made_of(response.status_code, headers, response.content)

@@ -1,10 +1,11 @@
 """
-Lanes: threads that work off requests one after another, each with a line of bounded length before it; a lane may
-first be shown all that waits, to answer at once what can be answered together.
+Lanes: threads that work off requests, each with a line of bounded length before it; a lane may first be shown all that
+waits, to answer at once what can be answered together.
 
 Who waits too long, or finds the line full, hears that we are `Busy`; so does who is worked on for too long, as when the
-database fell silent, and from then on everybody at once until the thread is back: nobody hangs, whatever the thread
-does. Used by config.front alone, from its event loop; what a job is, and what work means, is told by it.
+database fell silent, and, when all of a lane's threads are lost so, everybody at once until one is back: nobody hangs,
+whatever the threads do. Used by config.front alone, from its event loop; what a job is, and what work means, is told by
+it.
 """
 
 import asyncio
@@ -29,6 +30,10 @@ class Busy(Exception):
     """No thread had time for it; the text says why, in a word or two for the log."""
 
 
+class Crowded(Busy):
+    """There were too many of its kind."""
+
+
 @dataclass(slots=True, eq=False)
 class _Job(Generic[Work, Outcome]):
     work: Work
@@ -38,12 +43,16 @@ class _Job(Generic[Work, Outcome]):
     started: float | None = None
 
 
+# A job, and its outcome or error.
+_Done = tuple[_Job[Any, Any], Any, BaseException | None]
+
+
 @dataclass(eq=False)
 class Lane(Generic[Work, Outcome]):
     """
-    One thread and its line of at most `longest` jobs, each waiting at most `waiting` seconds.
+    Some threads and their line of at most `longest` jobs, each waiting at most `waiting` seconds.
 
-    To be made and used in the event loop; `work` runs in the thread, and so does `together`, which is shown all that
+    To be made and used in the event loop; `work` runs in a thread, and so does `together`, which is shown all that
     waits and may leave any of it to `work`, with None; where it raises anything, it leaves all.
     """
 
@@ -52,21 +61,24 @@ class Lane(Generic[Work, Outcome]):
     longest: int
     waiting: float
     together: "Callable[[Sequence[Work]], Sequence[Outcome | None]] | None" = None
-    _stuck: bool = False
+    threads: int = 1
+    # What was given up while a thread was at it, each until the thread is back.
+    _stuck: "set[_Job[Work, Outcome]]" = field(default_factory=set)
     _last: int = 1  # how many were together the last time
     _jobs: "set[_Job[Work, Outcome]]" = field(default_factory=set)
     _line: "SimpleQueue[_Job[Work, Outcome]]" = field(default_factory=SimpleQueue)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        threading.Thread(target=self._run, name=f"lane {self.name}", daemon=True).start()
+        for _ in range(self.threads):
+            threading.Thread(target=self._run, name=f"lane {self.name}", daemon=True).start()
 
     async def run(self, work: Work, working: float) -> Outcome:
-        """Have it done by the thread, in so many seconds. Raises Busy, and whatever the work raises."""
-        if self._stuck:
+        """Have it done by a thread, in so many seconds. Raises Busy, and whatever the work raises."""
+        if len(self._stuck) >= self.threads:
             raise Busy("stuck")
         if len(self._jobs) >= self.longest:
-            raise Busy("the line is full")
+            raise Crowded("the line is full")
         job = _Job(work, self._loop.create_future(), working, time.monotonic())
         self._jobs.add(job)
         self._line.put(job)
@@ -82,9 +94,9 @@ class Lane(Generic[Work, Outcome]):
             if job.outcome.done():
                 continue
             if job.started is None and now - job.queued > self.waiting:
-                job.outcome.set_exception(Busy("waited too long"))
+                job.outcome.set_exception(Crowded("waited too long"))
             elif job.started is not None and now - job.started > job.working:
-                self._stuck = True
+                self._stuck.add(job)
                 job.outcome.set_exception(Busy("took too long"))
 
     def _run(self) -> None:
@@ -92,12 +104,14 @@ class Lane(Generic[Work, Outcome]):
             jobs = self._waiting() if self.together else [self._line.get()]
             for job in self._left(jobs):
                 if job.outcome.done():  # nobody waits for it any more
+                    self._tell([(job, None, None)])
                     continue
                 job.started = time.monotonic()
                 try:
-                    self._tell(_settle, job, self.work(job.work), None)
+                    done: _Done = (job, self.work(job.work), None)
                 except BaseException as error:  # it is its asker's; the thread lives on
-                    self._tell(_settle, job, None, error)
+                    done = (job, None, error)
+                self._tell([done])
 
     def _waiting(self) -> "list[_Job[Work, Outcome]]":
         """
@@ -127,32 +141,24 @@ class Lane(Generic[Work, Outcome]):
             outcomes = list(zip(jobs, self.together([job.work for job in jobs]), strict=True))
         except BaseException:  # the thread lives on, and each meets its trouble alone
             outcomes = [(job, None) for job in jobs]
-        self._tell(_settle_all, [(job, outcome) for job, outcome in outcomes if outcome is not None])
+        self._tell([(job, outcome, None) for job, outcome in outcomes if outcome is not None])
         left = [job for job, outcome in outcomes if outcome is None]
         for job in left:
             job.started = None
         return left
 
-    def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
-        """Have the loop do something; if it has ended meanwhile, so does the process."""
+    def _tell(self, done: "list[_Done]") -> None:
+        """Have the loop tell the askers; if it has ended meanwhile, so does the process."""
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._told, what, *arguments)
+            self._loop.call_soon_threadsafe(self._told, done)
 
-    def _told(self, what: Callable[..., None], *arguments: Any) -> None:
-        # Whoever was found late since the thread said this, it is back.
-        self._stuck = False
-        what(*arguments)
-
-
-def _settle_all(done: "list[tuple[_Job[Any, Any], Any]]") -> None:
-    for job, outcome in done:
-        _settle(job, outcome, None)
-
-
-def _settle(job: _Job[Any, Any], outcome: Any, error: BaseException | None) -> None:
-    if job.outcome.done():
-        return
-    if error is None:
-        job.outcome.set_result(outcome)
-    else:
-        job.outcome.set_exception(error)
+    def _told(self, done: "list[_Done]") -> None:
+        for job, outcome, error in done:
+            # Whoever was found late since the thread said this, it is back.
+            self._stuck.discard(job)
+            if job.outcome.done():
+                continue
+            if error is None:
+                job.outcome.set_result(outcome)
+            else:
+                job.outcome.set_exception(error)

@@ -153,6 +153,10 @@ TEMPLATES = [
 # Widgets are drawn by templates like all else, of which one is ours.
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
+# How many processes serve, and how many threads each has for pages, and as many again for the API.
+PROCESSES: int = setting("WATCHKEEPER_PROCESSES")
+THREADS: int = setting("WATCHKEEPER_THREADS")
+
 DATABASE_URL = os.environ.get("DATABASE_URL", "")
 DATABASES = {"default": database(DATABASE_URL)}
 
@@ -166,6 +170,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+PASSWORD_HASHERS = ["config.hashing.GivingWay"]
+# Where a form's password is looked at, whoever sends it: config.front gives these a lane of their own.
+PASSWORD_PATHS = "/(login|password|admin/login/|admin/password_change/)"  # noqa: S105
 if TESTING:
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGIN_URL = "login"

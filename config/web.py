@@ -20,9 +20,6 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
 HOST = "127.0.0.1"
-# One for each processor, for what waits in a process at the same time is kept together, and more of them share less;
-# but two, so that one goes on when the other dies, and not more than three.
-PROCESSES = min(max(2, os.cpu_count() or 1), 3)
 # Connections that stay open; further ones wait to be accepted. Slow senders need hardly more than their descriptors.
 MOST_CONNECTIONS = 6000
 # How long a process that dies as soon as it starts leaves the machine to others, in seconds.
@@ -44,9 +41,9 @@ def serve(port: int) -> None:
         port=port,
         interface=Interfaces.ASGINL,
         http=HTTPModes.http1,
-        workers=PROCESSES,
+        workers=settings.PROCESSES,
         backlog=1024,
-        backpressure=MOST_CONNECTIONS // PROCESSES,
+        backpressure=max(1, MOST_CONNECTIONS // settings.PROCESSES),
         websockets=False,
         respawn_failed_workers=True,
         workers_kill_timeout=3,

@@ -51,6 +51,8 @@ WRONG = {
     "WATCHKEEPER_DEBUG": ["maybe"],
     "WATCHKEEPER_TRUSTED_PROXIES": ["yes", "-1", "1.5", "10.0.0.1", "21"],
     "WATCHKEEPER_FORWARDED_HEADER": ["X-Forwarded-For, Forwarded", "HTTP_X_REAL_IP", "X Real", "7", "X-Real-IP:"],
+    "WATCHKEEPER_PROCESSES": ["all", "0", "65"],
+    "WATCHKEEPER_THREADS": ["auto", "0", "65"],
     "WATCHKEEPER_API_RATE": ["many", "0", "6000/min"],
     "WATCHKEEPER_LOGIN_RATE": ["few", "0", "9" * 30],
     "WATCHKEEPER_WEBHOOK_NETWORKS": ["10.0.0.1/8", "localhost", "10.0.0.0/8;10.1.0.0/16", "169.254.169.254"],

@@ -5,6 +5,7 @@ import json
 import threading
 
 import pytest
+from django.conf import settings
 from django.http import HttpResponse
 
 from config import bodies, front
@@ -120,10 +121,56 @@ def test_a_slow_body_is_refused_and_its_connection_closed(monkeypatch):
     assert answer.headers[b"connection"] == b"close"
 
 
-@pytest.mark.parametrize(("path", "name"), [("/api/webhooks/incident-log/x", "door"), ("/readyz", "health")])
-def test_each_path_has_its_lane(path, name):
-    assert front.lane_for(path) == name
-    assert front.lane_for("/api/incidents") == front.lane_for("/") == "pages"
+@pytest.mark.parametrize(
+    ("asked_for", "name"),
+    [
+        ("POST /api/webhooks/incident-log/x", "door"),
+        ("GET /readyz", "health"),
+        ("GET /api/incidents", "API"),
+        ("POST /api/incidents/bulk", "API"),
+        ("GET /", "pages"),
+        ("GET /login", "pages"),
+        ("POST /logout", "pages"),
+        ("POST /login", "passwords"),
+        ("POST /password", "passwords"),
+        ("POST /admin/login/", "passwords"),
+        ("POST /admin/password_change/", "passwords"),
+    ],
+)
+def test_each_request_has_its_lane(asked_for, name):
+    assert front.lane_for(*asked_for.split()) == name
+
+
+@pytest.mark.parametrize("name", ["pages", "API"])
+def test_pages_and_the_api_have_as_many_threads_as_is_set(name):
+    assert front.THREADS[name] == settings.THREADS > 1
+
+
+def test_who_would_log_in_when_too_many_do_is_told_so_and_the_log_says_who(monkeypatch):
+    go, said = threading.Event(), []
+    monkeypatch.setitem(front.LINES, "passwords", (3, 60.0))
+    monkeypatch.setattr(front.log, "warning", lambda what, **fields: said.append((what, fields)))
+
+    def hashing_passwords(environ, start_response):
+        if environ["REQUEST_METHOD"] == "POST":
+            go.wait()
+        return echo(environ, start_response)
+
+    async def crowd():
+        one = Front(hashing_passwords)
+        waiting = [asyncio.ensure_future(Exchange(scope(b"/login", "POST")).through(one)) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        refused = [await Exchange(scope(b"/login", "POST")).through(one) for _ in range(2)]
+        page = await Exchange(scope(b"/login", "GET")).through(one)
+        one.look_after_all()
+        go.set()
+        return refused, page.status, [(await each).status for each in waiting]
+
+    (first, second), page, waited = asyncio.run(crowd())
+    assert (first.status, second.status, page, waited) == (429, 429, 202, [202] * 3)
+    assert int(first.headers[b"retry-after"]) >= 1
+    assert b"Too many people log in" in first.body and b"<html" in first.body
+    assert ("too many log in at once: answered 429", {"times": 2, "addresses": {"127.0.0.1": 2}}) in said
 
 
 def test_a_page_that_takes_its_time_stops_no_webhook():
@@ -147,6 +194,7 @@ def test_a_page_that_takes_its_time_stops_no_webhook():
 @pytest.mark.parametrize(("path", "is_json"), [(b"/api/incidents", True), (b"/incidents", False)])
 def test_who_finds_no_room_hears_when_to_come_again(monkeypatch, path, is_json):
     monkeypatch.setitem(front.LINES, "pages", (0, 1.0))
+    monkeypatch.setitem(front.LINES, "API", (0, 1.0))
     answer = asked(Exchange(scope(path, "GET")))
     assert answer.status == 503
     assert int(answer.headers[b"retry-after"]) >= 1

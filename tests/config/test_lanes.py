@@ -101,6 +101,49 @@ def test_a_stuck_thread_is_told_of_at_once_until_it_is_back():
     assert asyncio.run(crowd())
 
 
+def test_several_threads_work_at_a_time_and_one_that_is_stuck_stops_nobody():
+    go, meet = threading.Event(), threading.Barrier(2)
+
+    async def crowd():
+        one = Lane("test", lambda do: do(), 10, 60.0, threads=3)
+        stuck = asyncio.ensure_future(one.run(go.wait, 0.01))
+        await asyncio.sleep(0.05)
+        one.give_up_the_late()
+        with pytest.raises(Busy, match="took too long"):
+            await stuck
+        # The two that are left have to meet.
+        return await asyncio.gather(*(one.run(lambda: meet.wait(5) is not None, 60) for _ in range(4)))
+
+    try:
+        assert asyncio.run(crowd()) == [True] * 4
+    finally:
+        go.set()
+
+
+def test_when_all_threads_are_stuck_everybody_hears_so_until_one_is_back():
+    go = [threading.Event(), threading.Event()]
+
+    async def crowd():
+        one = Lane("test", lambda event: event.wait(), 10, 60.0, threads=2)
+        stuck = [asyncio.ensure_future(one.run(event, 0.01)) for event in go]
+        await asyncio.sleep(0.05)
+        one.give_up_the_late()
+        assert [type(each) for each in await asyncio.gather(*stuck, return_exceptions=True)] == [Busy, Busy]
+        with pytest.raises(Busy, match="stuck"):
+            await one.run(go[0], 60)
+        go[0].set()
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+            if len(one._stuck) < 2:
+                return await one.run(go[0], 60)
+        return False
+
+    try:
+        assert asyncio.run(crowd())
+    finally:
+        go[1].set()
+
+
 def test_a_job_that_ends_just_when_it_is_given_up_leaves_nobody_shut_out():
     async def crowd():
         one = lane(lambda seconds: time.sleep(seconds) or True)

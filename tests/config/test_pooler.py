@@ -1,12 +1,10 @@
 """
-Tests of config.postgresql's pooler and standing, and what `check` says of them: what stands between us and PostgreSQL
-is seen, and what our
-sessions need holds for each of them, however it is reached.
+Tests of config.postgresql's pooler and standing, and of what `check` says of them: what stands between us and
+PostgreSQL is seen, and what our sessions need holds for each of them, however it is reached.
 """
 
 import os
 from contextlib import closing
-from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -37,7 +35,7 @@ def connected(url: str) -> "psycopg.Connection":
 def test_nothing_stands_before_the_tests_database(url):
     with closing(connected(url)) as straight:
         assert find_way(straight) is Way.STRAIGHT
-    assert checks.tell_of_pooler(["default"]) == []
+    assert checks.poolers(["default"]) == []
 
 
 def test_a_connection_that_leads_straight_to_the_server_prepares_statements(transactional_db):
@@ -65,12 +63,6 @@ def test_check_tells_of_such_a_pooler_and_is_content_all_the_same(url, monkeypat
     monkeypatch.setattr(checks, "find_way", lambda connection: Way.POOLED_UNPREPARED)
     call_command("check", fail_level="WARNING")
     assert pooler.WITHOUT_PREPARED in capsys.readouterr().err
-
-
-def test_check_says_nothing_of_it_where_no_database_answers(transactional_db, monkeypatch):
-    nowhere = connection.get_connection_params() | {"host": "127.0.0.1", "port": "1"}
-    monkeypatch.setattr(checks, "connection", SimpleNamespace(get_connection_params=lambda: nowhere))
-    assert checks.tell_of_pooler(["default"]) == []
 
 
 def test_a_cursor_of_the_servers_is_for_transactions_only(transactional_db):

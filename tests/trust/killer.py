@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from django.conf import settings
 
-from config.web import PROCESSES
 from tests.running import Running, eventually, is_alive
 from tests.trust.hand import Hand
 from tests.trust.senders import Ledger
@@ -214,7 +214,7 @@ class Killer:
 
     def web_is_back(self, begun: float, seen: int) -> bool:
         """Whether all processes of the web server are there, and a request begun since was answered well."""
-        return len(self.running.pids.web_workers) == PROCESSES and self.ledger.begun > begun
+        return len(self.running.pids.web_workers) == settings.PROCESSES and self.ledger.begun > begun
 
     def all_is_back(self, begun: float, seen: int) -> bool:
         """Whether events are acknowledged and applied."""

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from django.conf import settings
 
-from config.web import PROCESSES
 from tests.running import Running, eventually, is_alive
 from tests.trust.conftest import House
 from tests.trust.parcels import Packer
@@ -46,7 +46,7 @@ def test_a_web_worker_that_is_killed_again_and_again_is_replaced_and_the_others_
     for _ in range(4):
         kill(house.running.pids.web_workers[-1])
         assert eventually(house.running.is_ready, 5)  # a connection that was lost before is noticed by one answer
-        assert eventually(lambda: len(house.running.pids.web_workers) == PROCESSES, 15)
+        assert eventually(lambda: len(house.running.pids.web_workers) == settings.PROCESSES, 15)
     assert house.running.pids.web == parent
 
 
@@ -65,7 +65,7 @@ def test_no_request_fails_twice_because_its_connection_to_the_database_was_ended
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'watchkeeper'"
         )
-    assert [house.running.is_ready() for _ in range(12)].count(False) <= PROCESSES
+    assert [house.running.is_ready() for _ in range(12)].count(False) <= settings.PROCESSES
     assert applies(house)
 
 
