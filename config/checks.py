@@ -56,7 +56,7 @@ def unreadable_callers(databases: Sequence[str] | None = None, **options: Any) -
 
 def poolers(databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
     """Whether a connection pooler stands in between that does not know prepared statements."""
-    found = []
+    found: list[CheckMessage] = []
     for alias in databases or ():
         with psycopg.connect(**connections[alias].get_connection_params(), autocommit=True) as asking:
             if find_way(asking) is Way.POOLED_UNPREPARED:

@@ -3,8 +3,8 @@ Passwords are hashed by threads of their own, a few at a time, which give way to
 
 To hash one takes a processor a third of a second, which is its purpose, and anybody may ask for it. So a process hashes
 two at a time at most, with less right to a processor than whoever draws a page; a line before them is bounded, and
-beyond it is 429. Not here: how often somebody may try (config.ratelimit), and which requests wait in a lane of their own
-for it (config.front).
+beyond it is 429. Not here: how often somebody may try (config.ratelimit), and which requests wait in a lane of their
+own for it (config.front).
 """
 
 import contextlib
