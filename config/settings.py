@@ -237,7 +237,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SESSION_COOKIE_NAME = "watchkeeper_session"
 CSRF_COOKIE_NAME = "watchkeeper_csrf"
-CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "dashboard.views.entrance.csrf_failure"
 
 # Forms are small; what vendors and API users send is read and bounded by config.api.read_body.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import AdminUserCreationForm, PasswordChangeForm, UserChangeForm
+from django.contrib.auth.forms import AdminUserCreationForm, PasswordChangeForm, SetPasswordForm, UserChangeForm
 from django.contrib.auth.password_validation import password_validators_help_texts
 from django.core.exceptions import ValidationError
 
@@ -18,6 +18,8 @@ from config import clock
 from config.formfields import DetailsForm, Text
 from teams.lifecycle import LONGEST_EMAIL, LONGEST_NAME
 from teams.models import APIKey, Role, Scope, User
+
+KEYS_NAMED = 10
 
 
 @cache
@@ -113,20 +115,13 @@ class KeyForm(forms.ModelForm):
         return self.instance.expires_at  # more exact than the form can say
 
 
-class NewMemberForm(forms.Form):
-    """Somebody who is to be in a team, known here or not. Whether they can be is for teams.lifecycle.welcome to say."""
+class InvitationForm(forms.Form):
+    """Somebody who is to be invited to a team. Whether they can be is for teams.entry_links.invite to say."""
 
     email = forms.EmailField(
         label="E-mail", max_length=LONGEST_EMAIL, widget=forms.EmailInput(attrs={"autocomplete": "off"})
     )
     role = forms.ChoiceField(choices=Role.choices, initial=Role.RESPONDER)
-    name = Text(
-        label="Name of a new user",
-        required=False,
-        max_length=LONGEST_NAME,
-        help_text="Only for somebody whom no team here has had yet. Their first password is then shown once.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "dir": "auto"}),
-    )
 
 
 class RoleForm(DetailsForm):
@@ -138,18 +133,53 @@ class RoleForm(DetailsForm):
 class OwnPasswordForm(PasswordChangeForm):
     """Another password of one's own. (Saved by teams.lifecycle.set_password.)"""
 
+    revoke_keys = forms.BooleanField(required=False)
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["old_password"].label = "Present password"
-        self.fields["new_password1"].help_text = " ".join(password_validators_help_texts())
-        self.fields["new_password2"].label = "The new password again"
-        self.fields["new_password2"].help_text = ""
+        explain_new_password(self)
+        self.keys = APIKey.objects.filter(user=self.user, revoked_at=None).select_related("team").order_by("-id")
+        number = self.keys.count()
+        if not number:
+            del self.fields["revoke_keys"]
+            return
+        named = ", ".join(f"{key.name} ({key.prefix}…, {key.team})" for key in self.keys[:KEYS_NAMED])
+        further = f" and {number - KEYS_NAMED} more" if number > KEYS_NAMED else ""
+        self.fields["revoke_keys"].label = f"Also revoke my {number} API key{'s' if number > 1 else ''}"
+        self.fields["revoke_keys"].help_text = f"If somebody may have known your password: {named}{further}."
 
     def clean_new_password1(self) -> str:
         password: str = self.cleaned_data["new_password1"]
         if self.user.check_password(password):
             raise ValidationError("This is the present password.")
         return password
+
+
+class ChosenPasswordForm(SetPasswordForm):
+    """A password for somebody who comes by a link, and has none of their own."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        explain_new_password(self)
+
+
+class NewAccountForm(ChosenPasswordForm):
+    """Somebody new, who comes by an invitation."""
+
+    name = Text(
+        label="Your name",
+        max_length=LONGEST_NAME,
+        widget=forms.TextInput(attrs={"autocomplete": "name", "dir": "auto"}),
+    )
+    field_order = ("name", "new_password1", "new_password2")
+
+
+def explain_new_password(form: Any) -> None:
+    """Say once what a new password has to be."""
+    form.fields["new_password1"].help_text = " ".join(password_validators_help_texts())
+    form.fields["new_password2"].label = "The new password again"
+    form.fields["new_password2"].help_text = ""
 
 
 def still_to_come(moment: datetime | None) -> datetime | None:
