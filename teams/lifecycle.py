@@ -127,6 +127,12 @@ def hold(team: Team) -> None:
     Team.objects.select_for_update(no_key=True).get(pk=team.pk)
 
 
+def make_operator(user: User) -> None:
+    """Let a user do everything in Django admin."""
+    user.is_staff = user.is_superuser = True
+    user.save(update_fields=["is_staff", "is_superuser"])
+
+
 def set_password(user: User, password: str) -> None:
     """Give a user a password that they chose."""
     user.set_password(password)
