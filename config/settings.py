@@ -235,6 +235,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+SESSION_ENGINE = "teams.sessions"
 SESSION_COOKIE_NAME = "watchkeeper_session"
 CSRF_COOKIE_NAME = "watchkeeper_csrf"
 CSRF_FAILURE_VIEW = "dashboard.views.entrance.csrf_failure"
@@ -285,4 +286,4 @@ MONITOR_NETWORKS: tuple[Network, ...] = setting("WATCHKEEPER_MONITOR_NETWORKS")
 LOGGING = logs.configure(as_json=not sys.stderr.isatty(), level=setting("WATCHKEEPER_LOG_LEVEL"))
 
 # The worker's loops, and after how many seconds without a report /workz calls one stopped.
-WORKER_LOOPS = {"renumber": 60, "refold": 600, "apply": 30, "recognize": 60, "send": 30}
+WORKER_LOOPS = {"renumber": 60, "refold": 600, "apply": 30, "recognize": 60, "send": 30, "sessions": 60}
