@@ -17,7 +17,7 @@ from django.core.exceptions import ValidationError
 from config import clock
 from config.formfields import DetailsForm, Text
 from teams.lifecycle import LONGEST_EMAIL, LONGEST_NAME
-from teams.models import APIKey, Role, Scope, User
+from teams.models import APIKey, Role, Scope, Team, User
 
 KEYS_NAMED = 10
 
@@ -76,8 +76,20 @@ class UserForm(UserFields, UserChangeForm):
         field_classes = {"name": Text, "time_zone": Text}
 
 
-class NewKeyForm(forms.ModelForm):
-    """A new API key: it acts for a member of its team."""
+class MakersForm(forms.ModelForm):
+    """A new key in admin: it acts for whoever makes it, who is in the team."""
+
+    # Set where the form is made.
+    maker: User
+
+    def refuse_strangers(self, team: Team | None, field: str) -> None:
+        """Say it where the maker is not in the team of the key."""
+        if team is not None and not team.memberships.filter(user=self.maker).exists():
+            self.add_error(field, "A key acts for whoever makes it, and you are not a member of this team.")
+
+
+class NewKeyForm(MakersForm):
+    """A new API key."""
 
     scopes = forms.MultipleChoiceField(
         choices=[(Scope.READ, Scope.READ.label), (Scope.WRITE, Scope.WRITE.label)],
@@ -88,7 +100,7 @@ class NewKeyForm(forms.ModelForm):
 
     class Meta:
         model = APIKey
-        fields = ["team", "user", "name", "scopes", "expires_at"]
+        fields = ["team", "name", "scopes", "expires_at"]
         field_classes = {"name": Text}
 
     def clean_expires_at(self) -> datetime | None:
@@ -96,8 +108,7 @@ class NewKeyForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or self.cleaned_data
-        if "team" in said and "user" in said and not said["team"].memberships.filter(user=said["user"]).exists():
-            self.add_error("user", "A key acts for a member of its team, and this user is none.")
+        self.refuse_strangers(said.get("team"), "team")
         return said
 
 
