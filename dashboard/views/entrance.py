@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
 from django.utils.decorators import method_decorator
@@ -20,6 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.generic import FormView
 from rest_framework.authentication import CSRFCheck
 
 from config import errors
@@ -41,14 +42,21 @@ GUESSED = (
 )
 
 
-@method_decorator(csrf_exempt, name="dispatch")  # looked at in `post`, which can answer it with the form
+@method_decorator([csrf_exempt, sensitive_post_parameters(), never_cache], name="dispatch")
 class Login(LoginView):
-    """`/login`. Tries are counted before a password is looked at."""
+    """
+    `/login`. Tries are counted before a password is looked at. The form's token is looked at here, where it can be
+    answered with the form.
+    """
 
     template_name = "entrance/login.html"
     authentication_form = LoginForm
-    redirect_authenticated_user = True
     attempt: Try | None = None
+
+    def dispatch(self, request: HttpRequest, *args: str, **kwargs: Any) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            return redirect(self.get_success_url())
+        return FormView.dispatch(self, request, *args, **kwargs)  # past LoginView's own, which would refuse with a 403
 
     def post(self, request: HttpRequest, *args: str, **kwargs: Any) -> HttpResponse:
         problem = csrf_problem(request)
