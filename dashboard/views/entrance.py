@@ -25,6 +25,7 @@ from rest_framework.authentication import CSRFCheck
 
 from config import errors
 from config.clock import now
+from config.errors import RateLimited
 from config.moments import at_time
 from dashboard import unsent
 from dashboard.access import TeamRequest, memberships_of, switch, team_page, to_login
@@ -67,7 +68,11 @@ class Login(LoginView):
             form = LoginForm(request, initial={"username": request.POST.get("username", "")})
             return self.render_to_response(self.get_context_data(form=form, stale=STALE), status=400)
         self.attempt = begin_try(request, request.POST.get("username", ""), at=now())
-        return super().post(request, *args, **kwargs)
+        try:
+            return super().post(request, *args, **kwargs)
+        except RateLimited:  # too many passwords are looked at just now, and this one was not
+            self.attempt.succeed()
+            raise
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         assert self.attempt
