@@ -7,7 +7,6 @@ forms (adminforms), or how values look (shown).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
 from typing import Any, ClassVar, cast
@@ -26,6 +25,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 
@@ -39,6 +39,7 @@ from config.changelist import (
     parameters_of,
 )
 from config.numbers import whole_number
+from config.panels import Panel, PanelOf, visible_panels
 from config.shown import moment
 
 ROWS = 50
@@ -85,9 +86,16 @@ class OperatorSite(admin.AdminSite):
         @wraps(page)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             must_change = self.has_permission(request) and cast(Any, request.user).must_change_password
-            return redirect("password") if must_change else page(request, *args, **kwargs)
+            return self.password_change(request) if must_change else page(request, *args, **kwargs)
 
         return guarded
+
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """To the pages' own, where tries are counted, and back."""
+        back = request.get_full_path() if request.method == "GET" and "password" not in request.path else ""
+        return redirect(f"{resolve_url('password')}?{urlencode({'next': back or reverse('admin:index')})}")
+
+    password_change_done = password_change
 
     def get_urls(self) -> list[Any]:
         """Without the address that leads from any table's row to its page: none of ours has such a page."""
@@ -98,21 +106,6 @@ class OperatorSite(admin.AdminSite):
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A table below a record: what else there is about it. `more`: (address, words) of the whole list."""
-
-    title: str
-    columns: Sequence[str] = ()
-    rows: Sequence[Sequence[object]] = ()
-    more: Sequence[tuple[str, str]] = field(default_factory=tuple)
-    empty: str = "None yet."
-
-
-# Upper storeys add theirs to the pages of the lower ones, which know nothing of them.
-PanelOf = Callable[[Any], Panel]
 
 
 class OperatorAdmin(StrictForms, admin.ModelAdmin):
@@ -222,7 +215,7 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
         record = options.get("obj")
         if record is not None:
-            context["panels"] = [panel(record) for panel in self.panels]
+            context["panels"] = visible_panels(self.admin_site, request, self.panels, record)
             context["record_actions"] = self.record_actions(request, record)
             context["keeps_history"] = self.has_change_permission(request) or self.has_delete_permission(request)
         return super().render_change_form(request, context, *args, **options)

@@ -22,10 +22,11 @@ MASK = "***"
 _NAMES = r"authorization|cookie|api[-_]?key|signature|password|secret|token|session|csrf"
 # What stands before every secret, in text that was put into lower case. Looking for that first, by plain
 # words, is what makes masking cheap.
-_hint = re.compile("wk_|whi_|whsec_|/api/webhooks/|://|auth|cookie|key|sign|pass|secret|token|sess|csrf").search
+_hint = re.compile("wk_|whi_|whsec_|wlink_|/api/webhooks/|://|auth|cookie|key|sign|pass|secret|token|sess|csrf").search
 _secrets = [
-    # our API keys, door tokens and signing secrets, by how they begin
-    (re.compile(r"\b(wk|whi|whsec)_[\w+/=-]{6,}"), rf"\1_{MASK}"),
+    # our API keys, door tokens, signing secrets and links, by how they begin; the few characters by which pages tell
+    # keys apart are no secret
+    (re.compile(r"\b(wk|whi|whsec|wlink)_[\w+/=-]{8,}"), rf"\1_{MASK}"),
     # the token of a door, which is the last part of its path
     (re.compile(r"(/api/webhooks/[\w-]+/)[^\s/?#\"'\\]+"), rf"\1{MASK}"),
     # the password in the URL of a database

@@ -20,6 +20,8 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 from config.api import refusal_of
 from config.bodies import PROBLEM
 from config.errors import ValidationFailed, answer, is_api, translated, wants_json
+from config.forwarded import client_address
+from config.refusals import told_of
 from config.request import HEALTH_PATHS
 
 log = structlog.get_logger(__name__)
@@ -59,6 +61,16 @@ class RequestLog:
         """Tell the sender its request's id, and the log how it was answered."""
         request_id = request.request_id  # type: ignore[attr-defined]
         response.headers["X-Request-ID"] = request_id
+        refusal = told_of(request, response.status_code)
+        if refusal is not None:
+            log.warning(
+                "refused",
+                address=client_address(request),
+                status=response.status_code,
+                route=route,
+                request_id=request_id,
+                **refusal,
+            )
         log.info(
             "request",
             method=(request.method or "")[:16],

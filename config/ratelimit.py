@@ -95,6 +95,12 @@ def standing(key: str, limit: int, seconds: int = 60) -> Verdict:
     return _verdict(found[0] < limit, at, found[1]) if found else Verdict(True, 0)
 
 
+def take_back(key: str, seconds: int = 60) -> None:
+    """Count one less of `key` in its present window: what was counted before it was tried turned out well."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE_BACK, {"key": _digest(key, seconds), "at": clock.now()})
+
+
 _COUNT = """
     INSERT INTO config_rate_window AS w (key, ends_at, hits) VALUES (%(key)s, %(ends_at)s, %(number)s)
     ON CONFLICT (key) DO UPDATE SET
@@ -102,6 +108,7 @@ _COUNT = """
         ends_at = greatest(excluded.ends_at, w.ends_at)
     RETURNING hits, ends_at
 """
+_TAKE_BACK = "UPDATE config_rate_window SET hits = greatest(hits - 1, 0) WHERE key = %(key)s AND ends_at > %(at)s"
 _LOOK = "SELECT hits, ends_at FROM config_rate_window WHERE key = %(key)s AND ends_at > %(at)s"
 _SWEEP = """
     DELETE FROM config_rate_window WHERE key IN (
@@ -139,21 +146,25 @@ class Throttle(BaseThrottle):
         return self.verdict.retry_after
 
 
-# Guessing of passwords and keys
+# Guessing of passwords, keys and links: each kind has a count of its own, so that a job with a wrong key locks nobody
+# out of the login.
+
+LOGINS, KEYS, LINKS = "failed login", "wrong key", "wrong link"
 
 
-def check_failures(request: Request | HttpRequest) -> None:
-    """Raise RateLimited if this address has used up its failures of the minute: asked before a login."""
-    standing(_failures(request), settings.FAILED_LOGINS_PER_MINUTE).enforce()
+def check_failures(request: Request | HttpRequest, of: str) -> None:
+    """Raise RateLimited if this address has used up its failures of the minute, of one kind."""
+    standing(failures(request, of), settings.FAILED_LOGINS_PER_MINUTE).enforce()
 
 
-def count_failure(request: Request | HttpRequest) -> None:
-    """Count a failed login, or a wrong key, of this address. Raises RateLimited when they are too many."""
-    hit(_failures(request), settings.FAILED_LOGINS_PER_MINUTE).enforce()
+def count_failure(request: Request | HttpRequest, of: str) -> None:
+    """Count a failure of one kind of this address. Raises RateLimited when they are too many."""
+    hit(failures(request, of), settings.FAILED_LOGINS_PER_MINUTE).enforce()
 
 
-def _failures(request: Request | HttpRequest) -> str:
-    return f"failed login {neighbourhood(client_address(request))}"
+def failures(request: Request | HttpRequest, of: str) -> str:
+    """The key under which failures of one kind are counted for this request's address."""
+    return f"{of} {neighbourhood(client_address(request))}"
 
 
 def neighbourhood(address: str) -> str:

@@ -172,7 +172,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 PASSWORD_HASHERS = ["config.hashing.GivingWay"]
 # Where a form's password is looked at, whoever sends it: config.front gives these a lane of their own.
-PASSWORD_PATHS = "/(login|password|admin/login/|admin/password_change/)"  # noqa: S105
+PASSWORD_PATHS = "/(login|password|link/[^/]+)"  # noqa: S105
 if TESTING:
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGIN_URL = "login"
@@ -235,9 +235,10 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+SESSION_ENGINE = "teams.sessions"
 SESSION_COOKIE_NAME = "watchkeeper_session"
 CSRF_COOKIE_NAME = "watchkeeper_csrf"
-CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "dashboard.views.entrance.csrf_failure"
 
 # Forms are small; what vendors and API users send is read and bounded by config.api.read_body.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
@@ -285,4 +286,4 @@ MONITOR_NETWORKS: tuple[Network, ...] = setting("WATCHKEEPER_MONITOR_NETWORKS")
 LOGGING = logs.configure(as_json=not sys.stderr.isatty(), level=setting("WATCHKEEPER_LOG_LEVEL"))
 
 # The worker's loops, and after how many seconds without a report /workz calls one stopped.
-WORKER_LOOPS = {"renumber": 60, "refold": 600, "apply": 30, "recognize": 60, "send": 30}
+WORKER_LOOPS = {"renumber": 60, "refold": 600, "apply": 30, "recognize": 60, "send": 30, "sessions": 60}

@@ -18,14 +18,20 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from config.errors import wants_json
+from config.refusals import note_refusal
+from dashboard.forms import LoginForm
+from dashboard.unsent import page_before, unsent_form
 from teams.models import Membership, Role, Team, User
 
 SESSION_TEAM = "team"
+# Whoever answers 401 says how to come in; browsers know no name for a form.
+CHALLENGE = {"WWW-Authenticate": "Form"}
 
 
 class TeamRequest(HttpRequest):
@@ -52,7 +58,8 @@ def team_page(view: Page) -> Page:
             return to_login(request)
         entered = cast(TeamRequest, request)
         if entered.user.must_change_password:
-            return instead(request, "password")
+            next_page = request.get_full_path() if request.method in {"GET", "HEAD"} else "/"
+            return instead(request, f"{resolve_url('password')}?{urlencode({'next': next_page})}")
         entered.memberships = memberships_of(entered.user)
         if not entered.memberships:
             return render(request, "entrance/no_team.html", status=403)
@@ -63,11 +70,28 @@ def team_page(view: Page) -> Page:
 
 
 def to_login(request: HttpRequest) -> HttpResponse:
-    """To the login page and from there back here; an htmx request takes the whole page there, not a part of it."""
+    """
+    To the login page and from there back here. What was posted is carried on by the login page itself, which says that
+    it was not recorded; where htmx asked for a part, the page around it says so, for somebody may be typing there.
+    """
+    if request.method == "POST":
+        return login_instead(request)
     if request.headers.get("HX-Request"):
-        return instead(request, settings.LOGIN_URL)
-    # What was posted is lost; its path may have no page to come back to.
+        note_refusal(request, "session")
+        return HttpResponse(status=401, headers=CHALLENGE | {"HX-Trigger": "logged-out", "HX-Reswap": "none"})
     return redirect_to_login(request.get_full_path() if request.method in {"GET", "HEAD"} else "/")
+
+
+def login_instead(request: HttpRequest) -> HttpResponse:
+    """The login page as the answer to a form, with what was typed there."""
+    note_refusal(request, "session")
+    form = unsent_form(request)
+    said = {"form": LoginForm(request), "next": page_before(request), "unsent": form, "is_lost": True}
+    said["signed"] = form.signed() if form else ""
+    response = render(request, "entrance/login.html", said, status=401)
+    for name, value in (CHALLENGE | {"Content-Location": resolve_url(settings.LOGIN_URL)}).items():
+        response.headers[name] = value
+    return response
 
 
 def instead(request: HttpRequest, place: str) -> HttpResponse:

@@ -12,12 +12,14 @@ from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.text import Truncator
 
+from config.clock import now
 from config.formfields import Text
 from config.momentfields import LocalMoment
 from incidents.models import Severity, Status
 from integrations.models import Integration, Verdict
 from monitors.models import Status as ResourceStatus
 from teams.forms import time_zones
+from teams.lifecycle import has_expired_password
 from teams.models import Team, User
 from timeline.events import EVENTS, VENDOR_EVENTS
 from timeline.outbound.models import Endpoint, Standing
@@ -36,6 +38,7 @@ class LoginForm(AuthenticationForm):
     error_messages = {
         "invalid_login": "The e-mail or the password is not right.",
         "inactive": "The e-mail or the password is not right.",
+        "expired": "This first password has expired. Ask whoever gave it to you for a new link.",
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -44,6 +47,11 @@ class LoginForm(AuthenticationForm):
         self.fields["username"].widget = forms.EmailInput(
             attrs={"autocomplete": "username", "autofocus": True, "maxlength": 254}
         )
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        super().confirm_login_allowed(user)
+        if has_expired_password(user, at=now()):
+            raise forms.ValidationError(self.error_messages["expired"], code="expired")
 
 
 class NoteForm(forms.Form):

@@ -36,6 +36,7 @@ BELOW = {
     "heartbeat": "heartbeats",
     "delivery": "deliveries",
     "member": "members",
+    "invitation": "members",
     "integration": "members",
     "integrations": "members",
     "key": "members",

@@ -21,6 +21,7 @@ from config.health import report_loop
 from dashboard.refolding import Refolding, Renumbering
 from integrations import applying
 from integrations.turns import Turns, oldest_waiting
+from teams.sessions import BATCH, sweep_sessions
 from timeline.outbound.sender import Sender
 
 log = structlog.get_logger(__name__)
@@ -88,6 +89,7 @@ def steps() -> list[Step]:
         # Only a new version makes an event known; looking now and then catches what an old one left while it was
         # replaced.
         Step("recognize", applying.recognize, every=timedelta(minutes=10)),
+        Step("sessions", sweep_sessions, full=BATCH, every=timedelta(minutes=10)),
     ]
 
 

@@ -17,10 +17,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import Folded, Panel, ViewOnly, when
+from config.admin import Folded, ViewOnly, when
 from config.changelist import RelatedFilter
 from config.numbers import whole_number, whole_numbers
 from config.paging import Order, Page
+from config.panels import Panel, shows
 from config.shown import NOTHING, clipped, link, listing, moment, state, whole
 from incidents import resources
 from incidents.admin_corrections import timeline_of
@@ -72,6 +73,7 @@ def row(incident: Incident) -> list[object]:
     ]
 
 
+@shows("incidents.incident")
 def latest_incidents(resource: Resource) -> Panel:
     """The latest incidents about a monitor or heartbeat."""
     about = about_resource(Incident.objects.all(), resource.kind, int(resource.pk)).defer("search")
@@ -214,6 +216,7 @@ class IncidentAdmin(WorkedOn, Folded):
     updated = when("updated_at", "last fact occurred")
 
 
+@shows("incidents.incident")
 def incidents_in(group: IncidentGroup) -> Panel:
     """The latest incidents of a group."""
     latest = incidents_of(group).defer("search").order_by("-started_at", "-id")[:SHOWN_BESIDE]

@@ -14,9 +14,9 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from config.admin import Panel
 from config.errors import ApiError
 from config.formfields import blame
+from config.panels import Panel, shows
 from config.seen import Overtaken, knowing
 from config.shown import clipped, moment
 from incidents import corrections
@@ -140,6 +140,7 @@ def incident_of(number: int) -> Incident:
     return Incident.objects.defer("search").get(pk=number)
 
 
+@shows("timeline.timelineevent")
 def timeline_of(incident: Incident) -> Panel:
     """The latest facts of an incident, and the way to all of them."""
     latest = facts_about(INCIDENT, int(incident.pk))

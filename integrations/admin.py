@@ -7,7 +7,7 @@ verbs (lifecycle).
 
 from datetime import datetime
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -18,9 +18,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import Panel, Retiring, when
+from config.admin import Retiring, when
 from config.changelist import RelatedFilter
 from config.paging import Order
+from config.panels import Panel, shows
 from config.seen import Overtaken, digest, unless_overtaken
 from config.shown import clipped, link, listing, moment, state
 from config.signing import new_signing_secret
@@ -46,7 +47,7 @@ from integrations.lifecycle import (
 from integrations.models import InboundDelivery, IngestKey, Integration, IntegrationType
 from teams.admin import BELONGINGS, IsActive, shown_once, standing_of
 from teams.lifecycle import revoke_key
-from teams.models import Scope
+from teams.models import Scope, User
 
 SHOWN_BESIDE = 20
 
@@ -54,6 +55,7 @@ SHOWN_BESIDE = 20
 # --- integrations ----------------------------------------------------------------------------------------------------
 
 
+@shows("integrations.inbounddelivery")
 def latest_deliveries(integration: Integration) -> Panel:
     """What an integration sent last."""
     deliveries = integration.deliveries.defer("body", "headers").order_by("-id")[:SHOWN_BESIDE]
@@ -112,7 +114,7 @@ class IntegrationAdmin(Retiring):
             return [(None, {"fields": ["team", *changed]}), ("Signatures", {"fields": ["signing", "signing_secret"]})]
         return [
             (None, {"fields": ["team", *changed]}),
-            ("Its address", {"fields": ["address"]}),
+            *([("Its address", {"fields": ["address"]})] if self.has_change_permission(request, obj) else []),
             ("Signatures", {"fields": ["signs", "signing", "signing_secret"]}),
             ("Kept", {"fields": ["created", "last_delivery", "deactivated"]}),
         ]
@@ -246,11 +248,13 @@ class IngestKeyAdmin(Retiring):
         return False
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
-        return super().get_form(request, obj, change, **({} if obj else {"form": NewIngestKeyForm}) | options)
+        form: Any = super().get_form(request, obj, change, **({} if obj else {"form": NewIngestKeyForm}) | options)
+        form.maker = request.user
+        return form
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
-            return ["integration", "user", "name", "further", "expires_at"]
+            return ["integration", "name", "further", "expires_at"]
         return ["key", "integration", "team", "acts_for", "standing", "expires", "last_used"]
 
     def save_model(self, request: HttpRequest, obj: IngestKey, form: Any, change: bool) -> None:
@@ -258,7 +262,7 @@ class IngestKeyAdmin(Retiring):
         scopes = [Scope.INGEST, *said["further"]]
         key, text = issue_key(
             obj.integration.team,
-            said["user"],
+            cast(User, request.user),
             said["name"],
             scopes,
             expires_at=said["expires_at"],

@@ -15,9 +15,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import Panel, ViewOnly, when
+from config.admin import ViewOnly, when
 from config.changelist import NumberFilter, RelatedFilter
 from config.numbers import whole_number
+from config.panels import Panel
 from config.shown import clipped, link, pretty, raw, state, whole
 from integrations.models import DoorCount, InboundDelivery
 from integrations.replay import REPLAYABLE, Change, dry_run, replay

@@ -18,6 +18,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from config import clock, faults, strictjson
 from config.api import APIView, RawParser, ok
 from config.errors import ApiError, Forbidden, Unauthorized, ValidationFailed
+from config.refusals import note_refusal
 from config.together import Plain
 from config.vault import keyed_digests, open_sealed
 from integrations import at_once, inbox
@@ -93,6 +94,7 @@ class Door(APIView):
         """Find the integration, or refuse with 401, which comes before everything else."""
         found = by_token(token) if token is not None else by_key(request.auth)
         if found is None:
+            note_refusal(request, "token" if token is not None else "api key")
             inbox.count(None, "unauthorized", clock.now())
             raise Unauthorized("A valid token or API key is required.")
         self.integration = found
@@ -126,6 +128,7 @@ class Door(APIView):
         try:
             webhook.verify(body, headers, json_parse=False)
         except (WebhookVerificationError, ValueError):  # the package lets broken base64 and UTF-8 through as ValueError
+            note_refusal(request, "signature", why=f"Integration {self.integration.pk}.")
             inbox.count(self.integration, "signature", clock.now())
             raise Unauthorized("The signature is missing, wrong or too old.") from None
 

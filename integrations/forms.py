@@ -8,16 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin
 from django.core.exceptions import ValidationError
 
-from config.adminforms import MomentField, Suggesting
+from config.adminforms import MomentField
 from config.formfields import DetailsForm, Text
 from config.momentfields import LocalMoment
 from config.signing import sound_signing_secret
 from integrations.models import IngestKey, Integration, IntegrationType
-from teams.forms import still_to_come
-from teams.models import APIKey, Scope, Team, User
+from teams.forms import MakersForm, still_to_come
+from teams.models import Scope, Team
 
 LONGEST_NAME = 200
 COUNTED_AT_MOST = 100
@@ -147,14 +146,9 @@ class IntegrationForm(SigningForm, forms.ModelForm):
         return name
 
 
-class NewIngestKeyForm(forms.ModelForm):
+class NewIngestKeyForm(MakersForm):
     """A new API key that sends events to an integration, and may do more."""
 
-    user = forms.ModelChoiceField(
-        queryset=User.objects.all(),
-        widget=Suggesting(APIKey._meta.get_field("user"), admin.site),
-        help_text="For whom the key acts: a member of the integration's team.",
-    )
     name = Text(max_length=LONGEST_NAME)
     further = forms.MultipleChoiceField(
         choices=[(Scope.READ, Scope.READ.label), (Scope.WRITE, Scope.WRITE.label)],
@@ -173,7 +167,6 @@ class NewIngestKeyForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or self.cleaned_data
-        user, integration = said.get("user"), said.get("integration")
-        if user and integration and not integration.team.memberships.filter(user=user).exists():
-            self.add_error("user", "A key acts for a member of its team, and this user is none.")
+        integration = said.get("integration")
+        self.refuse_strangers(integration and integration.team, "integration")
         return said

@@ -18,9 +18,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import Folded, Panel, PanelOf, when
+from config.admin import Folded, when
 from config.changelist import RelatedFilter, SinceFilter
 from config.errors import Conflict
+from config.panels import Panel, PanelOf, shows
 from config.shown import clipped, link, state
 from monitors import lifecycle
 from monitors.forms import HeartbeatRecord, MonitorRecord
@@ -37,6 +38,7 @@ class IsDestroyed(SinceFilter):
     answers = ("Not deleted", "Deleted")
 
 
+@shows("timeline.timelineevent")
 def chronology(resource: Resource) -> Panel:
     """The latest facts of a resource and of the incidents about it."""
     return chronology_of(resource.kind, int(resource.pk))

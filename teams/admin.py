@@ -6,21 +6,24 @@ when it is made. Not here: keys that send events in (integrations.admin).
 """
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.shortcuts import redirect
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import OperatorAdmin, Panel, Retiring, when
+from config.admin import OperatorAdmin, Retiring, when
 from config.adminforms import StrictInline
 from config.changelist import RelatedFilter, SinceFilter
+from config.panels import Panel, shows
 from config.shown import link, listing, state
 from teams.authentication import make_key
 from teams.forms import KeyForm, NewKeyForm, NewMembershipForm, NewUserForm, UserForm
@@ -52,6 +55,7 @@ def state_of(team: Team) -> SafeString:
     return state("active") if team.is_active else state("deactivated")
 
 
+@shows("teams.team")
 def teams_of(organization: Organization) -> Panel:
     """An organization's teams, the first ones by name."""
     teams = organization.teams.all()[:TEAMS_AT_MOST]
@@ -171,6 +175,7 @@ class IsActive(SinceFilter):
 BELONGINGS = [("teams.apikey", "API keys")]
 
 
+@shows("teams.team")
 def belongings_of(team: Team) -> Panel:
     """The lists of all that is a team's."""
     return Panel(
@@ -264,6 +269,14 @@ class UserAdmin(HasMembers, DjangoUserAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and self.is_below(request, obj)
 
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
+        """Whoever sets somebody's password can act as them: superusers may, and nobody for themselves here."""
+        if id == str(request.user.pk):
+            return redirect("password")
+        if not getattr(request.user, "is_superuser", False):
+            raise PermissionDenied
+        return super().user_change_password(request, id, form_url)
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         themselves = obj is not None and obj.pk == request.user.pk
         return super().has_delete_permission(request, obj) and self.is_below(request, obj) and not themselves
@@ -277,7 +290,7 @@ class UserAdmin(HasMembers, DjangoUserAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         fixed = [str(each) for each in super().get_readonly_fields(request, obj)]
         if not getattr(request.user, "is_superuser", False):
-            fixed += ["is_staff", "is_superuser", "groups"]
+            fixed += ["is_staff", "is_superuser", "groups", *(["email"] if obj is not None else [])]
         if obj is not None and obj.pk == request.user.pk:
             fixed += ["is_active", "is_staff", "is_superuser"]
         return list(dict.fromkeys(fixed))
@@ -291,10 +304,19 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GroupAdmin(OperatorAdmin, DjangoGroupAdmin):
-    """Groups of operators: what their members may do in admin."""
+    """Groups of operators: what their members may do in admin. Whoever changes one could give themselves everything."""
 
     search_fields = ["name"]
     ordering = ["-id"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(getattr(request.user, "is_superuser", False))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(getattr(request.user, "is_superuser", False))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(getattr(request.user, "is_superuser", False))
 
 
 # --- API keys --------------------------------------------------------------------------------------------------------
@@ -318,24 +340,26 @@ class KeyIsRevoked(SinceFilter):
 
 @admin.register(APIKey)
 class APIKeyAdmin(Retiring):
-    """API keys: their text is shown once, and only its digest is kept."""
+    """API keys: their text is shown once, and only its digest is kept. One that is made here acts for its maker."""
 
     list_display = ["name", "prefix", "team", "user", "scope_words", "standing", "expires", "last_used", "created"]
     list_filter = [KeyIsRevoked, ("team", RelatedFilter)]
     list_select_related = ["team", "user"]
     search_fields = ["name", "prefix"]
     search_help_text = "An id, or the beginning of a name or of the key itself"
-    autocomplete_fields = ["team", "user"]
+    autocomplete_fields = ["team"]
     retire_word = "Revoke"
     retired_word = "revoked"
     retire_means = "A revoked key opens nothing any more, and stays revoked. What was done with it stays as it is."
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
-        return super().get_form(request, obj, change, **{"form": KeyForm if obj else NewKeyForm} | options)
+        form: Any = super().get_form(request, obj, change, **{"form": KeyForm if obj else NewKeyForm} | options)
+        form.maker = request.user
+        return form
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
-            return ["team", "user", "name", "scopes", "expires_at"]
+            return ["team", "name", "scopes", "expires_at"]
         return ["name", "expires_at", "team", "user", "prefix", "scope_words", "created", "last_used", "revoked"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
@@ -345,7 +369,8 @@ class APIKeyAdmin(Retiring):
         if change:
             obj.save(update_fields=["name", "expires_at"])
             return
-        key, text = make_key(obj.team, obj.user, obj.name, obj.scopes, expires_at=obj.expires_at)
+        maker = cast(User, request.user)
+        key, text = make_key(obj.team, maker, obj.name, obj.scopes, expires_at=obj.expires_at)
         obj.pk = key.pk
         obj.refresh_from_db()
         shown_once(request, f"This is the key “{key.name}”.", text)

@@ -20,7 +20,8 @@ from rest_framework.views import APIView
 
 from config import clock
 from config.errors import Forbidden, Unauthorized
-from config.ratelimit import Throttle, check_failures, count_failure
+from config.ratelimit import KEYS, Throttle, check_failures, count_failure
+from config.refusals import note_identity, note_refusal
 from config.statements import fetch
 from config.vault import new_token, plain_digest
 from teams.models import APIKey, Membership, Role, Scope, Team, User
@@ -62,17 +63,20 @@ class KeyAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[User | AnonymousUser, APIKey] | None:
         text = presented(request)
         if not text:
+            note_refusal(request, "api key", why="There was none.")
             return None
         key = usable_key(text)
         if key is None:
+            note_refusal(request, "api key", key=text[:SHOWN_CHARACTERS])
             self.refuse(request)
             raise Unauthorized()
+        note_identity(request, account=key.user.email, key=key.prefix)
         return key.user, key
 
     def refuse(self, request: Request) -> None:
         """Note a wrong key; too many of them from one address are a 429."""
-        check_failures(request)
-        count_failure(request)
+        check_failures(request, KEYS)
+        count_failure(request, KEYS)
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

@@ -10,14 +10,16 @@ from functools import cache
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import AdminUserCreationForm, PasswordChangeForm, UserChangeForm
+from django.contrib.auth.forms import AdminUserCreationForm, PasswordChangeForm, SetPasswordForm, UserChangeForm
 from django.contrib.auth.password_validation import password_validators_help_texts
 from django.core.exceptions import ValidationError
 
 from config import clock
 from config.formfields import DetailsForm, Text
 from teams.lifecycle import LONGEST_EMAIL, LONGEST_NAME
-from teams.models import APIKey, Role, Scope, User
+from teams.models import APIKey, Role, Scope, Team, User
+
+KEYS_NAMED = 10
 
 
 @cache
@@ -74,8 +76,20 @@ class UserForm(UserFields, UserChangeForm):
         field_classes = {"name": Text, "time_zone": Text}
 
 
-class NewKeyForm(forms.ModelForm):
-    """A new API key: it acts for a member of its team."""
+class MakersForm(forms.ModelForm):
+    """A new key in admin: it acts for whoever makes it, who is in the team."""
+
+    # Set where the form is made.
+    maker: User
+
+    def refuse_strangers(self, team: Team | None, field: str) -> None:
+        """Say it where the maker is not in the team of the key."""
+        if team is not None and not team.memberships.filter(user=self.maker).exists():
+            self.add_error(field, "A key acts for whoever makes it, and you are not a member of this team.")
+
+
+class NewKeyForm(MakersForm):
+    """A new API key."""
 
     scopes = forms.MultipleChoiceField(
         choices=[(Scope.READ, Scope.READ.label), (Scope.WRITE, Scope.WRITE.label)],
@@ -86,7 +100,7 @@ class NewKeyForm(forms.ModelForm):
 
     class Meta:
         model = APIKey
-        fields = ["team", "user", "name", "scopes", "expires_at"]
+        fields = ["team", "name", "scopes", "expires_at"]
         field_classes = {"name": Text}
 
     def clean_expires_at(self) -> datetime | None:
@@ -94,8 +108,7 @@ class NewKeyForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or self.cleaned_data
-        if "team" in said and "user" in said and not said["team"].memberships.filter(user=said["user"]).exists():
-            self.add_error("user", "A key acts for a member of its team, and this user is none.")
+        self.refuse_strangers(said.get("team"), "team")
         return said
 
 
@@ -113,20 +126,13 @@ class KeyForm(forms.ModelForm):
         return self.instance.expires_at  # more exact than the form can say
 
 
-class NewMemberForm(forms.Form):
-    """Somebody who is to be in a team, known here or not. Whether they can be is for teams.lifecycle.welcome to say."""
+class InvitationForm(forms.Form):
+    """Somebody who is to be invited to a team. Whether they can be is for teams.entry_links.invite to say."""
 
     email = forms.EmailField(
         label="E-mail", max_length=LONGEST_EMAIL, widget=forms.EmailInput(attrs={"autocomplete": "off"})
     )
     role = forms.ChoiceField(choices=Role.choices, initial=Role.RESPONDER)
-    name = Text(
-        label="Name of a new user",
-        required=False,
-        max_length=LONGEST_NAME,
-        help_text="Only for somebody whom no team here has had yet. Their first password is then shown once.",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "dir": "auto"}),
-    )
 
 
 class RoleForm(DetailsForm):
@@ -138,18 +144,53 @@ class RoleForm(DetailsForm):
 class OwnPasswordForm(PasswordChangeForm):
     """Another password of one's own. (Saved by teams.lifecycle.set_password.)"""
 
+    revoke_keys = forms.BooleanField(required=False)
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["old_password"].label = "Present password"
-        self.fields["new_password1"].help_text = " ".join(password_validators_help_texts())
-        self.fields["new_password2"].label = "The new password again"
-        self.fields["new_password2"].help_text = ""
+        explain_new_password(self)
+        self.keys = APIKey.objects.filter(user=self.user, revoked_at=None).select_related("team").order_by("-id")
+        number = self.keys.count()
+        if not number:
+            del self.fields["revoke_keys"]
+            return
+        named = ", ".join(f"{key.name} ({key.prefix}…, {key.team})" for key in self.keys[:KEYS_NAMED])
+        further = f" and {number - KEYS_NAMED} more" if number > KEYS_NAMED else ""
+        self.fields["revoke_keys"].label = f"Also revoke my {number} API key{'s' if number > 1 else ''}"
+        self.fields["revoke_keys"].help_text = f"If somebody may have known your password: {named}{further}."
 
     def clean_new_password1(self) -> str:
         password: str = self.cleaned_data["new_password1"]
         if self.user.check_password(password):
             raise ValidationError("This is the present password.")
         return password
+
+
+class ChosenPasswordForm(SetPasswordForm):
+    """A password for somebody who comes by a link, and has none of their own."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        explain_new_password(self)
+
+
+class NewAccountForm(ChosenPasswordForm):
+    """Somebody new, who comes by an invitation."""
+
+    name = Text(
+        label="Your name",
+        max_length=LONGEST_NAME,
+        widget=forms.TextInput(attrs={"autocomplete": "name", "dir": "auto"}),
+    )
+    field_order = ("name", "new_password1", "new_password2")
+
+
+def explain_new_password(form: Any) -> None:
+    """Say once what a new password has to be."""
+    form.fields["new_password1"].help_text = " ".join(password_validators_help_texts())
+    form.fields["new_password2"].label = "The new password again"
+    form.fields["new_password2"].help_text = ""
 
 
 def still_to_come(moment: datetime | None) -> datetime | None:

@@ -6,8 +6,7 @@ twice. Nobody is ever deleted, because the history names them: people and teams 
 Who may call which verb is the doors' affair. Not here: making API keys (teams.authentication), logging in.
 """
 
-import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -18,8 +17,8 @@ from teams.models import APIKey, Membership, Organization, Role, Team, User
 
 LONGEST_NAME = 200
 LONGEST_EMAIL = 254
-# Enough characters that nobody guesses them in the time until they are replaced.
-PASSWORD_BYTES = 12
+# How long a first password that somebody else gave opens anything, where nothing else is said.
+FIRST_PASSWORD_FOR = timedelta(days=7)
 
 
 def make_organization(name: str, *, at: datetime, public_id: str = "") -> Organization:
@@ -76,44 +75,6 @@ def add_member(team: Team, user: User, role: Role, *, at: datetime) -> Membershi
     return membership
 
 
-def welcome(team: Team, email: str, role: Role, *, at: datetime, name: str = "") -> tuple[Membership, str | None]:
-    """
-    Make the user of that address a member. Where there is none, a user of that name is made; the second answer is their
-    password, which they must change when they first log in. Raises ValidationFailed, naming `email` or `name`; Conflict
-    for somebody who is a member.
-    """
-    with transaction.atomic():
-        hold(team)
-        user = User.objects.filter(email__iexact=sound_email(email)).first()
-        password = None
-        if user is None:
-            password = secrets.token_urlsafe(PASSWORD_BYTES)
-            user = newcomer(email, name, password, at)
-        if not user.is_active:
-            raise ValidationFailed({"email": ["This user is deactivated. The operator can make them active again."]})
-        if team.memberships.filter(user=user).exists():
-            raise Conflict(f"{user.get_full_name()} is a member already.")
-        if user.must_change_password and password is None:
-            raise ValidationFailed({"email": [UNSETTLED]})
-        return add_member(team, user, role, at=at), password
-
-
-# Whoever made the account would come into this team with it.
-UNSETTLED = (
-    "They have not chosen a password of their own yet, and somebody else knows the first one. Ask them to log in."
-)
-
-
-def newcomer(email: str, name: str, password: str, at: datetime) -> User:
-    """A user who was not there, with a password that others know. Raises ValidationFailed without a name."""
-    if not name.strip():
-        raise ValidationFailed({"name": ["Nobody here has this address yet. Give a name to make a new user."]})
-    user, is_new = make_user(email, name=sound_name(name, "name"), password=password, must_change_password=True, at=at)
-    if not is_new:  # somebody else made it in this very moment, and knows its password
-        raise ValidationFailed({"email": ["Somebody else has just added this address. Try again."]})
-    return user
-
-
 def change_role(membership: Membership, role: Role, *, even_the_last: bool = False) -> bool:
     """
     Give a member another role; whether they had another. Raises Conflict for somebody who is no member any more, and
@@ -166,11 +127,28 @@ def hold(team: Team) -> None:
     Team.objects.select_for_update(no_key=True).get(pk=team.pk)
 
 
+def make_operator(user: User) -> None:
+    """Let a user do everything in Django admin."""
+    user.is_staff = user.is_superuser = True
+    user.save(update_fields=["is_staff", "is_superuser"])
+
+
 def set_password(user: User, password: str) -> None:
     """Give a user a password that they chose."""
     user.set_password(password)
-    user.must_change_password = False
-    user.save(update_fields=["password", "must_change_password"])
+    user.must_change_password, user.password_expires_at = False, None
+    user.save(update_fields=["password", "must_change_password", "password_expires_at"])
+
+
+def has_expired_password(user: User, *, at: datetime) -> bool:
+    """Whether a user's password is a first one that opens nothing any more."""
+    expires_at = user.password_expires_at or user.date_joined + FIRST_PASSWORD_FOR
+    return user.must_change_password and expires_at <= at
+
+
+def revoke_own_keys(user: User, *, at: datetime) -> int:
+    """Revoke all keys that act for a user, in every team; how many they were."""
+    return APIKey.objects.filter(user=user, revoked_at=None).update(revoked_at=at)
 
 
 def deactivate_team(team: Team, *, at: datetime) -> bool:

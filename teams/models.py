@@ -99,6 +99,16 @@ class User(AbstractBaseUser, PermissionsMixin):
     must_change_password = models.BooleanField(
         default=False, db_default=False, editable=False, help_text="Somebody else knows it, and it opens one page only."
     )
+    password_expires_at = models.DateTimeField(
+        null=True, editable=False, help_text="Until when a first password opens anything."
+    )
+    own_since = models.DateTimeField(
+        null=True, editable=False, help_text="Since when no team that it was made for can know its password."
+    )
+    # Wrong passwords from places where the person never logged in, since they last did: told when they next do.
+    failed_logins = models.IntegerField(default=0, db_default=0, editable=False)
+    failed_login_at = models.DateTimeField(null=True, editable=False)
+    failed_login_from = models.TextField(default="", db_default="", editable=False)
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -119,6 +129,20 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.email
 
     get_short_name = get_full_name
+
+
+class LoginPlace(models.Model):
+    """A network from which a person logged in: there they are not slowed down by strangers who guess elsewhere."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="login_places")
+    place = models.BinaryField(max_length=32, help_text="A keyed digest of the person and the network.")
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "place"], name="login_place_once")]
+
+    def __str__(self) -> str:
+        return f"a place of {self.user_id}"
 
 
 class Role(models.TextChoices):
@@ -155,6 +179,45 @@ class Membership(models.Model):
     def may(self, role: Role) -> bool:
         """Whether the member has at least this role."""
         return Role(self.role).covers(role)
+
+
+class EntryLink(models.Model):
+    """
+    A way in that a manager or operator hands over: an invitation to a team, or (`user` is set) a new password for
+    somebody. It opens once, for some days; its text is shown once, and only its SHA-256 digest is kept.
+    """
+
+    team = models.ForeignKey(Team, null=True, on_delete=models.CASCADE, related_name="entry_links")
+    email = models.EmailField(max_length=254, help_text="Whom it is for.")
+    role = models.CharField(max_length=20, choices=Role.choices, blank=True, help_text="Of an invitation.")
+    user = models.ForeignKey(
+        User, null=True, on_delete=models.CASCADE, related_name="entry_links", help_text="Whose password is made."
+    )
+    digest = models.BinaryField(max_length=32, unique=True, editable=False)
+    made_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["team", "created_at"], name="entry_link_of_team")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(user__isnull=False, role="")
+                | models.Q(user__isnull=True, team__isnull=False, role__in=Role.values),
+                name="entry_link_of_one_kind",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"a link for {self.email}"
+
+    def is_open(self, at: datetime) -> bool:
+        """Whether it opens anything at that moment: not used, not taken back, not expired, its team active."""
+        is_spent = self.used_at is not None or self.revoked_at is not None or self.expires_at <= at
+        return not is_spent and (self.team is None or self.team.is_active)
 
 
 class Scope(models.TextChoices):

@@ -15,10 +15,11 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from config.admin import Panel, ViewOnly, when
+from config.admin import ViewOnly, when
 from config.changelist import NumberFilter, RelatedFilter
 from config.numbers import whole_number
 from config.paging import Order
+from config.panels import Panel
 from config.shown import NOTHING, clipped, link, listing, moment, pretty, state, whole
 from teams.admin import BELONGINGS
 from timeline.about import AboutFilter, ChronologyFilter, subject, subject_link

@@ -13,7 +13,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.models import ADDITION, DELETION
+from django.contrib.admin.models import DELETION
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -32,9 +32,18 @@ from dashboard.answers import UNCHANGED
 from dashboard.doubled import done_once
 from dashboard.frame import show
 from dashboard.views.lists import older
-from teams.forms import NewMemberForm, RoleForm
-from teams.lifecycle import change_role, hold, remove_member, welcome
-from teams.models import Membership, Role
+from teams.entry_links import (
+    MADE_A_DAY,
+    invite,
+    invite_to_choose_password,
+    may_get_password,
+    memberships_with_reach,
+    open_invitations,
+    revoke_link,
+)
+from teams.forms import InvitationForm, RoleForm
+from teams.lifecycle import change_role, hold, remove_member
+from teams.models import EntryLink, Membership, Role
 
 ROWS = 30
 IN_ORDER: Order = [("id", "asc")]
@@ -117,9 +126,13 @@ def back(name: str, word: str, *key: int) -> dict[str, str]:
 def members(request: TeamRequest) -> HttpResponse:
     """`/team/members`: who is in the team, in the order in which they came."""
     require(request, Role.MANAGER)
-    found = request.team.memberships.select_related("user")
+    found = memberships_with_reach(request.team).select_related("user")
     rows, cursor = page(found, IN_ORDER, ROWS, request.GET.get("cursor"))
-    context = {"members": rows, "more": older(request, cursor)}
+    members = [(member, may_get_password(member)) for member in rows]
+    context: dict[str, Any] = {"members": members, "more": older(request, cursor)}
+    if not request.GET.get("cursor"):
+        invitations = open_invitations(request.team, at=now()).select_related("made_by")
+        context["invitations"] = invitations.order_by("-id")[:MADE_A_DAY]
     return team_show(request, "team/members.html", context, fragment="team/_members.html")
 
 
@@ -127,34 +140,82 @@ def members(request: TeamRequest) -> HttpResponse:
 @team_page
 @done_once
 def new_member(request: TeamRequest) -> HttpResponse:
-    """`/team/members/new`: a form; POST makes somebody a member, and a user if they are none."""
+    """`/team/members/new`: a form; POST makes an invitation, whose link the next page shows."""
     settle(request, Role.MANAGER)
-    form = NewMemberForm(request.POST if request.method == "POST" else None)
-    if form.is_valid() and welcomed(request, form):
+    form = InvitationForm(request.POST if request.method == "POST" else None)
+    if form.is_valid() and invited(request, form):
         return redirect("members")
-    lede = "Somebody who has an account here comes in by their address alone. For all others an account is made."
-    said = {"heading": "Add a member", "lede": lede, "button": "Add member"}
+    lede = (
+        "You are shown a link to hand over. Whoever has an account here accepts it; whoever has none makes one, with a "
+        "password of their own. It opens once, for 7 days. Inviting an address again makes a new link."
+    )
+    said = {"heading": "Invite a member", "lede": lede, "button": "Make the link"}
     return show_form(request, form, said | back("members", "Members"))
 
 
-def welcomed(request: TeamRequest, form: NewMemberForm) -> bool:
-    """Make a member of what was typed; whether that could be."""
+def invited(request: TeamRequest, form: InvitationForm) -> bool:
+    """Make the invitation that was asked for; whether that could be."""
     said = form.cleaned_data
     try:
         with managing(request):
-            made, password = welcome(request.team, said["email"], Role(said["role"]), name=said["name"], at=now())
-            noted(request.user, request.team, f"Made {made.user} a member ({made.role}).")
-            if password:
-                noted(request.user, made.user, "Made with a first password.", ADDITION)
+            made, text = invite(request.team, said["email"], Role(said["role"]), by=request.user, at=now())
+            noted(request.user, request.team, f"Invited {made.email} ({made.role}).")
     except (Conflict, ValidationFailed) as refusal:
         blame(form, refusal, "email")
         return False
-    who = made.user.get_full_name()
-    if password:
-        words = f"This is the first password of {who}, who logs in with {made.user.email} and must then change it."
-        once.keep(request, words, password, place=request.team.public_id, at=now())
-    messages.success(request, f"{who} is a member now.")
+    keep_link(request, f"This link invites {made.email}. Hand it over so that nobody else reads it.", text)
     return True
+
+
+def keep_link(request: TeamRequest, words: str, text: str) -> None:
+    """Let the next page show a link."""
+    address = request.build_absolute_uri(reverse("link", args=[text]))
+    once.keep(request, words, address, place=request.team.public_id, at=now())
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def revoke_invitation(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/team/invitations/{id}/revoke`: what taking an invitation back means; POST does it."""
+    found: EntryLink = record(request, "entry_links", pk)
+    if request.method == "POST":
+        with managing(request):
+            done = revoke_link(found, at=now())
+            if done:
+                noted(request.user, request.team, f"Took back the link of {found.email}.")
+        words = f"The link of {found.email} opens nothing any more." if done else UNCHANGED
+        messages.success(request, words)
+        return redirect("members")
+    means = ["Its link opens nothing any more. You can invite them again."]
+    said = {"heading": f"Take back the invitation of {found.email}?", "means": means, "button": "Take it back"}
+    return confirm(request, said | back("members", "Members"))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def member_password(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/team/members/{id}/password`: what a link for a new password means; POST makes it."""
+    found: Membership = record(request, "memberships", pk)
+    who = found.user.get_full_name()
+    if request.method == "POST":
+        try:
+            with managing(request):
+                _, text = invite_to_choose_password(found, by=request.user, at=now())
+                noted(request.user, request.team, f"Made a link for a new password of {found.user}.")
+                noted(request.user, found.user, "Made a link for a new password.")
+        except Conflict as refusal:
+            messages.error(request, refusal.message)
+        else:
+            keep_link(
+                request, f"With this link {who} makes a new password. Hand it over so that nobody else reads it.", text
+            )
+        return redirect("members")
+    means = [
+        "You are shown a link to hand over. It opens once, for 7 days. Until it is used, the present password stays.",
+        "Only for somebody who is in no other team, and no operator.",
+    ]
+    said = {"heading": f"A new password for {who}?", "means": means, "button": "Make the link"}
+    return confirm(request, said | back("members", "Members"))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

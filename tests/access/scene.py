@@ -28,6 +28,7 @@ from integrations.models import DoorCount, Integration
 from monitors import lifecycle as resources
 from monitors.models import Heartbeat, Monitor
 from teams.authentication import make_key
+from teams.entry_links import invite
 from teams.models import APIKey, Organization, Role, Scope, Team, User
 from tests.conftest import an_event, make_user, tell_it
 from timeline.models import TimelineEvent
@@ -136,7 +137,14 @@ def a_side(word: str) -> Side:
     own(side, team, people["responder"], at + timedelta(minutes=5))
     sent(side, team, at)
     keys(side, team, people)
+    invited(side, team, people["manager"])
     return side
+
+
+def invited(side: Side, team: Team, by: User) -> None:
+    """Somebody who has no account yet."""
+    made, text = invite(team, f"new@{side.word}.example", Role.VIEWER, by=by, at=datetime.now(UTC))
+    side.names |= {"invitation": made.pk, "link": text}
 
 
 def members(side: Side, team: Team) -> dict[str, User]:
@@ -306,7 +314,7 @@ def rows_of(side: Side) -> Iterator[models.Model]:
 
 def recognizable(side: Side) -> set[bytes]:
     """What in an answer could only be this team's: ids of rows, UUIDs, public ids, tokens, beginnings of keys."""
-    secret = ("_key", "_secret", "event", "token")
+    secret = ("_key", "_secret", "event", "token", "link")
     found: set[str] = {
         str(value) for name, value in side.names.items() if name.endswith(secret) and name != "wrong_token"
     }

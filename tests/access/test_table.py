@@ -75,10 +75,10 @@ def test_everybody_is_let_in_or_turned_away_as_the_table_says(scene):
 LET_IN = {"ok", "done"}
 OPEN_TO_ALL = {
     "/healthz", "/readyz", "/workz", "/admin", "/login", "/logout", "/admin/logout/", "/admin/login/",
-    "/api/openapi.json", "/api/docs", "/api/webhooks/incident-log/<str:token>",
+    "/link/<str:token>", "/api/openapi.json", "/api/docs", "/api/webhooks/incident-log/<str:token>",
 }  # fmt: skip
 # Of one's own: not of a team.
-OWN = {"/password", "/preferences", "/team"}
+OWN = {"/password", "/preferences", "/team", "/unsent"}
 SESSIONS = ("viewer", "responder", "manager", "b.viewer", "b.responder", "b.manager", "clerk", "staff", "superuser")
 
 

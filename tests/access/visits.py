@@ -58,7 +58,9 @@ PARTS = {
     "/monitors/": {"pk": "monitor"},
     "/heartbeats/": {"pk": "heartbeat"},
     "/deliveries/": {"pk": "delivery"},
+    "/link/": {"token": "link"},
     "/team/members/": {"pk": "leaver_membership"},
+    "/team/invitations/": {"pk": "invitation"},
     "/team/integrations/": {"pk": "integration"},
     "/team/keys/": {"pk": "key"},
     "/team/endpoints/": {"pk": "endpoint"},
@@ -142,7 +144,10 @@ PAGES = {
     "POST /password": Visit(
         form={"old_password": PASSWORD, "new_password1": "battery staple 9", "new_password2": "battery staple 9"}
     ),
-    "POST /team/members/new": Visit(form={"email": "new@new.example", "role": "viewer", "name": "New"}),
+    "POST /link/<str:token>": Visit(
+        form={"name": "New", "new_password1": "battery staple 9", "new_password2": "battery staple 9"}
+    ),
+    "POST /team/members/new": Visit(form={"email": "new@new.example", "role": "viewer"}),
     "POST /team/members/<int:pk>/role": Visit(form={"role": "responder"}),
     "POST /team/integrations/new": Visit(form={"name": "Another", "type": "other", "count_only": ""}),
     "POST /team/integrations/<int:pk>/edit": Visit(form={"name": "Renamed", "type": "other", "count_only": ""}),
@@ -210,7 +215,7 @@ ADMIN = {
     "POST /admin/auth/group/add/": a_page(name="New"),
     "POST /admin/auth/group/<path:object_id>/change/": a_page(name="Renamed"),
     "POST /admin/teams/apikey/": acting("{key}"),
-    "POST /admin/teams/apikey/add/": a_page(name="New", team="{team}", user="{manager}", scopes=["read"]),
+    "POST /admin/teams/apikey/add/": a_page(name="New", team="{team}", scopes=["read"]),
     "POST /admin/teams/apikey/<path:object_id>/change/": a_page(name="Renamed"),
     "POST /admin/timeline/timelineevent/": acting("{fact}", action="hide", reason="No"),
     "POST /admin/monitors/monitor/": acting("{monitor}", action="pause"),
@@ -226,7 +231,7 @@ ADMIN = {
     "POST /admin/integrations/integration/add/": a_page(team="{team}", name="New"),
     "POST /admin/integrations/integration/<path:object_id>/change/": a_page(name="Renamed"),
     "POST /admin/integrations/ingestkey/": acting("{ingest_number}"),
-    "POST /admin/integrations/ingestkey/add/": a_page(integration="{integration}", user="{manager}", name="New"),
+    "POST /admin/integrations/ingestkey/add/": a_page(integration="{integration}", name="New"),
     "POST /admin/timeline/endpoint/": acting("{endpoint}", action="disable"),
     "POST /admin/timeline/endpoint/add/": a_page(team="{team}", url="https://hooks.example"),
     "POST /admin/timeline/endpoint/<path:object_id>/change/": a_page(description="Renamed"),

@@ -27,8 +27,8 @@ WIDTH = 6
 
 _handler = ClientHandler(enforce_csrf_checks=False)
 _written = re.compile(r'\b(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?([a-z_]+)"?(?:\s+SET\s+"?(\w+))?')
-BOOKKEEPING = ("django_session", "config_", "integrations_doorcount")
-STAMPS = {("teams_apikey", "last_used_at"), ("teams_user", "last_login")}
+BOOKKEEPING = ("django_session", "config_", "integrations_doorcount", "teams_loginplace")
+STAMPS = {("teams_apikey", "last_used_at"), ("teams_user", "last_login"), ("teams_user", "failed_logins")}
 
 
 class Answer(NamedTuple):
@@ -42,6 +42,8 @@ class Answer(NamedTuple):
     @property
     def outcome(self) -> str:
         if self.status in (301, 302, 303) and self.headers.get("Location", "").startswith(("/login", "/admin/login")):
+            return "login"
+        if self.status == 401 and self.headers.get("Content-Location", "") == "/login":
             return "login"
         if 200 <= self.status < 400:
             return "done" if self.written else "ok"
@@ -197,6 +199,8 @@ def leaks(scene: Scene, step: Step) -> set[bytes]:
     """What of another team's stands in an answer; what the request said itself may be said back."""
     if step.route.startswith("/admin/") and step.actor.name in ("staff", "superuser"):
         return set()  # operators see all
+    if step.route.startswith("/link/") and step.answer.status != 403:
+        return set()  # whoever has an invitation's link reads which team it leads to, unless they are somebody else
     asked = f"{step.request['PATH_INFO']}?{step.request['QUERY_STRING']} {step.actor.headers}".encode()
     strangers = [side for name, side in (("a", scene.a), ("b", scene.b)) if name != step.actor.sees]
     found = set().union(*(seen_of(side, step.answer.all) for side in strangers))

@@ -1,10 +1,13 @@
 """All pages of Django admin: who comes in, what no query string, path or form can break, and what lists cost."""
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from config import changelist
+from incidents.models import Incident
 from integrations.models import InboundDelivery
 from teams.models import Organization, User
 from tests.conftest import NOON, an_event, make_user, tell_it
@@ -58,9 +61,11 @@ def first_ids():
 
 def test_whose_password_somebody_else_gave_comes_in_after_changing_it(staff, operator):
     User.objects.filter(pk=operator.pk).update(must_change_password=True)
-    for path in ("/admin/", "/admin/teams/user/", "/admin/password_change/", "/admin/nothing/"):
-        assert staff.get(path).headers["Location"] == "/password"
-    assert staff.post("/admin/teams/organization/add/", {"name": "Acme"}).headers["Location"] == "/password"
+    for path, back in (("/admin/", ""), ("/admin/teams/user/", "teams%2Fuser%2F"), ("/admin/password_change/", "")):
+        assert staff.get(path).headers["Location"] == f"/password?next=%2Fadmin%2F{back}"
+    assert staff.get("/admin/nothing/").headers["Location"].startswith("/password?")
+    refused = staff.post("/admin/teams/organization/add/", {"name": "Acme"})
+    assert refused.headers["Location"] == "/password?next=%2Fadmin%2F"
     assert not Organization.objects.exists()
     password = {"new_password1": "a lamp of brass", "new_password2": "a lamp of brass"}
     changed = staff.post("/password", password | {"old_password": "correct horse battery"})
@@ -72,6 +77,35 @@ def test_whose_password_somebody_else_gave_may_log_out(staff, operator):
     User.objects.filter(pk=operator.pk).update(must_change_password=True)
     staff.post("/admin/logout/")
     assert staff.get("/admin/").headers["Location"].startswith("/admin/login/")
+
+
+def test_a_password_is_changed_on_the_pages_own_form_which_counts_tries(staff):
+    for path in ("/admin/password_change/", "/admin/password_change/done/"):
+        assert staff.get(path).url == staff.post(path, {"old_password": "x"}).url == "/password?next=%2Fadmin%2F"
+
+
+def test_who_may_see_incidents_alone_sees_none_of_their_facts(client, tell):
+    """What stands below a record needs a permission of its own, everywhere."""
+    tell(an_event("incident.started", message="only for those who may see facts"))
+    incident = Incident.objects.get()
+    looking = make_user("looking@example.com", is_staff=True)
+    client.force_login(looking)
+    page = f"/admin/incidents/incident/{incident.pk}/change/"
+    for seen, codenames in (
+        (False, ["view_incident"]),
+        (True, ["view_incident", "view_timelineevent"]),
+    ):
+        looking.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        text = client.get(page).content.decode()
+        assert ("only for those who may see facts" in text) is seen
+        assert ("Timeline: the latest" in text) is seen
+
+
+def test_every_panel_says_of_which_records_it_is():
+    panels = {panel for site in SITES for panel in site.panels}
+    assert len(panels) >= 8
+    for panel in panels:
+        assert admin.site.get_model_admin(apps.get_model(panel.rows_are_of))
 
 
 def test_admin_without_its_slash_leads_to_admin(client):

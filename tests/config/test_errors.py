@@ -3,6 +3,7 @@ import sys
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig, TooManyFieldsSent
 from django.db import DataError, OperationalError
 from django.http import Http404, UnreadablePostError
@@ -190,9 +191,31 @@ def test_an_expired_form_is_explained(path, kind):
 
 
 def test_a_form_without_its_token_is_refused_with_a_page():
-    answer = Client(enforce_csrf_checks=True).post("/guarded", {"a": "b"})
+    client = Client(enforce_csrf_checks=True)
+    client.cookies[settings.CSRF_COOKIE_NAME] = "x" * 32
+    answer = client.post("/guarded", {"a": "b"})
     assert answer.status_code == 403
     assert b"This form has expired" in answer.content
+
+
+def test_a_browser_without_cookies_is_told_so():
+    answer = Client(enforce_csrf_checks=True).post("/guarded", {"a": "b"})
+    assert answer.status_code == 403
+    assert b"sent no cookie with this form" in answer.content
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_form_from_elsewhere_is_refused_in_its_own_words_and_the_reason_is_in_the_log(secure, capsys):
+    client = Client(enforce_csrf_checks=True)
+    client.cookies[settings.CSRF_COOKIE_NAME] = "x" * 32
+    named = {"Referer": "https://evil.example/<b>"} if secure else {"Origin": "https://evil.example"}
+    answer = client.post("/guarded", {"a": "b"}, headers=named, secure=secure)
+    assert answer.status_code == 403
+    assert b"This form was sent from https://evil.example" in answer.content
+    assert b"WATCHKEEPER_ORIGINS" in answer.content and b"<b>" not in answer.content
+    [line] = [json.loads(each) for each in capsys.readouterr().err.splitlines() if '"refused"' in each]
+    assert (line["what"], line["address"], line["status"]) == ("form", "127.0.0.1", 403)
+    assert "does not match any trusted origins" in line["why"]
 
 
 def test_a_foreign_host_is_refused(client):

@@ -133,8 +133,8 @@ def test_a_slow_body_is_refused_and_its_connection_closed(monkeypatch):
         ("POST /logout", "pages"),
         ("POST /login", "passwords"),
         ("POST /password", "passwords"),
-        ("POST /admin/login/", "passwords"),
-        ("POST /admin/password_change/", "passwords"),
+        ("POST /link/wlink_x", "passwords"),
+        ("GET /link/wlink_x", "pages"),
     ],
 )
 def test_each_request_has_its_lane(asked_for, name):

@@ -86,16 +86,29 @@ def test_the_counters_are_not_in_the_write_ahead_log():
 def test_failures_are_counted_by_address_until_there_are_too_many(settings):
     settings.FAILED_LOGINS_PER_MINUTE = 2
     request = RequestFactory().post("/login", REMOTE_ADDR="192.0.2.1")
-    ratelimit.check_failures(request)
-    ratelimit.count_failure(request)
-    ratelimit.check_failures(request)
-    ratelimit.count_failure(request)
+    for _ in range(2):
+        ratelimit.check_failures(request, ratelimit.KEYS)
+        ratelimit.count_failure(request, ratelimit.KEYS)
     with pytest.raises(RateLimited) as limited:
-        ratelimit.check_failures(request)
+        ratelimit.check_failures(request, ratelimit.KEYS)
     assert limited.value.headers == {"Retry-After": "45"}
     with pytest.raises(RateLimited):
-        ratelimit.count_failure(request)
-    ratelimit.check_failures(RequestFactory().post("/login", REMOTE_ADDR="192.0.2.2"))
+        ratelimit.count_failure(request, ratelimit.KEYS)
+    ratelimit.check_failures(RequestFactory().post("/login", REMOTE_ADDR="192.0.2.2"), ratelimit.KEYS)
+    ratelimit.check_failures(request, ratelimit.LOGINS)
+
+
+def test_what_was_counted_before_it_was_tried_is_taken_back():
+    for _ in range(5):
+        assert ratelimit.hit("key", limit=1).allowed
+        ratelimit.take_back("key")
+    ratelimit.take_back("key")
+    ratelimit.take_back("never counted")
+    assert RateWindow.objects.get().hits == 0
+    with clock.at(NOON + timedelta(minutes=2)):
+        ratelimit.take_back("key")
+        assert ratelimit.hit("key", limit=1).allowed
+        assert not ratelimit.hit("key", limit=1).allowed
 
 
 def test_a_throttle_of_drf_counts_whom_it_is_told_to():

@@ -36,7 +36,15 @@ def counts():
 
 def test_it_says_one_json_object_with_everything_that_a_program_needs(db):
     said = created()
-    assert list(said) == ["organization_id", "team_id", "api_key", "webhook_path", "admin_email", "admin_password"]
+    assert list(said) == [
+        "organization_id",
+        "team_id",
+        "api_key",
+        "webhook_path",
+        "admin_email",
+        "admin_password",
+        "admin_is_operator",
+    ]
     assert said["organization_id"] == Organization.objects.get(name="Acme").public_id
     assert said["team_id"] == Team.objects.get(name="Night shift").public_id
     assert said["webhook_path"].startswith("/api/webhooks/incident-log/")
@@ -66,8 +74,35 @@ def test_the_admin_logs_in_as_a_manager_and_an_operator(db, client: Client):
     said = created()
     assert client.login(username=said["admin_email"], password=said["admin_password"])
     admin = User.objects.get(email=said["admin_email"])
-    assert (admin.is_staff, admin.is_superuser) == (True, True)
+    assert (admin.is_staff, admin.is_superuser, said["admin_is_operator"]) == (True, True, True)
     assert Membership.objects.get(user=admin).role == Role.MANAGER
+
+
+def test_only_the_first_manager_is_an_operator(db):
+    created()
+    said = created("Acme", "Day shift")
+    admin = User.objects.get(email=said["admin_email"])
+    assert (admin.is_staff, admin.is_superuser, said["admin_is_operator"]) == (False, False, False)
+    assert Membership.objects.get(user=admin).role == Role.MANAGER
+    assert created("Acme", "Day shift")["admin_is_operator"] is False
+    assert created()["admin_is_operator"] is True
+
+
+def test_an_installation_whose_key_was_revoked_has_had_its_first(db):
+    created()
+    APIKey.objects.update(revoked_at="2026-05-13T12:00:00Z")
+    assert created("Umbrella")["admin_is_operator"] is False
+
+
+def test_with_the_word_operator_a_later_manager_is_one_too_also_if_they_are_there_already(db):
+    created()
+    assert created("Acme", "Day shift", operator=True)["admin_is_operator"] is True
+    late = created("Acme", "Late shift")
+    assert late["admin_is_operator"] is False
+    again = created("Acme", "Late shift", operator=True)
+    assert (again["admin_is_operator"], again["admin_password"]) == (True, None)
+    assert User.objects.get(email=late["admin_email"]).is_superuser
+    assert "Operator:     yes" in create_team("Acme", "Late shift")
 
 
 def test_again_it_makes_nothing_and_says_no_secret_twice(db):
@@ -98,7 +133,7 @@ def test_somebody_there_already_becomes_a_manager_and_nothing_else(db):
 
 def test_teams_of_one_name_in_two_organizations_share_nothing(db):
     first, second = created("Acme"), created("Umbrella")
-    assert all(first[name] != second[name] for name in first)
+    assert all(first[name] != second[name] for name in first)  # the operator, too
     assert counts() == [2] * len(MADE)
 
 

@@ -1,6 +1,7 @@
 import pytest
 from django.test import Client
 
+from config.errors import RateLimited
 from teams.models import Membership, Role
 from tests.conftest import make_team, make_user
 from tests.dashboard.conftest import words
@@ -57,6 +58,20 @@ def test_after_too_many_failures_not_even_the_right_password_is_looked_at(user, 
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) > 0
     assert "Too many tries" in words(refused)
+
+
+def test_what_was_not_looked_at_because_too_many_came_at_once_is_no_failure(user, settings, monkeypatch):
+    settings.FAILED_LOGINS_PER_MINUTE = 2
+
+    def crowded(*args, **kwargs):
+        raise RateLimited(3, "Too many people log in at this moment.")
+
+    with monkeypatch.context() as busy:
+        busy.setattr("django.contrib.auth.forms.authenticate", crowded)
+        answers = [Client().post("/login", RIGHT) for _ in range(4)]
+    assert {answer.status_code for answer in answers} == {429}
+    assert "at this moment" in words(answers[-1])
+    assert Client().post("/login", RIGHT).status_code == 302
 
 
 def test_logging_out_is_a_post_and_ends_the_session(staff):

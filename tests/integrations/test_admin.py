@@ -189,16 +189,24 @@ def test_an_operator_who_may_only_look_does_not_act(client, integration):
         client.post(INTEGRATIONS, {"action": action, "_selected_action": integration.pk, "post": "yes"})
     integration.refresh_from_db()
     assert (webhook_path(integration), integration.deactivated_at) == (path, None)
+    assert path.rpartition("/")[2] not in client.get(f"{INTEGRATIONS}{integration.pk}/change/").content.decode()
 
 
 # --- ingest keys
 
 
-def test_an_ingest_key_is_shown_once_and_sends_to_its_integration(staff, integration, user):
-    form = {"integration": integration.pk, "user": user.pk, "name": "agent", "further": ["read"]}
+@pytest.fixture
+def inside(team, operator):
+    """Olga is in the team, too."""
+    return team.memberships.create(user=operator)
+
+
+def test_an_ingest_key_is_shown_once_and_sends_to_its_integration(staff, integration, inside, operator):
+    form = {"integration": integration.pk, "name": "agent", "further": ["read"]}
     answer = staff.post(f"{KEYS}add/", form)
     [text] = re.findall(r"wk_[\w-]{20,}", said(answer))
     key = APIKey.objects.get()
+    assert key.user == operator
     assert (key.scopes, key.team, IngestKey.objects.get().integration) == (
         ["ingest", "read"],
         integration.team,
@@ -216,22 +224,22 @@ def test_an_ingest_key_is_shown_once_and_sends_to_its_integration(staff, integra
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"user": ""}, "This field is required."),
         ({"integration": "abc"}, "Select a valid choice."),
         ({"further": ["ingest"]}, "is not one of the available choices"),
         ({"expires_at_0": "9999-12-31", "expires_at_1": "23:59:59"}, "Enter a day of the years 2000 to 2199."),
     ],
 )
-def test_an_ingest_key_that_cannot_be_is_refused_in_the_form(staff, integration, user, changes, complaint):
-    form = {"integration": integration.pk, "user": user.pk, "name": "agent"} | changes
+def test_an_ingest_key_that_cannot_be_is_refused_in_the_form(staff, integration, inside, changes, complaint):
+    form = {"integration": integration.pk, "name": "agent"} | changes
     answer = staff.post(f"{KEYS}add/", form)
     assert answer.status_code == 200 and complaint in answer.content.decode()
     assert not APIKey.objects.exists()
 
 
-def test_an_ingest_key_acts_for_members_of_the_integrations_team_only(staff, integration, operator):
-    answer = staff.post(f"{KEYS}add/", {"integration": integration.pk, "user": operator.pk, "name": "agent"})
-    assert "this user is none" in answer.content.decode()
+def test_an_ingest_key_acts_for_its_maker_who_is_in_the_integrations_team(staff, integration, user):
+    answer = staff.post(f"{KEYS}add/", {"integration": integration.pk, "user": user.pk, "name": "agent"})
+    assert "you are not a member of this team" in answer.content.decode()
+    assert not APIKey.objects.exists()
 
 
 # --- deliveries
@@ -335,10 +343,10 @@ def test_what_the_door_did_not_keep_is_counted_and_shown(staff, integration):
 
 
 @pytest.mark.parametrize("address", [INTEGRATIONS, KEYS, DELIVERIES, "/admin/integrations/doorcount/"])
-def test_a_list_costs_the_same_for_two_rows_and_for_thirty(staff, team, user, integration, address):
+def test_a_list_costs_the_same_for_two_rows_and_for_thirty(staff, team, inside, integration, address):
     def one_more(number):
         another = make_integration(team, f"Vendor {number}")
-        form = {"integration": another.pk, "user": user.pk, "name": f"key {number}"}
+        form = {"integration": another.pk, "name": f"key {number}"}
         assert staff.post(f"{KEYS}add/", form).status_code == 302
         inbox.receive(another, json.dumps(an_event("incident.started", NOON, n=number)).encode(), {}, NOON)
         inbox.count(another, "not_kept", NOON)

@@ -5,16 +5,17 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.contrib.messages import get_messages
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from config import clock
 from config.vault import plain_digest
 from teams.authentication import make_key, usable_key
 from teams.models import APIKey, Membership, Organization, Role, Scope, Team, User
-from tests.conftest import make_team, make_user
+from tests.conftest import make_integration, make_team, make_user
 
 NO_INLINES = {
     f"{prefix}-{name}": "0" for prefix in ("memberships", "memberships-2") for name in ("TOTAL_FORMS", "INITIAL_FORMS")
@@ -248,11 +249,42 @@ def test_an_operator_with_permissions_only_neither_becomes_nor_changes_a_superus
     assert client.post(f"/admin/teams/user/{operator.pk}/delete/", {"post": "yes"}).status_code == 403
     everything = user_form(user, is_superuser="on", is_staff="on", name="Alice B.")
     assert client.post(f"/admin/teams/user/{user.pk}/change/", everything).status_code == 302
+    another = user_form(user, email="mine@example.com", name="Alice B.")
+    assert client.post(f"/admin/teams/user/{user.pk}/change/", another).status_code == 302
     myself = user_form(helper, is_superuser="on")
     assert client.post(f"/admin/teams/user/{helper.pk}/change/", myself).status_code == 302
     user.refresh_from_db()
     helper.refresh_from_db()
     assert (user.name, user.is_staff, user.is_superuser, helper.is_superuser) == ("Alice B.", False, False, False)
+    assert user.email == "alice@example.com"
+
+
+def test_only_superusers_set_somebody_else_s_password_and_nobody_their_own_without_the_present_one(
+    client, staff, operator, user
+):
+    assert staff.get(f"/admin/teams/user/{operator.pk}/password/").url == "/password"
+    assert staff.post(f"/admin/teams/user/{user.pk}/password/", PASSWORD).status_code == 302
+    helper = make_user("helper@example.com", is_staff=True)
+    helper.user_permissions.set(Permission.objects.filter(content_type__app_label="teams"))
+    helpers = Client()
+    helpers.force_login(helper)
+    assert helpers.get(f"/admin/teams/user/{user.pk}/password/").status_code == 403
+    assert helpers.post(f"/admin/teams/user/{user.pk}/password/", PASSWORD).status_code == 403
+    assert helpers.post(f"/admin/teams/user/{helper.pk}/password/", PASSWORD).url == "/password"
+
+
+def test_only_superusers_say_what_a_group_may_do(staff, operator):
+    helper = make_user("helper@example.com", is_staff=True)
+    helper.user_permissions.set(Permission.objects.filter(content_type__app_label="auth"))
+    group = Group.objects.create(name="Helpers")
+    helpers = Client()
+    helpers.force_login(helper)
+    everything = {"name": "Helpers", "permissions": list(Permission.objects.values_list("pk", flat=True))}
+    assert helpers.post(f"/admin/auth/group/{group.pk}/change/", everything).status_code == 403
+    assert helpers.post("/admin/auth/group/add/", everything | {"name": "More"}).status_code == 403
+    assert helpers.post(f"/admin/auth/group/{group.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert staff.post(f"/admin/auth/group/{group.pk}/change/", {"name": "Renamed"}).status_code == 302
+    assert (Group.objects.get().name, Group.objects.get().permissions.count()) == ("Renamed", 0)
 
 
 def test_a_password_is_never_shown_and_not_searched(staff, user):
@@ -264,12 +296,18 @@ def test_a_password_is_never_shown_and_not_searched(staff, user):
 # --- API keys
 
 
-def key_form(of_team, for_user, **changes):
-    return {"team": of_team.pk, "user": for_user.pk, "name": "laptop", "scopes": ["read", "write"]} | changes
+def key_form(of_team, **changes):
+    return {"team": of_team.pk, "name": "laptop", "scopes": ["read", "write"]} | changes
 
 
-def test_a_key_is_shown_once_and_kept_as_a_digest(staff, team, user):
-    answer = staff.post("/admin/teams/apikey/add/", key_form(team, user))
+@pytest.fixture
+def inside(team, operator):
+    """Olga is in the team, too."""
+    return team.memberships.create(user=operator, role=Role.VIEWER)
+
+
+def test_a_key_is_shown_once_and_kept_as_a_digest(staff, team, inside):
+    answer = staff.post("/admin/teams/apikey/add/", key_form(team))
     [text] = re.findall(r"wk_[\w-]{20,}", said(answer))
     key = APIKey.objects.get()
     assert (bytes(key.digest), key.prefix, key.scopes) == (plain_digest(text), text[:10], ["read", "write"])
@@ -295,24 +333,40 @@ def test_a_key_is_shown_once_and_kept_as_a_digest(staff, team, user):
         ({"expires_at_0": "0001-01-01", "expires_at_1": "00:00"}, "Enter a day of the years 2000 to 2199."),
         ({"expires_at_0": "2100-02-30", "expires_at_1": "00:00"}, "Enter a valid date."),
         ({"expires_at_0": "2100-02-03", "expires_at_1": "25:00"}, "Enter a valid time."),
-        ({"user": "0"}, "Select a valid choice."),
+        ({"team": "0"}, "Select a valid choice."),
         ({"name": " "}, "This field is required."),
     ],
 )
-def test_a_key_that_cannot_be_is_refused_in_the_form(staff, team, user, changes, complaint):
-    answer = staff.post("/admin/teams/apikey/add/", key_form(team, user, **changes))
+def test_a_key_that_cannot_be_is_refused_in_the_form(staff, team, inside, changes, complaint):
+    answer = staff.post("/admin/teams/apikey/add/", key_form(team, **changes))
     assert answer.status_code == 200 and complaint in answer.content.decode()
     assert not APIKey.objects.exists()
 
 
-def test_a_key_acts_for_members_of_its_team_only(staff, other_team, user):
-    answer = staff.post("/admin/teams/apikey/add/", key_form(other_team, user))
-    assert "this user is none" in answer.content.decode()
+def test_a_key_acts_for_whoever_makes_it_and_for_nobody_else(staff, operator, team, inside, user, other_team):
+    staff.post("/admin/teams/apikey/add/", key_form(team, user=user.pk))
+    assert APIKey.objects.get().user == operator
+    answer = staff.post("/admin/teams/apikey/add/", key_form(other_team))
+    assert "you are not a member of this team" in answer.content.decode()
+    assert APIKey.objects.count() == 1
+
+
+def test_whoever_may_only_add_keys_makes_none_for_a_team_they_are_not_in(client, team, user):
+    helper = make_user("helper@example.com", is_staff=True)
+    helper.user_permissions.set(Permission.objects.filter(codename__in=("add_apikey", "add_ingestkey")))
+    client.force_login(helper)
+    assert client.post("/admin/teams/apikey/add/", key_form(team, user=user.pk)).status_code == 200
+    integration = make_integration(team)
+    form = {"integration": integration.pk, "user": user.pk, "name": "agent", "further": ["read", "write"]}
+    assert client.post("/admin/integrations/ingestkey/add/", form).status_code == 200
+    assert not APIKey.objects.exists()
 
 
 def test_a_keys_name_and_end_can_be_changed_and_nothing_else(staff, team, user, other_team):
     key, text = make_key(team, user, "laptop", [Scope.READ])
-    form = key_form(other_team, user, name="phone", scopes=["write"], digest="x", prefix="y", revoked_at_0="2001-01-01")
+    form = key_form(
+        other_team, user="1", name="phone", scopes=["write"], digest="x", prefix="y", revoked_at_0="2001-01-01"
+    )
     form |= {"expires_at_0": "2100-01-01", "expires_at_1": "12:00:00"}
     assert staff.post(f"/admin/teams/apikey/{key.pk}/change/", form).status_code == 302
     changed = APIKey.objects.get(pk=key.pk)

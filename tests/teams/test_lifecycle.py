@@ -12,12 +12,13 @@ from teams.authentication import make_key
 from teams.lifecycle import (
     add_member,
     change_role,
+    has_expired_password,
     make_organization,
     make_team,
     make_user,
     remove_member,
+    revoke_own_keys,
     set_password,
-    welcome,
 )
 from teams.models import APIKey, Membership, Organization, Role, Scope, Team, User
 from tests import conftest
@@ -151,41 +152,26 @@ def managers(team):
     return [team.memberships.get(user=each) for each in people]
 
 
-def test_somebody_known_is_welcomed_as_they_are(team):
-    bob = conftest.make_user("bob@example.com", name="Bob")
-    member, password = welcome(team, "BOB@example.com", Role.VIEWER, name="Robert", at=NOON)
-    assert (member.user, member.role, member.created_at, password) == (bob, Role.VIEWER, NOON, None)
-    bob.refresh_from_db()
-    assert (bob.name, bob.must_change_password) == ("Bob", False)
-
-
-def test_somebody_new_is_welcomed_with_a_password_that_they_must_change(team):
-    member, password = welcome(team, "new@example.com", Role.MANAGER, name=" Nora ", at=NOON)
-    nora = member.user
-    assert (nora.name, nora.must_change_password, nora.check_password(password)) == ("Nora", True, True)
+def test_a_first_password_ends_after_a_week_unless_it_is_changed(team):
+    nora = conftest.make_user("nora@example.com", team, must_change_password=True, date_joined=NOON)
+    assert not has_expired_password(nora, at=NOON + timedelta(days=6))
+    assert has_expired_password(nora, at=NOON + timedelta(days=7))
+    nora.password_expires_at = NOON + timedelta(days=30)
+    assert not has_expired_password(nora, at=NOON + timedelta(days=29))
     set_password(nora, "a lamp of brass")
     nora.refresh_from_db()
-    assert (nora.must_change_password, nora.check_password("a lamp of brass")) == (False, True)
+    assert (nora.must_change_password, nora.password_expires_at) == (False, None)
+    assert not has_expired_password(nora, at=NOON + timedelta(days=300))
 
 
-def test_whose_first_password_somebody_knows_is_let_into_no_other_team(team, other_team):
-    nora = welcome(team, "new@example.com", Role.MANAGER, name="Nora", at=NOON)[0].user
-    with pytest.raises(ValidationFailed) as refused:
-        welcome(other_team, "new@example.com", Role.VIEWER, at=NOON)
-    assert "not chosen a password" in refused.value.fields["email"][0]
-    set_password(nora, "a lamp of brass")
-    assert welcome(other_team, "new@example.com", Role.VIEWER, at=NOON)[1] is None
-
-
-def test_who_can_not_be_welcomed_leaves_no_trace(team, user):
-    conftest.make_user("gone@example.com", is_active=False)
-    with pytest.raises(Conflict, match="is a member already"):
-        welcome(team, "alice@example.com", Role.MANAGER, at=NOON)
-    for email, field in [("gone@example.com", "email"), ("no address", "email"), ("new@example.com", "name")]:
-        with pytest.raises(ValidationFailed) as refused:
-            welcome(team, email, Role.VIEWER, at=NOON)
-        assert list(refused.value.fields) == [field]
-    assert (User.objects.count(), Membership.objects.get().role) == (2, Role.RESPONDER)
+def test_one_s_own_keys_are_revoked_in_every_team_and_nobody_else_s(managers, other_team):
+    ann, bea = managers
+    other_team.memberships.create(user=ann.user)
+    for team, member in [(ann.team, ann), (other_team, ann), (bea.team, bea)]:
+        make_key(team, member.user, f"{member.user.name} in {team}", [Scope.READ])
+    assert revoke_own_keys(ann.user, at=NOON) == 2
+    assert revoke_own_keys(ann.user, at=NOON) == 0
+    assert APIKey.objects.get(revoked_at=None).user == bea.user
 
 
 def test_a_role_is_changed_once(managers):
@@ -243,18 +229,3 @@ def test_two_managers_who_turn_on_each_other_leave_one(verb):
     answers = at_once(turn_on, times=2)
     assert True in answers and any("last manager" in str(answer) for answer in answers)
     assert team.memberships.filter(role=Role.MANAGER).count() == 1
-
-
-@pytest.mark.django_db(transaction=True)
-def test_several_at_once_welcome_somebody_once():
-    team = conftest.make_team()
-
-    def welcomed():
-        try:
-            return welcome(team, "new@example.com", Role.VIEWER, name="N", at=NOON)[1]
-        except Conflict:
-            return None
-
-    answers = at_once(welcomed)
-    [password] = [answer for answer in answers if answer]
-    assert Membership.objects.get().user.check_password(password)

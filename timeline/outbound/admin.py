@@ -16,9 +16,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import Panel, Retiring, ViewOnly, when
+from config.admin import Retiring, ViewOnly, when
 from config.changelist import RelatedFilter, SinceFilter
 from config.errors import Conflict
+from config.panels import Panel, shows
 from config.seen import digest, unless_overtaken
 from config.shown import clipped, link, listing, moment, state, whole
 from config.trail import last_noted
@@ -34,6 +35,7 @@ SHOWN_BESIDE = 20
 # --- endpoints --------------------------------------------------------------------------------------------------------
 
 
+@shows("timeline.message")
 def latest_messages(endpoint: Endpoint) -> Panel:
     """What an endpoint was sent last."""
     sent = endpoint.messages.defer("body").order_by("-id")[:SHOWN_BESIDE]

@@ -17,10 +17,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import OperatorAdmin, Panel, ViewOnly, when
+from config.admin import OperatorAdmin, ViewOnly, when
 from config.changelist import NumberFilter, RelatedFilter
 from config.errors import ApiError, ValidationFailed
 from config.numbers import whole_number
+from config.panels import Panel, shows
 from config.shown import clipped, link, moment, raw, state, whole
 from timeline.about import AboutFilter, subject_link
 from timeline.events import EVENTS
@@ -66,6 +67,7 @@ def standing_of(message: Message) -> SafeString:
     return state(message.standing, message.get_status_display())
 
 
+@shows("timeline.attempt")
 def attempts_at(message: Message) -> Panel:
     """What was tried to deliver a message."""
     return Panel(

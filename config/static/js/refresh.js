@@ -27,3 +27,8 @@ if (document.querySelector('[hx-trigger~="refresh"]')) {
 document.addEventListener("htmx:responseError", () => stale(true));
 document.addEventListener("htmx:sendError", () => stale(true));
 document.addEventListener("htmx:afterSwap", () => stale(false));
+// The session has ended: said where somebody may be typing, instead of leading them away from it.
+document.addEventListener("logged-out", () => {
+  const notice = document.getElementById("logged-out");
+  if (notice) notice.hidden = false;
+});

@@ -1,5 +1,7 @@
 """
 A team ready for use in one step: organization, team, integration, a manager who can log in, and a key for programs.
+The first manager that is made so on an installation is its operator, too, who may do everything in Django admin; later
+ones only where that is asked for.
 
 Running it again changes nothing and gives the same answer without the secrets that are shown once.
 """
@@ -21,7 +23,15 @@ from config.vault import CannotOpen
 from integrations.lifecycle import bind_key, open_integration, webhook_path
 from integrations.models import Integration, IntegrationType
 from teams.authentication import make_key
-from teams.lifecycle import LONGEST_NAME, add_member, make_organization, make_team, make_user
+from teams.lifecycle import (
+    LONGEST_NAME,
+    add_member,
+    make_operator,
+    make_organization,
+    make_team,
+    make_user,
+    take_turns,
+)
 from teams.models import APIKey, Role, Scope, Team, User
 
 INTEGRATION_NAME = "Incident log"
@@ -43,6 +53,7 @@ class Ready:
     webhook_path: str | None
     admin_email: str
     admin_password: str | None
+    admin_is_operator: bool
 
 
 class Command(BaseCommand):
@@ -52,28 +63,40 @@ class Command(BaseCommand):
         parser.add_argument("--organization", required=True, metavar="NAME")
         parser.add_argument("--team", required=True, metavar="NAME")
         parser.add_argument("--email", metavar="ADDRESS", help="The manager's; else it is derived from the team.")
+        parser.add_argument(
+            "--operator", action="store_true", help="The manager may do everything in Django admin, for all teams."
+        )
         parser.add_argument("--json", action="store_true", help="Say it as one JSON object.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            ready = make_ready(options["organization"], options["team"], options["email"], clock.now())
+            ready = make_ready(
+                options["organization"],
+                options["team"],
+                options["email"],
+                clock.now(),
+                operator=options["operator"],
+            )
         except ApiError as error:
             raise CommandError(in_one_line(error)) from None
         self.stdout.write(json.dumps(asdict(ready)) if options["json"] else in_words(ready))
 
 
-def make_ready(organization_name: str, team_name: str, email: str | None, at: datetime) -> Ready:
+def make_ready(
+    organization_name: str, team_name: str, email: str | None, at: datetime, *, operator: bool = False
+) -> Ready:
     """
     Make whatever of the team is not there yet; all of it or nothing. Raises ValidationFailed for names that can't be,
     Conflict for a team or an integration that was deactivated.
     """
     with transaction.atomic():
+        take_turns("create_team")  # of two that run at once, one is the first
         organization = make_organization(organization_name, at=at)
         team = make_team(organization, team_name, at=at)
         if not team.is_active:
             raise Conflict(f"The team {team} is deactivated; activate it in Django admin first.")
         integration = integration_of(team, at)
-        admin, password = admin_of(team, email, at)
+        admin, password = admin_of(team, email, at, operator=operator)
         return Ready(
             organization_id=organization.public_id,
             team_id=team.public_id,
@@ -81,6 +104,7 @@ def make_ready(organization_name: str, team_name: str, email: str | None, at: da
             webhook_path=readable_path(integration),
             admin_email=admin.email,
             admin_password=password,
+            admin_is_operator=admin.is_superuser,
         )
 
 
@@ -93,21 +117,37 @@ def integration_of(team: Team, at: datetime) -> Integration:
     return found or open_integration(team, INTEGRATION_NAME, IntegrationType.BETTER_STACK, at)[0]
 
 
-def admin_of(team: Team, email: str | None, at: datetime) -> tuple[User, str | None]:
+def admin_of(team: Team, email: str | None, at: datetime, *, operator: bool) -> tuple[User, str | None]:
     """
     The team's manager: with the address given, or the first there is, or a new one with an address of the team's. The
-    password is there only for a new user, who is an operator too.
+    password is there only for a new user, who is an operator if nobody was made so before. Whoever is there already
+    becomes one only if that is asked for.
     """
     manager = team.memberships.filter(role=Role.MANAGER, user__is_active=True).order_by("id").first()
     if manager and email is None:
-        return manager.user, None
+        user, password = manager.user, None
+    else:
+        user, password = manager_of(team, email, at, operator=operator or is_first_run())
+    if operator and not user.is_superuser:
+        make_operator(user)
+    return user, password
+
+
+def manager_of(team: Team, email: str | None, at: datetime, *, operator: bool) -> tuple[User, str | None]:
+    """A manager with the address given, or one of the team's, and the password of a new one."""
     password = secrets.token_urlsafe(12)
     address = address_of(team) if email is None else email
-    user, is_new = make_user(address, name=f"{team} admin"[:LONGEST_NAME], password=password, operator=True, at=at)
+    name = f"{team} admin"[:LONGEST_NAME]
+    user, is_new = make_user(address, name=name, password=password, operator=operator, at=at)
     if not user.is_active:
         raise ValidationFailed({"email": ["This user is deactivated."]})
     add_member(team, user, Role.MANAGER, at=at)
     return user, password if is_new else None
+
+
+def is_first_run() -> bool:
+    """Whether nothing was ever made so on this installation. (Keys are revoked, never deleted.)"""
+    return not APIKey.objects.filter(name=KEY_NAME).exists()
 
 
 def address_of(team: Team) -> str:
@@ -150,5 +190,6 @@ def in_words(ready: Ready) -> str:
         ("API key", ready.api_key or once),
         ("Login", ready.admin_email),
         ("Password", ready.admin_password or once),
+        ("Operator", "yes: may do everything in Django admin, for all teams" if ready.admin_is_operator else "no"),
     ]
     return "\n".join(f"{name + ':':<14}{value}" for name, value in lines)

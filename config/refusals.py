@@ -1,0 +1,53 @@
+"""
+Whoever is refused leaves one line in the log, `refused`: what failed, from which address, for which account or key.
+
+Whoever refuses says what failed (`note_refusal`), the middleware writes the line when the answer is ready; an answer of
+401, 403 or 429 has one in any case. docs/fail2ban.md reads these lines. Not here: who is refused, and how often (the
+doors, config.ratelimit).
+"""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+REFUSED = {401, 403, 429}
+# Enough to tell who it was; what strangers send has no end.
+LONGEST = 200
+_NOTED, _IDENTITY = "noted_refusal", "noted_identity"
+_BY_STATUS = {401: "credentials", 403: "permission", 429: "rate"}
+
+
+def note_refusal(request: Any, what: str, *, why: str = "", account: str = "", key: str = "") -> None:
+    """
+    Say what failed in this request: `login`, `password`, `api key`, `token`, `signature`, `link` or `form`. The first
+    who says so is right; `account` is the address that was typed, `key` the beginning of a key.
+    """
+    http = getattr(request, "_request", request)
+    if not hasattr(http, _NOTED):
+        setattr(http, _NOTED, {"what": what, "why": why, "account": account, "key": key})
+
+
+def note_identity(request: Any, *, account: str, key: str) -> None:
+    """Say whose sound key a request carries, for the line that it leaves if it is refused all the same."""
+    setattr(getattr(request, "_request", request), _IDENTITY, {"account": account, "key": key})
+
+
+def told_of(request: HttpRequest, status: int) -> dict[str, str] | None:
+    """What the line of a request says that was answered so, without its address; None where it has no line."""
+    noted: dict[str, str] = getattr(request, _NOTED, {})
+    if not noted and status not in REFUSED:
+        return None
+    identity = getattr(request, _IDENTITY, {}) or {"account": _logged_in(request)}
+    said = {
+        "what": noted.get("what") or _BY_STATUS[status],
+        "account": noted.get("account") or identity.get("account", ""),
+        "key": noted.get("key") or identity.get("key", ""),
+        "why": noted.get("why", ""),
+    }
+    return {name: value[:LONGEST] for name, value in said.items()}
+
+
+def _logged_in(request: HttpRequest) -> str:
+    """The address of who is logged in, if somebody has asked for that before: no question to the database from here."""
+    user = request.__dict__.get("_cached_user")
+    return str(user.get_username()) if user is not None and user.is_authenticated else ""
