@@ -31,6 +31,7 @@ from config.errors import (
     envelope_of,
     translated,
 )
+from config.fields import Body, NothingToSay, canonical, said
 
 ok = success
 
@@ -61,6 +62,16 @@ def refusal_of(problem: str, limit: int = LARGEST_BODY) -> ApiError:
         size = f"{limit // MIB} MiB" if limit >= MIB else f"{limit // KIB} KiB"
         return PayloadTooLarge(f"A request body has at most {size}.")
     return ApiError(PROBLEMS[problem], code="MALFORMED_JSON")
+
+
+def said_if_any(request: Request, body_class: type[Body]) -> dict[str, Any]:
+    """As `config.fields.said`, where a request may also have no body at all."""
+    return said(request, body_class) if read_body(request) else {}
+
+
+def say_nothing(request: Request) -> None:
+    """For what needs no words: refuse a body that says any."""
+    said_if_any(request, NothingToSay)
 
 
 # What DRF wants: parsers, negotiation, request
@@ -134,6 +145,9 @@ class APIView(views.APIView):
     parser_classes = [StrictJSONParser]
     content_negotiation_class = _OnlyJSON
 
+    # The methods that answer with one record which can be changed, and so with its ETag; see `config.matching`.
+    tagged: tuple[str, ...] = ()
+
     def load(self, request: Request, **kwargs: Any) -> None:
         """Fetch what the path names, or raise NotFound. Runs for every method, allowed or not."""
 
@@ -157,7 +171,7 @@ class APIView(views.APIView):
             # 415 comes before what is wrong with the body.
             self.get_content_negotiator().select_parser(request, self.get_parsers())
         scope = f"{self.whose_keys()} {request.path}"
-        content = sha256(f"{request.method} {request.path}\n".encode() + read_body(request)).digest()
+        content = sha256(f"{request.method} {request.path}\n{_meant(read_body(request))}".encode()).digest()
         work = partial(_answered, partial(post, request, *args, **kwargs))
         return idempotency.once(scope, idempotency.sound_key(idempotency_key), content, clock.now(), work)
 
@@ -174,6 +188,11 @@ class APIView(views.APIView):
     def default_response_headers(self) -> dict[str, str]:
         """None: `Allow` belongs to 405, where `config.errors` sets it."""
         return {}
+
+
+def _meant(body: bytes) -> str:
+    """What a body means as JSON: two that mean the same are the same request. Raises strictjson.Refused."""
+    return canonical(strictjson.parse(body)) if body else ""
 
 
 def _answered(work: Callable[[], HttpResponse]) -> HttpResponse:

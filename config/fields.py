@@ -5,17 +5,22 @@ bends a value until it fits (5 for "5", true for "yes"), these refuse it. Not fo
 validation has one source of its own, above this storey.
 """
 
+import json
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
+from django.db.models import Q
 from django.http import HttpRequest
 from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.request import Request
 
+from config.envelope import dump
 from config.errors import ValidationFailed, fields_of
 from config.times import EXPECTED, parse_rfc3339, rfc3339
 
@@ -122,6 +127,75 @@ class StrictList(serializers.ListField):
         return super().to_internal_value(data)
 
 
+# Bodies
+
+UNKNOWN = "There is no such field."
+READ_ONLY = "This field is read-only."
+# As many fields that are not taken are named, and so much of a name is.
+NAMED_AT_MOST, LONGEST_NAME = 100, 200
+
+
+class Body(serializers.Serializer):
+    """
+    What the body of a request may say: the fields of this serializer, and no others.
+
+    `record` describes the record that the request makes or changes. What of it can't be set here is read-only: where
+    that says what is so, as when somebody sends back what they read, it passes (give the record as `shown`).
+    """
+
+    record: ClassVar[type[serializers.Serializer] | None] = None
+
+    def to_internal_value(self, data: Any) -> Any:
+        wrong = self.not_taken(data) if isinstance(data, Mapping) else {}
+        try:
+            value = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({**error.detail, **wrong}) from None  # type: ignore[dict-item]
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return value
+
+    def not_taken(self, data: Mapping[str, Any]) -> dict[str, list[str]]:
+        """What is wrong with each field that this body does not know."""
+        shown = self.context.get("shown") or {}
+        of_record = self.record().fields if self.record else {}
+        others = [name for name in data if name not in self.fields]
+        wrong = [each for each in others if each not in shown or not is_so(data[each], shown[each])]
+        return {name[:LONGEST_NAME]: [READ_ONLY if name in of_record else UNKNOWN] for name in wrong[:NAMED_AT_MOST]}
+
+
+class NothingToSay(Body):
+    """The body of a request that needs none."""
+
+
+def is_so(said: Any, shown: Any) -> bool:
+    """Whether a value in a request is what a record shows, compared as JSON, and moments as moments."""
+    if isinstance(said, str) and isinstance(shown, str):
+        with suppress(ValueError):
+            return said.strip() == shown or parse_rfc3339(said.strip()) == parse_rfc3339(shown)
+        return False
+    return canonical(said) == canonical(json.loads(dump(shown)))
+
+
+def canonical(value: Any) -> str:
+    """A JSON value as text that is the same for the same value: names in order, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+class AnyId(serializers.CharField):
+    """Text that should be the id of one of several records; what is none is answered like that of a missing one."""
+
+    default_error_messages = {"invalid": "Expected text."}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_blank=True, trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return data
+
+
 # Query strings, where everything is text
 
 
@@ -157,6 +231,20 @@ class ListQuery(serializers.Serializer):
     cursor = StrictChar(required=False, help_text="The `next_cursor` of the page before.")
 
 
+def destroyed_field() -> StrictChoice:
+    """Whether a list has what was deleted."""
+    return StrictChoice(
+        choices=["false", "true", "any"],
+        default="false",
+        help_text="Whether deleted ones are listed: not (false), only these (true), or all (any).",
+    )
+
+
+def among_destroyed(chosen: Mapping[str, Any]) -> Q:
+    """The condition on records with a `destroyed_at` that `destroyed_field` of a validated query string is."""
+    return Q() if chosen["destroyed"] == "any" else Q(destroyed_at__isnull=chosen["destroyed"] == "false")
+
+
 class Pagination(serializers.Serializer):
     """Which page of a list this is."""
 
@@ -167,8 +255,8 @@ class Pagination(serializers.Serializer):
 def query(request: Request | HttpRequest, serializer_class: type[serializers.Serializer]) -> dict[str, Any]:
     """The query string of `request`, validated: name of each parameter given (or with a default) → value.
 
-    Unknown parameters are ignored and blank ones count as not given. Raises ValidationFailed naming each
-    parameter that has a bad value or is given more than once.
+    Unknown parameters are ignored, and blank ones count as not given where any text can stand (`allow_blank`). Raises
+    ValidationFailed naming each parameter that has a bad value, is blank or is given more than once.
     """
     given = request.GET
     if not given:
@@ -176,15 +264,25 @@ def query(request: Request | HttpRequest, serializer_class: type[serializers.Ser
     serializer = serializer_class(data=given.dict())
     serializer.is_valid()
     repeated = [name for name in map(str, serializer.fields) if len(given.getlist(name)) > 1]
-    wrong = fields_of(serializer.errors) | {name: ["Given more than once."] for name in repeated}
+    blank = [name for name, field in serializer.fields.items() if is_blank(given.get(name), field)]
+    wrong = {str(name): ["Must not be empty."] for name in blank} | fields_of(serializer.errors)
+    wrong |= {name: ["Given more than once."] for name in repeated}
     if wrong:
         raise ValidationFailed(wrong)
     return serializer.validated_data
 
 
-def said(request: Request, serializer_class: type[serializers.Serializer]) -> dict[str, Any]:
-    """The body of `request`, validated: name of each field given (or with a default) → value."""
-    body = serializer_class(data=request.data)
+def is_blank(text: str | None, field: serializers.Field[Any, Any, Any, Any]) -> bool:
+    """Whether a parameter is given, and nothing stands where something must."""
+    return text is not None and not text.strip() and not getattr(field, "allow_blank", False)
+
+
+def said(request: Request, body_class: type[Body], shown: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """
+    The body of `request`, validated: name of each field given (or with a default) → value. `shown` is the record that
+    it changes, as answers have it.
+    """
+    body = body_class(data=request.data, context={"shown": shown})
     body.is_valid(raise_exception=True)
     return dict(body.validated_data)
 

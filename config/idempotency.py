@@ -25,6 +25,8 @@ LONGEST_KEY = 255
 # Printable ASCII; blanks at its ends are no part of a header's value.
 SHAPE = r"^[!-~]([ -~]{0,253}[!-~])?$"
 KEPT_FOR = timedelta(hours=24)
+# How long who asks for what is being worked on is told to wait.
+AGAIN_SECONDS = 1
 # One in so many answers that are kept also sweeps out old ones.
 SWEEP_ONE_IN = 100
 SWEPT_AT_MOST = 1000
@@ -47,18 +49,22 @@ def once(scope: str, key: str, request: bytes, at: datetime, work: Callable[[], 
     The answer to a request: that of `work`, or the one that was kept when the same request came before with that key.
 
     `request` is a digest of all that makes a request the same. Raises Conflict where the key came with another one, or
-    while the same is still being worked on. An answer of 5xx is not kept.
+    while the same is still being worked on. Only an answer of 2xx is kept: what was refused may be corrected and sent
+    under its key.
     """
     digest = sha256(f"{scope}\n{key}".encode()).digest()
     with transaction.atomic():
         if not first_in_line(digest):
-            raise Conflict(f"A request with this {HEADER} is still being worked on. Try again in a moment.")
+            raise Conflict(
+                f"A request with this {HEADER} is still being worked on. Try again in a moment.",
+                headers={"Retry-After": str(AGAIN_SECONDS)},
+            )
         known = IdempotentAnswer.objects.filter(pk=digest, created_at__gt=at - KEPT_FOR).first()
         if known:
             return again(known, request)
         answer = work()
         WORKED()
-        if answer.status_code < 500:
+        if 200 <= answer.status_code < 300:
             keep(digest, request, answer, at)
         KEPT()
         return answer
@@ -99,7 +105,8 @@ def again(known: IdempotentAnswer, request: bytes) -> HttpResponse:
     """The answer that was kept, for the same request. Raises Conflict for another one."""
     if bytes(known.request) != request:
         raise Conflict(f"This {HEADER} was used for another request.")
-    return HttpResponse(opened(known), content_type="application/json", status=known.answered)
+    headers = {"ETag": known.etag} if known.etag else None
+    return HttpResponse(opened(known), content_type="application/json", status=known.answered, headers=headers)
 
 
 def opened(known: IdempotentAnswer) -> str:
@@ -113,8 +120,11 @@ def opened(known: IdempotentAnswer) -> str:
 def keep(digest: bytes, request: bytes, answer: HttpResponse, at: datetime) -> None:
     """Keep an answer for a day; and now and then, forget those of the day before."""
     body = seal(answer.content.decode())
-    kept = IdempotentAnswer(key=digest, request=request, answered=answer.status_code, body=body, created_at=at)
-    columns = ["request", "answered", "body", "created_at"]
+    etag = answer.headers.get("ETag", "")
+    kept = IdempotentAnswer(
+        key=digest, request=request, answered=answer.status_code, body=body, etag=etag, created_at=at
+    )
+    columns = ["request", "answered", "body", "etag", "created_at"]
     IdempotentAnswer.objects.bulk_create([kept], update_conflicts=True, unique_fields=["key"], update_fields=columns)
     if random.randrange(SWEEP_ONE_IN) == 0:  # noqa: S311 - nothing to guess
         sweep(at)

@@ -43,6 +43,7 @@ class IdempotentAnswer(models.Model):
     request = models.BinaryField(max_length=32, help_text="SHA-256 of all that makes a request the same.")
     answered = models.SmallIntegerField(help_text="An HTTP status.")
     body = models.BinaryField()
+    etag = models.TextField(default="", db_default="", blank=True)
     created_at = models.DateTimeField()
 
     class Meta:

@@ -16,9 +16,12 @@ from incidents.models import Incident
 from integrations import api as integrations
 from integrations.door import Door
 from monitors import api as monitors
+from teams import api_members as members
 from timeline.outbound import api as outbound
 
 urlpatterns = [
+    path("me", members.Me.as_view()),
+    path("members", members.Members.as_view()),
     path("incidents", incidents.Incidents.as_view()),
     path("incidents/bulk", working.Bulk.as_view()),
     path("incidents/<str:uuid>", incidents.OneIncident.as_view()),
@@ -44,6 +47,7 @@ urlpatterns = [
     path("heartbeats/<str:id>/stats", reports.HeartbeatStats.as_view()),
     path("heartbeats/<str:id>/pause", monitors.HeartbeatPause.as_view()),
     path("heartbeats/<str:id>/unpause", monitors.HeartbeatUnpause.as_view()),
+    path("integrations", integrations.Integrations.as_view()),
     path("deliveries", integrations.Deliveries.as_view()),
     path("deliveries/<str:id>", integrations.OneDelivery.as_view()),
     path("endpoints", outbound.Endpoints.as_view()),

@@ -15,10 +15,11 @@ from config.momentfields import LocalMoment
 from config.moments import offset
 from dashboard.fields import Regions
 from incidents.bodies import MONITORS_AT_MOST
-from incidents.declaring import PAST, Declaration
+from incidents.declaring import Declaration
 from incidents.details import CAUSE_AT_MOST, TITLE_AT_MOST
 from incidents.models import Severity, Type
 from teams.models import Team
+from timeline.acts import PAST
 
 # A longer list nobody looks through.
 MONITORS_OFFERED = 300

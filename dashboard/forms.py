@@ -125,9 +125,15 @@ class IncidentFilters(Filters):
         label="Resource", choices=[("", "Any resource"), ("monitor", "Monitors"), ("heartbeat", "Heartbeats")]
     )
     destroyed = forms.ChoiceField(
-        label="Deleted at source",
-        choices=[("", "Deleted or not"), ("false", "Not deleted"), ("true", "Deleted at source")],
+        label="Deleted",
+        choices=[("", "Not deleted"), ("true", "Deleted"), ("any", "Deleted or not")],
     )
+
+    def __init__(self, query: QueryDict) -> None:
+        if query.get("destroyed") == "false":  # as addresses of before have it
+            query = query.copy()
+            query["destroyed"] = ""
+        super().__init__(query)
 
 
 class ResourceFilters(Filters):

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
@@ -23,7 +23,7 @@ from rest_framework.request import Request
 from config import idempotency
 from config.api import APIView
 from config.errors import STATUS
-from config.fields import LARGEST_ID
+from config.fields import LARGEST_ID, Body
 
 Schema = dict[str, Any]
 
@@ -61,6 +61,7 @@ MEANINGS = {
     403: "The key may not do this.",
     404: "There is no such record in the key's team.",
     409: "The present state does not allow it; or the `Idempotency-Key` came with another request.",
+    412: "The record is not as `If-Match` knows it. Nothing was changed.",
     413: "The body is too large.",
     415: "The body is not JSON by its Content-Type.",
     422: "An event is not valid: kept in quarantine, its fields named.",
@@ -84,6 +85,21 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     description="Whatever is sent again under the same key within 24 hours is done once and answered the same.",
 )
 
+ETAG = OpenApiParameter(
+    "ETag",
+    str,
+    OpenApiParameter.HEADER,
+    response=[200, 201],
+    required=True,
+    description="Of what can be changed of the record, and its status.",
+)
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="Only change the record if it has this `ETag`, or one of these; `*` is any.",
+)
+
 # The ways to present a key.
 KEYS: dict[str, Schema] = {
     "X-API-Key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -105,7 +121,11 @@ class Operation(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         """Whatever a view takes, and the key under which a POST may be sent again."""
         given = list(super().get_override_parameters())
-        return [*given, IDEMPOTENCY_KEY] if self.method == "POST" and not self.takes_anything else given
+        if self.method == "POST" and not self.takes_anything:
+            given.append(IDEMPOTENCY_KEY)
+        if self.is_tagged:
+            given += [ETAG, IF_MATCH] if self.is_conditional else [ETAG]
+        return given
 
     def get_auth(self) -> list[Schema]:
         """A key, in either of two ways."""
@@ -120,6 +140,16 @@ class Operation(AutoSchema):
     def is_opened_by_path(self) -> bool:
         """Whether a secret in the path is the key."""
         return "{token}" in self.path
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it changes one record, which may have to be as its sender saw it."""
+        return self.is_tagged and self.method != "GET" and "{" in self.path
+
+    @property
+    def is_tagged(self) -> bool:
+        """Whether it answers with one record that can be changed, and so with its ETag."""
+        return self.method in getattr(self.view, "tagged", ())
 
     def _resolve_path_parameters(self, variables: list[str]) -> list[Schema]:
         return [{"name": name, "in": "path", "required": True, **PATH_PARAMETERS[name]} for name in variables]
@@ -143,6 +173,7 @@ class Operation(AutoSchema):
             403: not self.is_opened_by_path,
             404: "{" in self.path and not self.is_opened_by_path,
             409: self.changes,
+            412: self.is_conditional,
             413: self.has_body,
             415: self.has_body and not self.takes_anything,
             422: self.takes_anything,
@@ -155,7 +186,7 @@ class Operation(AutoSchema):
     @property
     def has_body(self) -> bool:
         """Whether it reads a body."""
-        return self.method in ("POST", "PUT")
+        return self.method in ("POST", "PUT", "DELETE")
 
     @property
     def changes(self) -> bool:
@@ -185,6 +216,17 @@ def enveloped(data: Schema) -> Schema:
         "required": ["success", "data"],
         "properties": {"success": {"const": True}, "data": data},
     }
+
+
+class NoOtherFields(OpenApiSerializerExtension):
+    """A body has the fields that it says, and no others."""
+
+    target_class = Body
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: Any) -> Schema:
+        schema: Schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return schema | {"additionalProperties": False}
 
 
 class WordsField(OpenApiSerializerFieldExtension):

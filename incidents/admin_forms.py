@@ -14,13 +14,14 @@ from config import clock
 from config.adminforms import MomentField
 from config.formfields import Text
 from incidents.bodies import MOVING_NOTE_AT_MOST, REGION_AT_MOST, REGIONS_AT_MOST
-from incidents.declaring import PAST, Declaration
+from incidents.declaring import Declaration
 from incidents.details import CAUSE_AT_MOST, TITLE_AT_MOST
 from incidents.grouping import NAME_AT_MOST
 from incidents.lifecycle import NOTE_AT_MOST
 from incidents.models import Incident, Severity, Type
 from monitors.models import Monitor
-from timeline.events import EARLIEST, LARGEST_ID
+from timeline.acts import PAST, told_moment
+from timeline.events import LARGEST_ID
 
 WIDE = {"size": 70}
 
@@ -122,7 +123,7 @@ class DeclarationForm(forms.ModelForm):
 
     def clean_started_at(self) -> datetime | None:
         started: datetime | None = self.cleaned_data["started_at"]
-        if started and not EARLIEST <= started <= clock.now():
+        if started and told_moment(started, clock.now()) is None:
             raise ValidationError(PAST)
         return started
 

@@ -17,18 +17,19 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from config import clock
-from config.api import listing, ok
+from config.api import listing, ok, say_nothing
 from config.errors import NotFound
 from config.fields import ListQuery, QueryInteger, StrictChar, StrictMoment, query, said
 from config.paging import Order, page
 from config.statements import fetch
 from incidents import lifecycle, updates
-from incidents.api_verbs import changed, declared
+from incidents.api_verbs import OfWorkedIncident, changed, declared, shown
 from incidents.bodies import ChangesBody, DeclarationBody, NoteBody
 from incidents.filters import NEWEST, IncidentQuery, in_order, narrowed, order, turns
 from incidents.models import Incident, IncidentGroup
 from incidents.search import found_page
 from incidents.serializers import (
+    ALL_UPDATES,
     MOST_UPDATES,
     GroupPage,
     GroupSerializer,
@@ -39,7 +40,7 @@ from incidents.serializers import (
     TimelinePage,
     UpdateSerializer,
 )
-from teams.api import TeamView, numbered, unique, unique_id
+from teams.api import TeamView, numbered, unique_id
 from teams.models import Team
 
 NEWEST_GROUP: Order = [("id", "desc")]
@@ -55,7 +56,12 @@ class HistoryQuery(ListQuery):
 class UpdatesQuery(serializers.Serializer):
     """The query string of the updates."""
 
-    limit = QueryInteger(min_value=1, max_value=MOST_UPDATES, default=MOST_UPDATES)
+    limit = QueryInteger(
+        min_value=1,
+        max_value=MOST_UPDATES,
+        required=False,
+        help_text=f"Without one all are shown, up to {ALL_UPDATES:,}.",
+    )
     cursor = StrictChar(required=False, help_text="As in the `Link` header of the answer before.")
     as_of = StrictMoment(required=False, help_text=AS_OF)
 
@@ -63,10 +69,12 @@ class UpdatesQuery(serializers.Serializer):
 class Incidents(TeamView):
     """`/api/incidents`."""
 
+    tagged: tuple[str, ...] = ("POST",)
+
     @extend_schema(
         operation_id="list_incidents",
         summary="List incidents",
-        description="Those of the team, deleted ones included.",
+        description="Those of the team. Deleted ones are left out unless `destroyed` says otherwise.",
         parameters=[IncidentQuery],
         responses={200: IncidentPage},
     )
@@ -101,11 +109,8 @@ class OfIncident(TeamView):
         self.incident = incident_of(self.team, uuid)
 
 
-class OneIncident(OfIncident):
+class OneIncident(OfWorkedIncident):
     """`/api/incidents/{uuid}`."""
-
-    def load(self, request: Request, uuid: str = "", **kwargs: Any) -> None:
-        self.incident = unique(self.team.incidents.select_related("assignee").defer("search"), "Incident", uuid)
 
     @extend_schema(
         operation_id="get_incident",
@@ -114,7 +119,7 @@ class OneIncident(OfIncident):
         responses={200: IncidentSerializer},
     )
     def get(self, request: Request, uuid: str) -> HttpResponse:
-        return ok(IncidentSerializer(self.incident).data)
+        return shown(self.incident)
 
     @extend_schema(
         operation_id="change_incident",
@@ -124,7 +129,21 @@ class OneIncident(OfIncident):
         responses={200: IncidentSerializer},
     )
     def put(self, request: Request, uuid: str) -> HttpResponse:
-        return changed(self, self.incident, request)
+        return changed(self, request)
+
+    @extend_schema(
+        operation_id="delete_incident",
+        summary="Delete an incident",
+        description="It stays in the record with its `destroyed_at`, as does its history; lists leave it out. One that "
+        "is deleted already stays so. Of a mirrored one the source hears nothing.",
+        request=None,
+        responses={200: IncidentSerializer},
+    )
+    def delete(self, request: Request, uuid: str) -> HttpResponse:
+        say_nothing(request)
+        with self.unchanged():
+            lifecycle.destroy(self.incident, **self.who_when)
+        return shown(self.incident)
 
 
 class Groups(TeamView):
@@ -181,7 +200,8 @@ class Updates(OfIncident):
     )
     def get(self, request: Request, uuid: str) -> HttpResponse:
         chosen = query(request, UpdatesQuery)
-        rows, more = updates.updates(self.incident, chosen["limit"], chosen.get("cursor"), chosen.get("as_of"))
+        most = chosen.get("limit", ALL_UPDATES)
+        rows, more = updates.updates(self.incident, most, chosen.get("cursor"), chosen.get("as_of"))
         answer = ok(rows, headers={"Link": link(request, more)} if more else None)
         return unless_known(request, answer)
 

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from config import clock
 from config.api import ok
 from config.errors import NotFound
-from config.fields import StrictBoolean, StrictChar, StrictList, StrictMoment, said
+from config.fields import AnyId, Body, StrictBoolean, StrictChar, StrictList, StrictMoment, said
 from incidents import api, updates
 from incidents.corrections import REASON_AT_MOST, Answer, add, correct, hide
 from incidents.lifecycle import NOTE_AT_MOST
@@ -27,7 +27,7 @@ EVENTS_AT_MOST = 100
 CORRECTABLE = {"occurred_at", "message", "hidden"}
 
 
-class EntryBody(serializers.Serializer):
+class EntryBody(Body):
     """An entry that is added after the fact."""
 
     message = StrictChar(max_length=NOTE_AT_MOST)
@@ -35,7 +35,7 @@ class EntryBody(serializers.Serializer):
     reason = StrictChar(max_length=REASON_AT_MOST)
 
 
-class CorrectionBody(serializers.Serializer):
+class CorrectionBody(Body):
     """What is said of an event now; at least one of the three, the rest stays as it is."""
 
     occurred_at = StrictMoment(required=False, help_text="From 2000-01-01 to now.")
@@ -53,18 +53,17 @@ class AtLeastOne(OpenApiSerializerExtension):
     """The document says so too."""
 
     target_class = CorrectionBody
+    priority = 1
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
         schema: dict[str, Any] = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
-        return schema | {"anyOf": [{"required": [name]} for name in sorted(CORRECTABLE)]}
+        return schema | {"additionalProperties": False, "anyOf": [{"required": [name]} for name in sorted(CORRECTABLE)]}
 
 
-class HidingBody(serializers.Serializer):
+class HidingBody(Body):
     """Which events are to be hidden, or shown again."""
 
-    ids = StrictList(
-        child=StrictChar(max_length=100), min_length=1, max_length=EVENTS_AT_MOST, help_text="Of the timeline."
-    )
+    ids = StrictList(child=AnyId(), min_length=1, max_length=EVENTS_AT_MOST, help_text="Of the timeline.")
     hidden = StrictBoolean()
     reason = StrictChar(max_length=REASON_AT_MOST)
 

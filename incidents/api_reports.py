@@ -31,6 +31,8 @@ class StatsQuery(serializers.Serializer):
 class MonitorStats(OfMonitor):
     """`/api/monitors/{id}/stats`."""
 
+    tagged = ()
+
     @extend_schema(
         operation_id="get_monitor_stats",
         summary="Get a monitor's uptime and incidents",
@@ -44,6 +46,8 @@ class MonitorStats(OfMonitor):
 
 class HeartbeatStats(OfHeartbeat):
     """`/api/heartbeats/{id}/stats`."""
+
+    tagged = ()
 
     @extend_schema(
         operation_id="get_heartbeat_stats",

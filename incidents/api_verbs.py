@@ -6,19 +6,21 @@ reading (incidents.api).
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from config import clock, fields
-from config.api import ok, read_body
+from config.api import ok, said_if_any, say_nothing
 from config.errors import NotFound, ValidationFailed
+from config.matching import unchanged
 from incidents import details, grouping, keeper, lifecycle
 from incidents.bodies import (
     BulkBody,
@@ -32,9 +34,9 @@ from incidents.bodies import (
 from incidents.declaring import Declaration, declare
 from incidents.models import Incident, IncidentGroup, Severity, Type
 from incidents.moves import IllegalMove
-from incidents.serializers import BulkAnswer, IncidentSerializer
+from incidents.serializers import BulkAnswer, IncidentSerializer, tag
 from monitors.models import Monitor
-from teams.api import TeamView, unique
+from teams.api import TeamView, unique, unique_id
 from teams.models import Team, User
 from timeline.models import TimelineEvent
 
@@ -45,8 +47,8 @@ NO_GROUP = "No incident group of the team has this id."
 
 
 def shown(incident: Incident, status: int = 200) -> HttpResponse:
-    """The answer to any change of an incident: the incident."""
-    return ok(IncidentSerializer(incident).data, status=status)
+    """The answer to any change of an incident: the incident, and its ETag."""
+    return ok(IncidentSerializer(incident).data, status=status, headers={"ETag": tag(incident)})
 
 
 # --- what a body names ------------------------------------------------------------------------------------------------
@@ -71,7 +73,7 @@ def target(team: Team, kind: str, identity: int | str) -> User | Team:
         found = team.memberships.filter(**named, user__is_active=True).select_related("user").first()
         if found:
             return found.user
-    raise ValidationFailed({"targets": [lifecycle.NOBODY]})
+    raise ValidationFailed({"targets": [lifecycle.ANOTHER_TEAM if kind == "team" else lifecycle.NOBODY]})
 
 
 def uuid_in(text: str) -> UUID | None:
@@ -127,22 +129,10 @@ def declared(view: TeamView, request: Request) -> HttpResponse:
     return shown(declare(view.team, declaration, by=view.user, at=clock.now()), status=201)
 
 
-def changed(view: TeamView, incident: Incident, request: Request) -> HttpResponse:
-    """Change what is said of an incident: all that is asked for, or nothing."""
-    said = fields.said(request, ChangesBody)
-    who_when: dict[str, Any] = {"by": view.user, "at": clock.now()}
-    with transaction.atomic():
-        if "severity" in said:
-            details.change_severity(incident, severity=Severity(said["severity"]), **who_when)
-        edited: dict[str, Any] = {name: said[name] for name in details.WORDS if name in said}
-        details.edit(incident, **edited, **who_when)
-        if "assignee_id" in said:
-            details.assign(incident, assignee=member(view.team, said["assignee_id"]), **who_when)
-    return shown(incident)
-
-
 class OfWorkedIncident(TeamView):
     """The base of endpoints that change one incident, which the path names by its UUID."""
+
+    tagged: tuple[str, ...] = ("GET", "POST", "PUT", "DELETE")
 
     incident: Incident
 
@@ -154,6 +144,26 @@ class OfWorkedIncident(TeamView):
         """Who acts, and when."""
         return {"by": self.user, "at": clock.now()}
 
+    def unchanged(self) -> AbstractContextManager[None]:
+        """A transaction on the incident as the request's `If-Match` knows it."""
+        return unchanged(self.request, lambda: lifecycle.locked(self.incident), lambda: tag(self.incident))
+
+
+def changed(view: OfWorkedIncident, request: Request) -> HttpResponse:
+    """Change what is said of an incident: all that is asked for, or nothing."""
+    incident = view.incident
+    said = fields.said(request, ChangesBody, IncidentSerializer(incident).data)
+    assignee = member(view.team, said.get("assignee_id"))
+    edited: dict[str, Any] = {name: said[name] for name in details.WORDS if name in said}
+    who_when = view.who_when
+    with view.unchanged():
+        if "severity" in said:
+            details.change_severity(incident, severity=Severity(said["severity"]), **who_when)
+        details.edit(incident, **edited, **who_when)
+        if "assignee_id" in said:
+            details.assign(incident, assignee=assignee, **who_when)
+    return shown(incident)
+
 
 class StatusOfIncident(OfWorkedIncident):
     """`/api/incidents/{uuid}/status`."""
@@ -163,18 +173,19 @@ class StatusOfIncident(OfWorkedIncident):
         summary="Acknowledge, resolve or close an incident",
         description="open → acknowledged, resolved; acknowledged → resolved, closed; resolved → closed. Any other move "
         "is a 400 with `details` `{fromStatus, toStatus, validTransitions}`. The status that it has already writes "
-        "nothing, neither note nor assignee.",
+        "no move; a note and an assignee that come with it are written.",
         request=StatusBody,
         responses={200: IncidentSerializer},
     )
     def put(self, request: Request, uuid: str) -> HttpResponse:
-        said, who_when = fields.said(request, StatusBody), self.who_when
+        said = fields.said(request, StatusBody, IncidentSerializer(self.incident).data)
+        assignee, who_when = member(self.team, said.get("assignee_id")), self.who_when
         try:
-            with transaction.atomic():
-                moved = lifecycle.set_status(self.incident, said["status"], **who_when)
-                if moved and "assignee_id" in said:
-                    details.assign(self.incident, assignee=member(self.team, said["assignee_id"]), **who_when)
-                if moved and said.get("note"):
+            with self.unchanged():
+                lifecycle.set_status(self.incident, said["status"], **who_when)
+                if "assignee_id" in said:
+                    details.assign(self.incident, assignee=assignee, **who_when)
+                if said.get("note"):
                     lifecycle.comment(self.incident, message=said["note"], **who_when)
         except IllegalMove as refused:
             raise ValidationFailed(message=refused.message, details=refused.details) from refused
@@ -194,8 +205,9 @@ class Reopening(OfWorkedIncident):
         responses={200: IncidentSerializer},
     )
     def post(self, request: Request, uuid: str) -> HttpResponse:
-        said = fields.said(request, ReopeningBody) if read_body(request) else {}
-        lifecycle.reopen(self.incident, note=said.get("note") or "", **self.who_when)
+        said = said_if_any(request, ReopeningBody)
+        with self.unchanged():
+            lifecycle.reopen(self.incident, note=said.get("note") or "", **self.who_when)
         return shown(self.incident)
 
 
@@ -212,7 +224,8 @@ class Escalation(OfWorkedIncident):
     )
     def post(self, request: Request, uuid: str) -> HttpResponse:
         targets = targets_of(self.team, fields.said(request, EscalationBody))
-        lifecycle.escalate(self.incident, targets=targets, **self.who_when)
+        with self.unchanged():
+            lifecycle.escalate(self.incident, targets=targets, **self.who_when)
         return shown(self.incident)
 
 
@@ -229,7 +242,8 @@ class Grouping(OfWorkedIncident):
     def post(self, request: Request, uuid: str) -> HttpResponse:
         said = fields.said(request, GroupingBody)
         put = Into(group_of(self.team, said), said.get("name", ""), self.user, clock.now())
-        put(self.incident)
+        with self.unchanged():
+            put(self.incident)
         return shown(self.incident)
 
 
@@ -243,7 +257,9 @@ class Ungrouping(OfWorkedIncident):
         responses={200: IncidentSerializer},
     )
     def post(self, request: Request, uuid: str) -> HttpResponse:
-        grouping.ungroup(self.incident, **self.who_when)
+        say_nothing(request)
+        with self.unchanged():
+            grouping.ungroup(self.incident, **self.who_when)
         return shown(self.incident)
 
 
@@ -278,21 +294,24 @@ class Bulk(TeamView):
     def post(self, request: Request) -> HttpResponse:
         said = fields.said(request, BulkBody)
         verb = verb_of(self.team, said, self.user, clock.now())
-        found = {each.uuid: each for each in self.team.incidents.filter(uuid__in=said["ids"]).defer("search")}
+        named = [unique_id(each.strip()) for each in said["ids"]]
+        found = {each.uuid: each for each in self.team.incidents.filter(uuid__in=filter(None, named)).defer("search")}
         if connection.in_atomic_block:
             # All is one transaction, so that all is locked first, in the order that everybody keeps to.
             keeper.lock(each.pk for each in found.values())
-        return ok([self.answer(uuid, found.get(uuid), verb) for uuid in said["ids"]])
+        answers = {uuid: self.answer(found.get(uuid), verb) for uuid in dict.fromkeys(filter(None, named))}
+        missing = self.answer(None, verb)
+        told = zip(said["ids"], named, strict=True)
+        return ok([{"id": text} | (answers[uuid] if uuid else missing) for text, uuid in told])
 
-    def answer(self, uuid: UUID, incident: Incident | None, verb: Verb) -> dict[str, Any]:
-        """What became of one of them, as BulkAnswer describes it."""
+    def answer(self, incident: Incident | None, verb: Verb) -> dict[str, Any]:
+        """What became of one of them, as BulkAnswer describes it but for its id."""
         done = grouping.done(incident, verb) if incident else None
         refused = done.refused if done else NotFound("Incident not found")
         if refused is None:
-            return {"id": uuid, "success": True, "data": IncidentSerializer(incident).data}
+            return {"success": True, "data": IncidentSerializer(incident).data}
         error = {"code": refused.code, "message": refused.message}
         return {
-            "id": uuid,
             "success": False,
             "error": error | ({"details": refused.details} if refused.details else {}),
         }
@@ -316,6 +335,7 @@ VERBS: dict[str, Callable[[Team, dict[str, Any], dict[str, Any]], Verb]] = {
     "escalate": lambda team, said, acts: partial(lifecycle.escalate, targets=targets_of(team, said), **acts),
     "group": lambda team, said, acts: Into(group_of(team, said), said.get("name", ""), **acts),
     "ungroup": lambda team, said, acts: partial(grouping.ungroup, **acts),
+    "delete": lambda team, said, acts: partial(lifecycle.destroy, **acts),
     "assign": lambda team, said, acts: partial(details.assign, assignee=member(team, said["assignee_id"]), **acts),
     "change_severity": lambda team, said, acts: partial(
         details.change_severity, severity=Severity(said["severity"]), **acts

@@ -9,11 +9,22 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from config.fields import LARGEST_ID, StrictChar, StrictChoice, StrictInteger, StrictList, StrictMoment, StrictUUID
+from config.fields import (
+    LARGEST_ID,
+    AnyId,
+    Body,
+    StrictChar,
+    StrictChoice,
+    StrictInteger,
+    StrictList,
+    StrictMoment,
+    StrictUUID,
+)
 from incidents.details import CAUSE_AT_MOST, TITLE_AT_MOST
 from incidents.grouping import NAME_AT_MOST
 from incidents.lifecycle import NOTE_AT_MOST
 from incidents.models import Severity, Status, Type
+from incidents.serializers import IncidentSerializer
 
 # A note that goes with a move.
 MOVING_NOTE_AT_MOST = 500
@@ -30,7 +41,7 @@ WHOSE = "A member of the team, by UUID; null for nobody."
 NOTE = "Becomes an investigation note."
 
 
-class NoteBody(serializers.Serializer):
+class NoteBody(Body):
     """A new investigation note."""
 
     message = StrictChar(max_length=NOTE_AT_MOST)
@@ -44,8 +55,10 @@ class RegionsField(StrictList):
         super().__init__(child=child, max_length=REGIONS_AT_MOST, required=False, **options)
 
 
-class DeclarationBody(serializers.Serializer):
+class DeclarationBody(Body):
     """What somebody says went wrong."""
+
+    record = IncidentSerializer
 
     severity = StrictChoice(choices=Severity.choices)
     type = StrictChoice(choices=Type.choices)
@@ -63,8 +76,10 @@ class DeclarationBody(serializers.Serializer):
     )
 
 
-class ChangesBody(serializers.Serializer):
+class ChangesBody(Body):
     """What is to be changed; the rest stays as it is."""
+
+    record = IncidentSerializer
 
     severity = StrictChoice(choices=Severity.choices, required=False)
     title = StrictChar(max_length=TITLE_AT_MOST, required=False)
@@ -73,15 +88,17 @@ class ChangesBody(serializers.Serializer):
     assignee_id = StrictUUID(required=False, allow_null=True, help_text=WHOSE)
 
 
-class StatusBody(serializers.Serializer):
+class StatusBody(Body):
     """The status that an incident is to have."""
+
+    record = IncidentSerializer
 
     status = StrictChoice(choices=Status.choices)
     note = StrictChar(max_length=MOVING_NOTE_AT_MOST, required=False, allow_null=True, help_text=NOTE)
     assignee_id = StrictUUID(required=False, allow_null=True, help_text=WHOSE)
 
 
-class ReopeningBody(serializers.Serializer):
+class ReopeningBody(Body):
     """Why an incident is reopened."""
 
     note = StrictChar(max_length=MOVING_NOTE_AT_MOST, required=False, allow_null=True, help_text=NOTE)
@@ -105,7 +122,7 @@ class TargetId(serializers.Field):
         return value
 
 
-class TargetBody(serializers.Serializer):
+class TargetBody(Body):
     """To whom an incident is escalated."""
 
     type = StrictChoice(choices=TARGETS)
@@ -119,13 +136,13 @@ class TargetsField(StrictList):
         super().__init__(child=TargetBody(), min_length=1, max_length=TARGETS_AT_MOST, **options)
 
 
-class EscalationBody(serializers.Serializer):
+class EscalationBody(Body):
     """To whom it is escalated."""
 
     targets = TargetsField()
 
 
-class GroupingBody(serializers.Serializer):
+class GroupingBody(Body):
     """Which group; without an id a new one is made."""
 
     incident_group_id = StrictInteger(required=False, help_text="A group of the team.")
@@ -139,35 +156,46 @@ class GroupingBody(serializers.Serializer):
         return attrs
 
 
-# Which fields an action can't do without.
-NEEDED = {
-    "acknowledge": "",
-    "resolve": "",
-    "close": "",
-    "reopen": "",
-    "escalate": "targets",
-    "group": "",
-    "ungroup": "",
-    "assign": "assignee_id",
-    "change_severity": "severity",
-    "comment": "message",
+# Which fields an action takes, and whether it can do without.
+NOTED = {"note": False}
+TAKEN: dict[str, dict[str, bool]] = {
+    "acknowledge": NOTED,
+    "resolve": NOTED,
+    "close": NOTED,
+    "reopen": NOTED,
+    "escalate": {"targets": True},
+    "group": {"incident_group_id": False, "name": False},
+    "ungroup": {},
+    "assign": {"assignee_id": True},
+    "change_severity": {"severity": True},
+    "comment": {"message": True},
+    "delete": {},
 }
 
 
 class BulkBody(GroupingBody):
-    """One action on several incidents; besides its own fields, those of the others are ignored."""
+    """One action on several incidents, with the fields that it takes."""
 
-    ids = StrictList(child=StrictUUID(), min_length=1, max_length=INCIDENTS_AT_MOST)
-    action = StrictChoice(choices=list(NEEDED))
+    ids = StrictList(
+        child=AnyId(),
+        min_length=1,
+        max_length=INCIDENTS_AT_MOST,
+        help_text="UUIDs of incidents. What is none is answered as a missing one is.",
+    )
+    action = StrictChoice(choices=list(TAKEN), help_text="What is to be done with each.")
     note = StrictChar(max_length=MOVING_NOTE_AT_MOST, required=False, allow_null=True, help_text=NOTE)
     targets = TargetsField(required=False, help_text="To escalate to.")
     assignee_id = StrictUUID(required=False, allow_null=True, help_text=WHOSE)
-    severity = StrictChoice(choices=Severity.choices, required=False)
+    severity = StrictChoice(choices=Severity.choices, required=False, help_text="To change it to.")
     message = StrictChar(max_length=NOTE_AT_MOST, required=False, help_text="The note, to comment.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        needed = NEEDED[attrs["action"]]
-        if needed and needed not in attrs:
-            raise serializers.ValidationError({needed: ["This field is required."]})
+        taken = TAKEN[attrs["action"]]
+        missing = [name for name, needed in taken.items() if needed and name not in attrs]
+        others = attrs.keys() - taken.keys() - {"ids", "action"}
+        wrong = {name: ["This field is required."] for name in missing}
+        wrong |= {name: [f"The action {attrs['action']} does not take this."] for name in sorted(others)}
+        if wrong:
+            raise serializers.ValidationError(wrong)
         super().validate({name: attrs[name] for name in ("incident_group_id", "name") if name in attrs})
         return attrs

@@ -25,15 +25,14 @@ from incidents.lifecycle import locked, recorded, resource_of, take_in, the_only
 from incidents.models import Incident
 from incidents.moves import when
 from teams.models import User
-from timeline.acts import APART
+from timeline.acts import APART, PAST, told_moment
 from timeline.chronology import Fact
 from timeline.corrections import CORRECTED, told_text
-from timeline.events import EARLIEST, INCIDENT, Payload
+from timeline.events import INCIDENT, Payload
 from timeline.kept import chronology_of
 from timeline.models import TimelineEvent
 
 REASON_AT_MOST = 500
-PAST = "Must be from 2000-01-01 to now."
 # How much of an entry's text stands in the sentence about its correction.
 QUOTED_AT_MOST = 100
 
@@ -42,7 +41,7 @@ def add(
     incident: Incident, *, by: User | None, at: datetime, message: str, occurred_at: datetime, reason: str
 ) -> TimelineEvent:
     """Add an entry of 1 to 1,000 characters after the fact, a note with its own time."""
-    unless_in_the_past(occurred_at, at)
+    occurred_at = sound_moment(occurred_at, at)
     sentence = f'{name_of(by)} added an entry to incident "{incident}" after the fact ({reason})'
     with transaction.atomic():
         locked(incident)
@@ -74,7 +73,7 @@ def correct(
     leaves each as it is. `seen` is the version of the entry that is gone by: Overtaken if it was corrected since.
     """
     if occurred_at:
-        unless_in_the_past(occurred_at, at)
+        occurred_at = sound_moment(occurred_at, at)
     with transaction.atomic():
         lock(incident)
         entry = chronology_of((INCIDENT, incident.pk)).get(pk=entry_id)
@@ -283,15 +282,12 @@ def outcome(was: dict[str, Any], now: dict[str, Any]) -> Payload:
     return changes | (statuses if "status" in changes["changes"] else {})
 
 
-def in_the_past(occurred_at: datetime, at: datetime) -> bool:
-    """Whether something can have occurred then."""
-    return EARLIEST <= occurred_at <= at
-
-
-def unless_in_the_past(occurred_at: datetime, at: datetime) -> None:
-    """Raises ValidationFailed for what can't have occurred then."""
-    if not in_the_past(occurred_at, at):
+def sound_moment(occurred_at: datetime, at: datetime) -> datetime:
+    """When something occurred that is told to have been then. Raises ValidationFailed for what can't be."""
+    moment = told_moment(occurred_at, at)
+    if moment is None:
         raise ValidationFailed({"occurred_at": [PAST]})
+    return moment
 
 
 def after_corrections(incident: Incident, at: datetime) -> datetime:

@@ -20,8 +20,9 @@ from incidents.models import Incident, Severity, Type
 from monitors.keeper import MODELS
 from monitors.models import Heartbeat, Monitor
 from teams.models import Team, User
+from timeline.acts import PAST, told_moment
 from timeline.chronology import Link
-from timeline.events import EARLIEST, Payload
+from timeline.events import Payload
 
 Affected = Monitor | Heartbeat
 
@@ -67,7 +68,7 @@ def declare(team: Team, declaration: Declaration, *, by: User | None, at: dateti
     with transaction.atomic(), the_only_live_one(team, link):
         incident = team.incidents.create(created_at=at, concerns_native=bool(about and about.is_native))
         keeper.lock([incident.pk], [link] if link else [])
-        sound(declaration, link, at)
+        started_at = sound(declaration, link, at)
         recorded(
             incident,
             "incident.started",
@@ -76,22 +77,20 @@ def declare(team: Team, declaration: Declaration, *, by: User | None, at: dateti
             at=at,
             fields=payload(declaration),
             named=link,
-            occurred_at=declaration.started_at or at,
+            occurred_at=started_at,
         )
     return incident
 
 
-PAST = "Must be from 2000-01-01 until now."
-
-
-def sound(declaration: Declaration, link: Link | None, at: datetime) -> None:
-    """Raises ValidationFailed for what can't be declared."""
-    started = declaration.started_at
-    if started is not None and not EARLIEST <= started <= at:
+def sound(declaration: Declaration, link: Link | None, at: datetime) -> datetime:
+    """When what is declared began. Raises ValidationFailed for what can't be declared."""
+    started = told_moment(declaration.started_at or at, at)
+    if started is None:
         raise ValidationFailed({"started_at": [PAST]})
     if link and MODELS[link[0]].objects.filter(pk=link[1], destroyed_at__isnull=False).exists():
         field = "monitor_id" if declaration.resource else "affected_monitor_ids"
         raise ValidationFailed({field: [f"This {link[0]} was deleted."]})
+    return started
 
 
 def title_of(declaration: Declaration) -> str:

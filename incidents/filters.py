@@ -8,13 +8,14 @@ from django.db.models import F, Q
 
 from config.fields import (
     ListQuery,
-    QueryBoolean,
     QueryChoices,
     QueryInteger,
     StrictChar,
     StrictChoice,
     StrictMoment,
     StrictUUID,
+    among_destroyed,
+    destroyed_field,
 )
 from config.paging import Order
 from incidents.models import IncidentQuerySet, Severity, Status
@@ -46,14 +47,17 @@ class IncidentQuery(ListQuery):
 
     status = QueryChoices(choices=Status.values, required=False, help_text="One, or several separated by commas.")
     severity = QueryChoices(choices=Severity.values, required=False, help_text="One, or several separated by commas.")
-    resource_type = StrictChar(required=False, help_text="`monitor`, `heartbeat`, or what else the source calls it.")
+    resource_type = StrictChar(
+        required=False, allow_blank=True, help_text="`monitor`, `heartbeat`, or what else the source calls it."
+    )
     resource_id = QueryInteger(required=False, help_text="The resource's id here.")
     assignee = StrictUUID(required=False, help_text="A user's id.")
     started_after = StrictMoment(required=False, help_text="Started at this moment or later.")
     started_before = StrictMoment(required=False, help_text="Started before this moment.")
-    destroyed = QueryBoolean(required=False, help_text="Only those deleted at their source (true), or only the others.")
+    destroyed = destroyed_field()
     q = StrictChar(
         required=False,
+        allow_blank=True,
         max_length=LONGEST_SEARCH,
         help_text="Beginnings of words in the title, the cause, or the resource's name; all must occur.",
     )
@@ -80,12 +84,10 @@ def in_order(found: IncidentQuerySet) -> IncidentQuerySet:
 
 def narrowed(found: IncidentQuerySet, chosen: dict[str, Any]) -> IncidentQuerySet:
     """The incidents that a validated query string leaves, with the columns that an order names."""
-    asked = Q()
+    asked = among_destroyed(chosen)
     for name, question in QUESTIONS.items():
         if name in chosen:
             asked &= Q(**{question: chosen[name]})
-    if "destroyed" in chosen:
-        asked &= Q(destroyed_at__isnull=not chosen["destroyed"])
     if "assignee" in chosen:
         # Looked up first: PostgreSQL plans for the one that is asked for, not for anybody.
         asked &= Q(assignee_id=User.objects.filter(uuid=chosen["assignee"]).values_list("pk", flat=True).first() or 0)

@@ -18,8 +18,9 @@ from config.momentfields import LocalMoment
 from config.moments import offset
 from config.numbers import whole_number
 from config.seen import seen_field
-from incidents.corrections import PAST, REASON_AT_MOST, in_the_past, text_of, version
+from incidents.corrections import REASON_AT_MOST, text_of, version
 from incidents.lifecycle import NOTE_AT_MOST
+from timeline.acts import PAST, told_moment
 from timeline.models import TimelineEvent
 
 
@@ -45,7 +46,7 @@ class EntryForm(forms.Form):
 
     def clean_occurred_at(self) -> datetime:
         told: datetime = self.cleaned_data["occurred_at"]
-        if not in_the_past(told, now()):
+        if told_moment(told, now()) is None:
             raise ValidationError(PAST)
         return told
 

@@ -61,13 +61,13 @@ def reopen(incident: Incident, *, by: User | None, at: datetime, note: str = "")
 
 def move(incident: Incident, to: str, *, by: User | None, at: datetime, note: str = "") -> TimelineEvent | None:
     """
-    Bring an incident to a status; with a note where one is given. Where it has that status already nothing is written,
-    no note either. Raises IllegalMove, and Conflict where another incident of its resource is live.
+    Bring an incident to a status; with a note where one is given. Where it has that status already no move is written,
+    and the note alone. Raises IllegalMove, and Conflict where another incident of its resource is live.
     """
     with transaction.atomic():
         locked(incident)
         if incident.status == to:
-            return None
+            return comment(incident, by=by, at=at, message=note) if note else None
         workable(incident, at)
         if incident.status not in MOVES[to]:
             raise IllegalMove(incident, to, at)
@@ -125,10 +125,11 @@ def target_of(team: Team, target: User | Team) -> Payload:
         return {"type": "team", "id": team.pk, "name": team.name}
     if isinstance(target, User) and is_member(team, target):
         return {"type": "user", "id": target.pk, "name": target.get_full_name()}
-    raise ValidationFailed({"targets": [NOBODY]})
+    raise ValidationFailed({"targets": [ANOTHER_TEAM if isinstance(target, Team) else NOBODY]})
 
 
 NOBODY = "No active member of the team has this id."
+ANOTHER_TEAM = "This is not the id of the incident's own team, which alone can be called."
 
 
 def is_member(team: Team, user: User) -> bool:

@@ -12,11 +12,14 @@ from rest_framework import serializers
 
 from config.errors import STATUS
 from config.fields import Pagination, StrictMoment
+from config.matching import tag_of
 from incidents.models import Incident, IncidentGroup, Severity, Status, Type
 from incidents.reports import PERIODS
 from timeline.models import Effect
 
 MOST_UPDATES = 1000
+# Without a limit.
+ALL_UPDATES = 10_000
 
 
 class ResourceSerializer(serializers.Serializer):
@@ -94,6 +97,23 @@ class IncidentSerializer(serializers.Serializer):
         return None if incident.is_native else IncidentSourceSerializer(incident).data
 
 
+def tag(incident: Incident) -> str:
+    """The ETag of an incident: of what can be changed, and its status."""
+    return tag_of(
+        {
+            "incident": incident.pk,
+            "title": incident.title,
+            "status": incident.status,
+            "severity": incident.severity,
+            "error_message": incident.error_message,
+            "affected_regions": incident.affected_regions,
+            "assignee": [incident.assignee_id, incident.assignee_email],
+            "group": [incident.incident_group_id, incident.incident_group_native],
+            "destroyed_at": incident.destroyed_at,
+        }
+    )
+
+
 def person(identity: str | None, email: str | None, name: str | None) -> dict[str, Any] | None:
     """Somebody as PersonSerializer describes; None for nobody."""
     if identity is None and email is None and name is None:
@@ -119,7 +139,7 @@ class RefusalSerializer(serializers.Serializer):
 class BulkAnswer(serializers.Serializer):
     """What became of one of several incidents: an answer as to a request of its own, and its id."""
 
-    id = serializers.UUIDField()
+    id = serializers.CharField(help_text="As it was sent.")
     success = serializers.BooleanField()
     data = IncidentSerializer(required=False, help_text="The incident, if `success`.")  # type: ignore[assignment]
     error = RefusalSerializer(required=False, help_text="What is wrong, if not.")

@@ -1,5 +1,6 @@
 """
-The API of inbound deliveries: what was received, and what became of it.
+The API of integrations and inbound deliveries: through which doors something can come, what was received, and what
+became of it.
 
 Not here: the door through which they come (integrations.door).
 """
@@ -12,11 +13,18 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from config.api import listing, ok
-from config.fields import query
+from config.fields import ListQuery, query
 from config.paging import Order, page
 from incidents.models import Incident
 from integrations.models import InboundDelivery
-from integrations.serializers import DeliveryPage, DeliveryQuery, DeliverySerializer, WholeDeliverySerializer
+from integrations.serializers import (
+    DeliveryPage,
+    DeliveryQuery,
+    DeliverySerializer,
+    IntegrationPage,
+    IntegrationSerializer,
+    WholeDeliverySerializer,
+)
 from teams.api import TeamView, numbered
 from teams.models import Team
 
@@ -39,6 +47,22 @@ def narrowed(team: Team, chosen: dict[str, Any]) -> Q:
         mine = team.integrations.filter(pk=chosen["integration_id"]).exists()
         asked &= Q(integration_id=chosen["integration_id"] if mine else None)
     return asked
+
+
+class Integrations(TeamView):
+    """`/api/integrations`."""
+
+    @extend_schema(
+        operation_id="list_integrations",
+        summary="List integrations",
+        description="Newest first. Their addresses and secrets are shown to managers on the pages, and not here.",
+        parameters=[ListQuery],
+        responses={200: IntegrationPage},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        chosen = query(request, ListQuery)
+        rows, more = page(self.team.integrations.all(), NEWEST, chosen["limit"], chosen.get("cursor"))
+        return listing("integrations", list(IntegrationSerializer(rows, many=True).data), chosen["limit"], more)
 
 
 class Deliveries(TeamView):

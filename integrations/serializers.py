@@ -11,9 +11,38 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, Polymorphic
 from rest_framework import serializers
 
 from config.fields import ListQuery, Pagination, QueryChoices, QueryInteger, StrictMoment
-from integrations.models import InboundDelivery, Verdict
+from integrations.models import InboundDelivery, Integration, IntegrationType, Verdict
 
 UTF_8, BASE64 = "utf-8", "base64"
+
+
+class IntegrationSerializer(serializers.Serializer):
+    """A named inbound door of the team."""
+
+    id = serializers.IntegerField(help_text="Its id: the `integration_id` of deliveries and of a record's `source`.")
+    name = serializers.CharField(help_text="What it is called.")
+    type = serializers.ChoiceField(
+        choices=[str(each) for each in IntegrationType], help_text="Whose incident log comes in."
+    )
+    active = serializers.SerializerMethodField(help_text="Whether its door is open.")
+    signed = serializers.SerializerMethodField(help_text="Whether what comes in has to be signed.")
+    created_at = StrictMoment(help_text="When it was made.")
+    deactivated_at = StrictMoment(allow_null=True, help_text="Since when its door is shut; null: it is open.")
+
+    @extend_schema_field(serializers.BooleanField())
+    def get_active(self, integration: Integration) -> bool:
+        return integration.deactivated_at is None
+
+    @extend_schema_field(serializers.BooleanField())
+    def get_signed(self, integration: Integration) -> bool:
+        return integration.signing_secret_ciphertext is not None
+
+
+class IntegrationPage(serializers.Serializer):
+    """Some integrations."""
+
+    integrations = IntegrationSerializer(many=True, help_text="Those of this page.")
+    pagination = Pagination(help_text="Which page this is.")
 
 
 class DeliveryErrorSerializer(serializers.Serializer):

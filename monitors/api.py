@@ -6,6 +6,7 @@ do. Not here: what the answers look like (monitors.serializers), what the verbs 
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -14,11 +15,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from config import clock
-from config.api import listing, ok
-from config.fields import query, said
+from config.api import listing, ok, say_nothing
+from config.fields import among_destroyed, query, said
+from config.matching import unchanged
 from config.paging import Order, page
 from monitors import lifecycle
-from monitors.models import NOTHING_CHECKS, Heartbeat, Monitor
+from monitors.models import NOTHING_CHECKS, Heartbeat, Monitor, Resource
 from monitors.serializers import (
     HeartbeatBody,
     HeartbeatChanges,
@@ -29,6 +31,7 @@ from monitors.serializers import (
     MonitorPage,
     MonitorSerializer,
     ResourceQuery,
+    tag,
 )
 from teams.api import TeamView, numbered
 from teams.models import Role
@@ -50,11 +53,9 @@ UNPAUSED = (
 
 def narrowed(chosen: dict[str, Any]) -> Q:
     """The condition that a validated query string is."""
-    asked = Q()
+    asked = among_destroyed(chosen)
     if "status" in chosen:
         asked &= Q(status__in=chosen["status"])
-    if "destroyed" in chosen:
-        asked &= Q(destroyed_at__isnull=not chosen["destroyed"])
     if "q" in chosen:
         asked &= Q(name__icontains=chosen["q"])
     return asked
@@ -66,6 +67,16 @@ class ManagedView(TeamView):
     roles = dict.fromkeys(("POST", "PUT", "DELETE"), Role.MANAGER)
     deleting: Callable[..., Any] = staticmethod(lifecycle.destroy)
 
+    def unchanged(self, resource: Resource) -> AbstractContextManager[None]:
+        """A transaction on a resource as the request's `If-Match` knows it."""
+        return unchanged(self.request, lambda: lifecycle.locked(resource), lambda: tag(resource))
+
+
+def shown(resource: Monitor | Heartbeat, status: int = 200) -> HttpResponse:
+    """The answer to any change of a monitor or heartbeat: it, and its ETag."""
+    serializer = MonitorSerializer if isinstance(resource, Monitor) else HeartbeatSerializer
+    return ok(serializer(resource).data, status=status, headers={"ETag": tag(resource)})
+
 
 # --- monitors -------------------------------------------------------------------------------------------------
 
@@ -73,10 +84,12 @@ class ManagedView(TeamView):
 class Monitors(ManagedView):
     """`/api/monitors`."""
 
+    tagged: tuple[str, ...] = ("POST",)
+
     @extend_schema(
         operation_id="list_monitors",
         summary="List monitors",
-        description="Newest first, deleted ones included.",
+        description="Newest first. Deleted ones are left out unless `destroyed` says otherwise.",
         parameters=[ResourceQuery],
         responses={200: MonitorPage},
     )
@@ -96,11 +109,13 @@ class Monitors(ManagedView):
     def post(self, request: Request) -> HttpResponse:
         body = said(request, MonitorBody)
         monitor = lifecycle.create(Monitor, self.team, by=self.user, at=clock.now(), **body)
-        return ok(MonitorSerializer(monitor).data, status=201)
+        return shown(monitor, status=201)
 
 
 class OfMonitor(ManagedView):
     """The base of endpoints of one monitor, which the path names by its id."""
+
+    tagged: tuple[str, ...] = ("GET", "POST", "PUT", "DELETE")
 
     monitor: Monitor
 
@@ -110,7 +125,7 @@ class OfMonitor(ManagedView):
 
     def shown(self) -> HttpResponse:
         """The monitor as it is now."""
-        return ok(MonitorSerializer(self.monitor).data)
+        return shown(self.monitor)
 
 
 class OneMonitor(OfMonitor):
@@ -128,7 +143,9 @@ class OneMonitor(OfMonitor):
         responses={200: MonitorSerializer},
     )
     def put(self, request: Request, id: str) -> HttpResponse:
-        lifecycle.edit(self.monitor, by=self.user, at=clock.now(), **said(request, MonitorChanges))
+        changes = said(request, MonitorChanges, MonitorSerializer(self.monitor).data)
+        with self.unchanged(self.monitor):
+            lifecycle.edit(self.monitor, by=self.user, at=clock.now(), **changes)
         return self.shown()
 
     @extend_schema(
@@ -139,7 +156,9 @@ class OneMonitor(OfMonitor):
         responses={200: MonitorSerializer},
     )
     def delete(self, request: Request, id: str) -> HttpResponse:
-        self.deleting(self.monitor, by=self.user, at=clock.now())
+        say_nothing(request)
+        with self.unchanged(self.monitor):
+            self.deleting(self.monitor, by=self.user, at=clock.now())
         return self.shown()
 
 
@@ -154,7 +173,9 @@ class MonitorPause(OfMonitor):
         responses={200: MonitorSerializer},
     )
     def post(self, request: Request, id: str) -> HttpResponse:
-        lifecycle.pause(self.monitor, by=self.user, at=clock.now())
+        say_nothing(request)
+        with self.unchanged(self.monitor):
+            lifecycle.pause(self.monitor, by=self.user, at=clock.now())
         return self.shown()
 
 
@@ -169,7 +190,9 @@ class MonitorUnpause(OfMonitor):
         responses={200: MonitorSerializer},
     )
     def post(self, request: Request, id: str) -> HttpResponse:
-        lifecycle.unpause(self.monitor, by=self.user, at=clock.now())
+        say_nothing(request)
+        with self.unchanged(self.monitor):
+            lifecycle.unpause(self.monitor, by=self.user, at=clock.now())
         return self.shown()
 
 
@@ -179,10 +202,12 @@ class MonitorUnpause(OfMonitor):
 class Heartbeats(ManagedView):
     """`/api/heartbeats`."""
 
+    tagged: tuple[str, ...] = ("POST",)
+
     @extend_schema(
         operation_id="list_heartbeats",
         summary="List heartbeats",
-        description="Newest first, deleted ones included.",
+        description="Newest first. Deleted ones are left out unless `destroyed` says otherwise.",
         parameters=[ResourceQuery],
         responses={200: HeartbeatPage},
     )
@@ -202,11 +227,13 @@ class Heartbeats(ManagedView):
     def post(self, request: Request) -> HttpResponse:
         body = said(request, HeartbeatBody)
         heartbeat = lifecycle.create(Heartbeat, self.team, by=self.user, at=clock.now(), **body)
-        return ok(HeartbeatSerializer(heartbeat).data, status=201)
+        return shown(heartbeat, status=201)
 
 
 class OfHeartbeat(ManagedView):
     """The base of endpoints of one heartbeat, which the path names by its id."""
+
+    tagged: tuple[str, ...] = ("GET", "POST", "PUT", "DELETE")
 
     heartbeat: Heartbeat
 
@@ -216,7 +243,7 @@ class OfHeartbeat(ManagedView):
 
     def shown(self) -> HttpResponse:
         """The heartbeat as it is now."""
-        return ok(HeartbeatSerializer(self.heartbeat).data)
+        return shown(self.heartbeat)
 
 
 class OneHeartbeat(OfHeartbeat):
@@ -234,7 +261,9 @@ class OneHeartbeat(OfHeartbeat):
         responses={200: HeartbeatSerializer},
     )
     def put(self, request: Request, id: str) -> HttpResponse:
-        lifecycle.edit(self.heartbeat, by=self.user, at=clock.now(), **said(request, HeartbeatChanges))
+        changes = said(request, HeartbeatChanges, HeartbeatSerializer(self.heartbeat).data)
+        with self.unchanged(self.heartbeat):
+            lifecycle.edit(self.heartbeat, by=self.user, at=clock.now(), **changes)
         return self.shown()
 
     @extend_schema(
@@ -245,7 +274,9 @@ class OneHeartbeat(OfHeartbeat):
         responses={200: HeartbeatSerializer},
     )
     def delete(self, request: Request, id: str) -> HttpResponse:
-        self.deleting(self.heartbeat, by=self.user, at=clock.now())
+        say_nothing(request)
+        with self.unchanged(self.heartbeat):
+            self.deleting(self.heartbeat, by=self.user, at=clock.now())
         return self.shown()
 
 
@@ -260,7 +291,9 @@ class HeartbeatPause(OfHeartbeat):
         responses={200: HeartbeatSerializer},
     )
     def post(self, request: Request, id: str) -> HttpResponse:
-        lifecycle.pause(self.heartbeat, by=self.user, at=clock.now())
+        say_nothing(request)
+        with self.unchanged(self.heartbeat):
+            lifecycle.pause(self.heartbeat, by=self.user, at=clock.now())
         return self.shown()
 
 
@@ -275,5 +308,7 @@ class HeartbeatUnpause(OfHeartbeat):
         responses={200: HeartbeatSerializer},
     )
     def post(self, request: Request, id: str) -> HttpResponse:
-        lifecycle.unpause(self.heartbeat, by=self.user, at=clock.now())
+        say_nothing(request)
+        with self.unchanged(self.heartbeat):
+            lifecycle.unpause(self.heartbeat, by=self.user, at=clock.now())
         return self.shown()

@@ -9,15 +9,18 @@ from rest_framework import serializers
 
 from config.addresses import LONGEST_ADDRESS, WEB_ADDRESS
 from config.fields import (
+    Body,
     ListQuery,
     Pagination,
-    QueryBoolean,
     QueryChoices,
     StrictChar,
     StrictChoice,
     StrictInteger,
     StrictMoment,
+    destroyed_field,
 )
+from config.matching import tag_of
+from monitors.lifecycle import DETAILS
 from monitors.models import (
     LONGEST_GRACE,
     LONGEST_NAME,
@@ -28,6 +31,7 @@ from monitors.models import (
     USUAL_PERIOD,
     Heartbeat,
     Monitor,
+    Resource,
     Status,
     Type,
 )
@@ -91,6 +95,13 @@ class HeartbeatSerializer(_ResourceSerializer):
         return None if heartbeat.is_native else HeartbeatSourceSerializer(heartbeat).data
 
 
+def tag(resource: Resource) -> str:
+    """The ETag of a monitor or heartbeat: of what can be changed, and its status."""
+    changeable = {name: getattr(resource, name) for name in DETAILS[resource.kind]}
+    standing = {"status": resource.status, "destroyed_at": resource.destroyed_at}
+    return tag_of({"kind": resource.kind, "id": resource.pk} | changeable | standing)
+
+
 class MonitorPage(serializers.Serializer):
     """Some monitors."""
 
@@ -109,8 +120,8 @@ class ResourceQuery(ListQuery):
     """The query string of the lists of monitors and heartbeats."""
 
     status = QueryChoices(choices=Status.values, required=False, help_text="One, or several separated by commas.")
-    destroyed = QueryBoolean(required=False, help_text="Only deleted ones (true), or only the others.")
-    q = StrictChar(required=False, max_length=LONGEST_SEARCH, help_text="A part of the name.")
+    destroyed = destroyed_field()
+    q = StrictChar(required=False, allow_blank=True, max_length=LONGEST_SEARCH, help_text="A part of the name.")
 
 
 # --- what is said of one that is made or changed --------------------------------------------------------------
@@ -137,32 +148,40 @@ def _grace(**how: Any) -> StrictInteger:
     return StrictInteger(max_value=LONGEST_GRACE, help_text="In seconds.", **how)
 
 
-class MonitorBody(serializers.Serializer):
+class MonitorBody(Body):
     """A new monitor."""
+
+    record = MonitorSerializer
 
     name = _name()
     url = _url()
     type = _type(default=Type.STATUS)
 
 
-class MonitorChanges(serializers.Serializer):
+class MonitorChanges(Body):
     """What is to change of a monitor; what isn't said stays."""
+
+    record = MonitorSerializer
 
     name = _name(required=False)
     url = _url(required=False)
     type = _type(required=False)
 
 
-class HeartbeatBody(serializers.Serializer):
+class HeartbeatBody(Body):
     """A new heartbeat."""
+
+    record = HeartbeatSerializer
 
     name = _name()
     period = _period(default=USUAL_PERIOD)
     grace = _grace(default=USUAL_GRACE)
 
 
-class HeartbeatChanges(serializers.Serializer):
+class HeartbeatChanges(Body):
     """What is to change of a heartbeat; what isn't said stays."""
+
+    record = HeartbeatSerializer
 
     name = _name(required=False)
     period = _period(required=False)

@@ -69,7 +69,7 @@ def back_to_list(request: TeamRequest) -> HttpResponse:
 
 
 def narrowed(found: IncidentQuerySet, chosen: dict[str, Any]) -> IncidentQuerySet:
-    """The incidents that the chosen filters leave."""
+    """The incidents that the chosen filters leave; deleted ones only where they are asked for."""
     if chosen.get("status") == "live":
         found = found.live()
     elif "status" in chosen:
@@ -78,8 +78,8 @@ def narrowed(found: IncidentQuerySet, chosen: dict[str, Any]) -> IncidentQuerySe
         found = found.of_severity(chosen["severity"])
     if "resource_type" in chosen:
         found = found.of_kind(chosen["resource_type"])
-    if "destroyed" in chosen:
-        found = found.filter(destroyed_at__isnull=chosen["destroyed"] == "false")
+    if chosen.get("destroyed") != "any":
+        found = found.filter(destroyed_at__isnull="destroyed" not in chosen)
     return found.search(chosen["q"]) if "q" in chosen else found
 
 

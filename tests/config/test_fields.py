@@ -102,6 +102,7 @@ class Filters(fields.ListQuery):
     number = fields.QueryInteger(required=False)
     live = fields.QueryBoolean(required=False)
     word = fields.StrictChar(required=False)
+    text = fields.StrictChar(required=False, allow_blank=True)
 
 
 def asked(query):
@@ -119,8 +120,11 @@ def test_a_query_string_has_defaults_and_ignores_what_it_does_not_know():
     assert asked("unknown=1&unknown=2&limit=3") == {"limit": 3}
 
 
-def test_what_a_query_string_leaves_blank_was_not_said():
-    assert asked("word=&number=+&live=&cursor=") == {"limit": 20}
+def test_blank_is_not_said_where_any_text_can_stand_and_else_refused():
+    assert asked("text=&text2=x") == asked("text=+%09") == {"limit": 20}
+    assert refused("word=&number=+&live=&cursor=&limit=") == {
+        name: ["Must not be empty."] for name in ("limit", "cursor", "number", "live", "word")
+    }
 
 
 def test_a_query_string_is_read_by_type():

@@ -1,5 +1,6 @@
 """Idempotency-Key: what is sent again is done once. Through the API of incidents, which has POSTs."""
 
+import json
 from datetime import timedelta
 from threading import Barrier, Thread
 
@@ -67,13 +68,30 @@ def test_an_answer_is_kept_sealed_and_without_its_key_it_is_a_conflict(api):
     assert Incident.objects.count() == 1
 
 
-def test_a_refusal_is_kept_as_well(api):
-    refused = post(api, {})
-    assert refused.status_code == 400
-    assert post(api, {}).content == refused.content
-    assert IdempotentAnswer.objects.get().answered == 400
-    malformed = api.post("/api/incidents", "{", content_type="application/json", headers={"Idempotency-Key": "2"})
+def test_what_was_refused_may_be_corrected_and_sent_under_its_key(api):
+    assert post(api, {}).status_code == 400
+    assert not IdempotentAnswer.objects.exists()
+    assert post(api).status_code == 201
+    malformed = api.post("/api/incidents", "{", content_type="application/json", headers={"Idempotency-Key": "key-1"})
     assert malformed.json()["error"]["code"] == "MALFORMED_JSON"
+
+
+def test_a_conflict_is_not_kept_either(api, team, user):
+    incident = post(api).json()["data"]
+    path, called = f"/api/incidents/{incident['id']}/escalate", {"targets": [{"type": "team", "id": team.pk}]}
+    api.put(f"/api/incidents/{incident['id']}/status", {"status": "resolved"}, content_type="application/json")
+    assert post(api, called, path=path).status_code == 409
+    api.generic("POST", f"/api/incidents/{incident['id']}/reopen")
+    assert post(api, called, path=path).status_code == 200
+
+
+def test_bodies_are_compared_as_json_and_not_as_bytes(api):
+    first = post(api)
+    spelled = json.dumps(dict(reversed(SAID.items())), indent=2).replace("Timeout", "\\u0054imeout")
+    again = api.post("/api/incidents", spelled, content_type="application/json", headers={"Idempotency-Key": "key-1"})
+    assert (again.status_code, again.content) == (201, first.content)
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert Incident.objects.count() == 1
 
 
 def test_nothing_of_what_was_refused_is_left(api, monkeypatch):
@@ -160,6 +178,7 @@ def test_of_eight_that_are_sent_at_once_one_is_done_and_the_others_are_answered_
     assert len({each.content for each in answers if each.status_code == 201}) == 1
     for each in answers:
         assert each.status_code == 201 or "Try again" in each.json()["error"]["message"]
+        assert each.status_code == 201 or each.headers["Retry-After"] == "1"
     assert post(Client(headers={"X-API-Key": text})).status_code == 201
     assert Incident.objects.count() == 1
 

@@ -85,7 +85,7 @@ def test_every_operation_says_what_it_is_and_what_can_happen(document):
         assert ("403" in statuses) is not opened_by_path
         assert ("404" in statuses) is ("{uuid}" in path or "{id}" in path)
         assert ("429" in statuses) is ("webhooks" not in path)
-        assert ("413" in statuses) is (method in ("POST", "PUT"))
+        assert ("413" in statuses) is (method in ("POST", "PUT", "DELETE"))
         assert ("409" in statuses) is (method != "GET" and "webhooks" not in path)
         assert ("422" in statuses) is ("webhooks" in path)
         for name in re.findall(r"{(\w+)}", path):

@@ -249,7 +249,7 @@ def test_an_incident_is_declared_by_its_verb(staff, operator, team, shop):
     [
         ({}, "This field is required."),
         ({"monitor": "7"}, "The team has no monitor of this number."),
-        ({"started_at_0": "2199-12-31", "started_at_1": "09:00:00"}, "Must be from 2000-01-01 until now."),
+        ({"started_at_0": "2199-12-31", "started_at_1": "09:00:00"}, "Must be from 2000-01-01 to now."),
     ],
 )
 def test_what_cannot_be_declared_is_said(staff, team, typed, wrong):

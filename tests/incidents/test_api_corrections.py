@@ -234,12 +234,20 @@ def test_an_entry_has_text_time_and_reason(api, told, field):
     assert TimelineEvent.objects.count() == 3
 
 
-@pytest.mark.parametrize("time", ["1999-12-31T23:59:59.999Z", "2026-05-13T14:00:00.001Z", "2026-05-13", "now"])
+@pytest.mark.parametrize("time", ["1999-12-31T23:59:59.999Z", "2026-05-13T14:01:00.001Z", "2026-05-13", "now"])
 def test_a_time_lies_between_2000_and_now(api, told, time):
     refused(
         post(api, "timeline", {"message": "x", "occurred_at": time, "reason": "x"}), "VALIDATION_ERROR", "occurred_at"
     )
     refused(correct(api, "resolved", occurred_at=time), "VALIDATION_ERROR", "occurred_at")
+
+
+@pytest.mark.parametrize("time", ["2026-05-13T14:00:00.300Z", "2026-05-13T14:01:00.000Z"])
+def test_up_to_a_minute_ahead_is_now(api, told, time):
+    entry = post(api, "timeline", {"message": "x", "occurred_at": time, "reason": "x"})
+    assert (entry.status_code, entry.json()["data"]["occurred_at"]) == (201, "2026-05-13T14:00:00.000Z")
+    moved = correct(api, "resolved", occurred_at=time)
+    assert (moved.status_code, moved.json()["data"]["occurred_at"]) == (201, "2026-05-13T14:00:00.000Z")
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from monitors import lifecycle as monitors
 from monitors.models import Monitor
 from teams.authentication import make_key
 from teams.models import Role, Scope
-from tests.conftest import NOON, make_user
+from tests.conftest import NOON, an_event, make_user, rfc
 from tests.incidents.conftest import a_declaration
 from timeline.models import TimelineEvent
 
@@ -96,6 +96,12 @@ def test_one_that_began_before_is_declared_with_its_time(api):
     assert (event["late"], event["recorded_at"]) == (True, "2026-05-13T14:00:00.000Z")
 
 
+@pytest.mark.parametrize("started_at", ["2026-05-13T14:00:00.300Z", "2026-05-13T14:01:00Z"])
+def test_one_that_began_up_to_a_minute_ahead_begins_now(api, started_at):
+    made = data(post(api, "/api/incidents", SAID | {"started_at": started_at}), 201)
+    assert made["started_at"] == "2026-05-13T14:00:00.000Z"
+
+
 @pytest.mark.parametrize(
     ("said", "fields"),
     [
@@ -106,7 +112,7 @@ def test_one_that_began_before_is_declared_with_its_time(api):
         ({"error_message": "😀" * 1001}, ["error_message"]),
         ({"title": "x" * 256}, ["title"]),
         ({"title": 5}, ["title"]),
-        ({"started_at": "2026-05-13T14:00:00.001Z"}, ["started_at"]),
+        ({"started_at": "2026-05-13T14:01:00.001Z"}, ["started_at"]),
         ({"started_at": "1999-12-31T23:59:59Z"}, ["started_at"]),
         ({"started_at": "2026-05-13"}, ["started_at"]),
         ({"affected_regions": "eu"}, ["affected_regions"]),
@@ -219,12 +225,14 @@ def test_a_status_is_set_with_a_note_and_an_assignee(api, url, declared, bob):
     assert data(api.get(f"{url}/comments"))["comments"][0]["message"] == "On it."
 
 
-def test_the_same_status_again_is_200_and_writes_nothing(api, url, declared, bob):
+def test_the_same_status_again_is_200_and_writes_the_note_and_assignee_that_came_with_it(api, url, declared, bob):
     data(put(api, f"{url}/status", {"status": "acknowledged"}))
-    again = {"status": "acknowledged", "note": "x", "assignee_id": str(bob.uuid)}
-    assert data(put(api, f"{url}/status", again))["assignee"] is None
     assert data(put(api, f"{url}/status", {"status": "acknowledged"}))["status"] == "acknowledged"
     assert facts(declared) == ["started", "acknowledged"]
+    again = {"status": "acknowledged", "note": "x", "assignee_id": str(bob.uuid)}
+    assert data(put(api, f"{url}/status", again))["assignee"]["name"] == "Bob Smith"
+    assert facts(declared) == ["started", "acknowledged", "assigned", "commented"]
+    assert data(put(api, f"{url}/status", again | {"note": None, "assignee_id": None}))["assignee"] is None
 
 
 @pytest.mark.parametrize(
@@ -272,7 +280,7 @@ def test_reopening_takes_a_note_or_no_body_at_all(api, url, declared):
     data(put(api, f"{url}/status", {"status": "acknowledged"}))
     assert data(api.generic("POST", f"{url}/reopen"))["status"] == "open"
     assert data(post(api, f"{url}/reopen", {"note": "x"}))["status"] == "open"
-    assert facts(declared)[4:] == ["acknowledged", "reopened"]
+    assert facts(declared)[4:] == ["acknowledged", "reopened", "commented"]
     assert list(wrong(post(api, f"{url}/reopen", {"note": "x" * 501}))) == ["note"]
 
 
@@ -286,6 +294,61 @@ def test_whatever_is_done_to_a_deleted_one_is_a_conflict(api, url, declared, use
     ):
         assert "It is deleted" in error(answer, 409)["message"]
     data(post(api, f"{url}/updates", {"message": "A false alarm."}), 201)
+
+
+def test_deleting_leaves_a_tombstone_of_native_and_mirrored_ones_alike(api, url, declared, tell):
+    tell(an_event("incident.started"))
+    mirrored = Incident.objects.exclude(integration_id=None).get()
+    for incident in (declared, mirrored):
+        gone = data(api.delete(f"/api/incidents/{incident.uuid}"))
+        assert gone["destroyed_at"] and gone == data(api.get(f"/api/incidents/{incident.uuid}"))
+        assert data(api.delete(f"/api/incidents/{incident.uuid}")) == gone
+        assert facts(incident) == ["started", "destroyed"]
+    assert data(api.get("/api/incidents"))["incidents"] == []
+    assert len(data(api.get("/api/incidents?destroyed=true"))["incidents"]) == 2
+    assert list(wrong(api.delete(url, {"reason": "x"}, content_type="application/json"))) == ["reason"]
+
+
+# --- what a body does not know ----------------------------------------------------------------------------------------
+
+
+def test_a_field_that_a_body_does_not_know_is_named_and_nothing_is_written(api, url, declared):
+    for answer in (
+        put(api, url, {"title": "x", "colour": "red"}),
+        put(api, f"{url}/status", {"status": "resolved", "colour": "red"}),
+        post(api, f"{url}/reopen", {"colour": "red"}),
+        post(api, f"{url}/escalate", {"targets": [{"type": "team", "id": declared.team_id}], "colour": "red"}),
+        post(api, f"{url}/group", {"colour": "red"}),
+        post(api, f"{url}/ungroup", {"colour": "red"}),
+        post(api, f"{url}/updates", {"message": "x", "colour": "red"}),
+        post(api, f"{url}/timeline", {"message": "x", "occurred_at": rfc(NOON), "reason": "x", "colour": 1}),
+        post(api, f"{url}/timeline/corrections", {"ids": ["x"], "hidden": True, "reason": "x", "colour": 1}),
+        post(api, "/api/incidents", SAID | {"colour": "red"}),
+        post(api, "/api/incidents/bulk", {"ids": [str(declared.uuid)], "action": "resolve", "colour": "red"}),
+    ):
+        assert wrong(answer) == {"colour": ["There is no such field."]}
+    nested = post(api, f"{url}/escalate", {"targets": [{"type": "team", "id": 1, "name": "x"}]})
+    assert wrong(nested) == {"targets.0.name": ["There is no such field."]}
+    assert facts() == ["started"]
+
+
+def test_what_is_read_only_passes_where_it_says_what_is_so_and_else_is_named(api, url, declared):
+    read = data(api.get(url))
+    assert data(put(api, url, read | {"title": "Renamed"}))["title"] == "Renamed"
+    read = data(api.get(url))
+    moments = {"started_at": read["started_at"].replace("T12:00:00.000Z", "T14:00:00+02:00")}
+    assert data(put(api, url, {**read, **moments})) == read
+    assert data(put(api, f"{url}/status", {**read, "status": "acknowledged"}))["status"] == "acknowledged"
+    for field, value in (("status", "closed"), ("number", 0), ("number", True), ("resource", {}), ("updated_at", None)):
+        assert wrong(put(api, url, {field: value})) == {field: ["This field is read-only."]}
+    assert wrong(post(api, "/api/incidents", SAID | {"status": "closed"})) == {"status": ["This field is read-only."]}
+    assert facts(declared) == ["started", "updated", "acknowledged"]
+
+
+def test_everything_that_is_wrong_with_a_body_is_said_at_once_and_in_bounds(api, url):
+    found = wrong(put(api, url, {"severity": "bad", "status": "closed", "x" * 300: 1}))
+    assert sorted(found) == ["severity", "status", "x" * 200]
+    assert len(wrong(put(api, url, {f"x{n}": 1 for n in range(1000)}))) == 100
 
 
 # --- escalating and grouping ------------------------------------------------------------------------------------------
@@ -312,7 +375,8 @@ def test_a_stranger_and_another_team_are_refused_as_missing_ones_are(api, url, o
         *(("team", each) for each in (other_team.public_id, other_team.pk, "team_x", 2**63 - 1)),
     ]
     answers = [post(api, f"{url}/escalate", {"targets": [{"type": kind, "id": one}]}) for kind, one in ids]
-    assert {str(wrong(answer)) for answer in answers} == {"{'targets': ['No active member of the team has this id.']}"}
+    assert {str(wrong(answer)) for answer in answers[:6]} == {str({"targets": [lifecycle.NOBODY]})}
+    assert {str(wrong(answer)) for answer in answers[6:]} == {str({"targets": [lifecycle.ANOTHER_TEAM]})}
 
 
 def test_escalating_what_is_over_is_a_conflict(api, url, bob):
@@ -365,14 +429,16 @@ def test_several_are_answered_one_by_one_in_their_order(api, team, other_team, u
     theirs = declare(other_team, a_declaration(), by=stranger, at=NOON)
     lifecycle.resolve(mine[1], by=user, at=NOON)
     ids = [str(each) for each in (mine[0].uuid, mine[1].uuid, theirs.uuid, uuid4(), mine[2].uuid, mine[2].uuid)]
+    ids += ["x", "", str(mine[0].number), mine[0].uuid.hex]
     answers = data(post(api, "/api/incidents/bulk", {"ids": ids, "action": "acknowledge", "note": "Ours."}))
     assert [each["id"] for each in answers] == ids
-    assert [each["success"] for each in answers] == [True, False, False, False, True, True]
+    assert [each["success"] for each in answers] == [True, False, False, False, True, True, *[False] * 4]
     assert [each["data"]["status"] for each in answers if each["success"]] == ["acknowledged"] * 3
     assert answers[0]["data"] == data(api.get(f"/api/incidents/{ids[0]}"))
     assert answers[1]["error"]["code"] == "CONFLICT"
     assert answers[1]["error"]["details"]["validTransitions"] == ["closed"]
-    assert answers[2]["error"] == answers[3]["error"] == {"code": "NOT_FOUND", "message": "Incident not found"}
+    missing = {"code": "NOT_FOUND", "message": "Incident not found"}
+    assert [each["error"] for each in (*answers[2:4], *answers[6:])] == [missing] * 6
     assert facts(mine[2]) == ["started", "acknowledged", "commented"]
     assert facts(theirs) == ["started"]
 
@@ -389,6 +455,7 @@ def test_several_are_answered_one_by_one_in_their_order(api, team, other_team, u
         ({"action": "assign", "assignee_id": "{bob}"}, ["assigned"]),
         ({"action": "change_severity", "severity": "critical"}, ["severity_changed"]),
         ({"action": "comment", "message": "Looked at it."}, ["commented"]),
+        ({"action": "delete"}, ["destroyed"]),
     ],
 )
 def test_every_action_can_be_done_to_several(api, team, user, bob, said, written):
@@ -414,7 +481,10 @@ def test_several_are_put_into_one_new_group(api, team, user):
     [
         ({"ids": []}, "ids"),
         ({"ids": None}, "ids"),
-        ({"ids": ["x"]}, "ids.0"),
+        ({"ids": [1]}, "ids.0"),
+        ({"action": "acknowledge", "severity": "major"}, "severity"),
+        ({"action": "delete", "note": "x"}, "note"),
+        ({"action": "resolve", "status": "closed"}, "status"),
         ({"ids": [str(uuid4())] * 101}, "ids"),
         ({"action": "dance"}, "action"),
         ({"action": "escalate"}, "targets"),
@@ -438,6 +508,7 @@ REQUESTS = [
     ("POST", ""),
     ("POST", "/bulk"),
     ("PUT", "/{uuid}"),
+    ("DELETE", "/{uuid}"),
     ("PUT", "/{uuid}/status"),
     *(("POST", f"/{{uuid}}/{verb}") for verb in ("reopen", "escalate", "group", "ungroup")),
 ]

@@ -96,14 +96,16 @@ def test_the_system_can_move_an_incident_too(declared):
     assert last_said(declared, LATER) == "Watchkeeper resolved it at 14:00:00 UTC."
 
 
-def test_a_note_goes_with_a_move_and_not_with_a_no_op(declared, user):
+def test_a_note_goes_with_a_move_and_stands_alone_where_there_is_none(declared, user):
     lifecycle.acknowledge(declared, by=user, at=LATER, note="On it.")
     lifecycle.acknowledge(declared, by=user, at=LATER, note="On it, too.")
     facts = TimelineEvent.objects.order_by("occurred_at").values_list("event", "occurred_at")
     assert list(facts)[1:] == [
         ("incident.acknowledged", LATER),
         ("incident.commented", LATER + timedelta(milliseconds=1)),
+        ("incident.commented", LATER + timedelta(milliseconds=2)),
     ]
+    assert lifecycle.acknowledge(declared, by=user, at=LATER) is None
 
 
 def test_whom_a_conflict_names_is_who_made_the_last_move(declared, user, bob):
@@ -202,7 +204,8 @@ def test_nobody_outside_of_the_team_can_be_called(declared, user, other_team, st
     for target in (stranger, gone, other_team):
         with pytest.raises(Exception, match="targets") as refused:
             lifecycle.escalate(declared, by=user, at=LATER, targets=[target])
-        assert refused.value.details == {"fields": {"targets": ["No active member of the team has this id."]}}
+        said = lifecycle.ANOTHER_TEAM if target == other_team else lifecycle.NOBODY
+        assert refused.value.details == {"fields": {"targets": [said]}}
     assert not TimelineEvent.objects.filter(event="incident.escalated").exists()
 
 

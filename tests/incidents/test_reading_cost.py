@@ -149,11 +149,12 @@ def test_what_is_found_is_the_same_however_far_is_looked_first(
 @pytest.mark.parametrize("nearest", [1, 3, 100])
 def test_a_search_is_paged_through_once(nearest, many, api, monkeypatch):
     monkeypatch.setattr(search, "NEAREST", nearest)
-    seen, cursor = [], ""
-    while cursor is not None:
-        data = api.get(LIST, {"q": "shop", "limit": 2, "cursor": cursor}).json()["data"]
+    seen, more_of_it = [], {}
+    while more_of_it is not None:
+        data = api.get(LIST, {"q": "shop", "limit": 2} | more_of_it).json()["data"]
         seen += [each["title"] for each in data["incidents"]]
         cursor = data["pagination"]["next_cursor"]
+        more_of_it = {"cursor": cursor} if cursor else None
     assert seen == [f"Shop {number}" for number in range(7, 0, -1)]
 
 

@@ -14,6 +14,7 @@ from config import clock
 from config.times import parse_rfc3339
 from incidents import lifecycle
 from incidents.models import Incident
+from incidents.serializers import ALL_UPDATES
 from incidents.updates import event_id
 from teams.authentication import make_key
 from teams.models import Scope, User
@@ -295,10 +296,20 @@ def test_following_link_reads_everything_once(limit, more, api, many):
     assert found == whole
 
 
-def test_all_up_to_1000_are_shown_by_default(api, many):
+def test_all_up_to_10000_are_shown_by_default(api, many, monkeypatch):
     answer = api.get(path())
     assert "Link" not in answer.headers
     assert len(answer.json()["data"]) == 13
+    assert ALL_UPDATES == 10_000
+    monkeypatch.setattr("incidents.api.ALL_UPDATES", 7)
+    assert len(api.get(path()).json()["data"]) == 7
+    assert len(api.get(path(), behind(api.get(path()))).json()["data"]) == 6
+
+
+def test_a_limit_is_1000_at_most_and_more_than_that_is_shown_without_one(api, tell):
+    tell(of("started", 0), *(of("escalated", n) for n in range(1, 1002)))
+    assert len(api.get(path()).json()["data"]) == 1002
+    assert len(api.get(path(), {"limit": 1000}).json()["data"]) == 1000
 
 
 def test_a_late_fact_between_two_pages_neither_repeats_nor_hides_an_old_one(api, many, tell):
@@ -524,11 +535,12 @@ def test_comments_are_paged_newest_first(api, tell, user):
     tell(of("started", 0))
     for number in range(5):
         lifecycle.comment(the_incident(), by=user, at=at(number), message=f"note {number}")
-    found, cursor = [], ""
-    while cursor is not None:
-        data = api.get(path("comments"), {"limit": 2, "cursor": cursor}).json()["data"]
+    found, more_of_it = [], {}
+    while more_of_it is not None:
+        data = api.get(path("comments"), {"limit": 2} | more_of_it).json()["data"]
         found += [each["message"] for each in data["comments"]]
         cursor = data["pagination"]["next_cursor"]
+        more_of_it = {"cursor": cursor} if cursor else None
     assert found == [f"note {number}" for number in (4, 3, 2, 1, 0)]
 
 
@@ -591,11 +603,12 @@ def test_the_timeline_is_paged_through_everything_once(more, api, many):
     whole = timeline(api, limit=100)
     assert len(whole) == 13
     for limit in (1, 4, 12, 13):
-        found, cursor = [], ""
-        while cursor is not None:
-            data = api.get(path("timeline"), {"limit": limit, "cursor": cursor} | more).json()["data"]
+        found, more_of_it = [], {}
+        while more_of_it is not None:
+            data = api.get(path("timeline"), {"limit": limit} | more_of_it | more).json()["data"]
             found += data["events"]
             cursor = data["pagination"]["next_cursor"]
+            more_of_it = {"cursor": cursor} if cursor else None
         assert found == whole
 
 

@@ -164,11 +164,12 @@ def test_a_bad_value_is_a_400_that_names_its_parameter(name, value, api):
 def test_the_list_is_paged_through_everything_once(every_kind, api):
     whole = [each["id"] for each in api.get("/api/deliveries").json()["data"]["deliveries"]]
     for limit in (1, 2, 5, 6, 7):
-        found, cursor = [], ""
-        while cursor is not None:
-            data = api.get("/api/deliveries", {"limit": limit, "cursor": cursor}).json()["data"]
+        found, more_of_it = [], {}
+        while more_of_it is not None:
+            data = api.get("/api/deliveries", {"limit": limit} | more_of_it).json()["data"]
             found += [each["id"] for each in data["deliveries"]]
             cursor = data["pagination"]["next_cursor"]
+            more_of_it = {"cursor": cursor} if cursor else None
         assert found == whole
 
 
@@ -185,3 +186,30 @@ def test_a_list_costs_as_many_queries_for_many_as_for_few_and_reads_no_bodies(ap
     few = queries()
     tell_it(integration, *(an_event("incident.started", incident_id=number) for number in range(20)))
     assert queries() == few
+
+
+# --- integrations -----------------------------------------------------------------------------------------------------
+
+
+def test_integrations_are_listed_without_their_secrets(api, integration, team, other_team):
+    make_integration(other_team, "Theirs")
+    shut = make_integration(team, "Old", type="other", deactivated_at=NOON, signing_secret_ciphertext=b"sealed")
+    answer = api.get("/api/integrations")
+    assert integration.token not in answer.content.decode()
+    assert answer.json()["data"]["pagination"] == {"limit": 20, "next_cursor": None}
+    first, second = answer.json()["data"]["integrations"]
+    assert first == {
+        "id": shut.pk,
+        "name": "Old",
+        "type": "other",
+        "active": False,
+        "signed": True,
+        "created_at": first["created_at"],
+        "deactivated_at": "2026-05-13T12:00:00.000Z",
+    }
+    assert (second["id"], second["type"], second["active"], second["signed"]) == (
+        integration.pk,
+        "better_stack",
+        True,
+        False,
+    )

@@ -128,7 +128,7 @@ def test_a_deleted_one_stays_in_the_record_and_takes_no_more_changes(kind, manag
         assert (answer.status_code, answer.json()["data"]["destroyed_at"]) == (200, "2026-05-13T12:00:00.001Z")
     assert managing.get(own[kind]).json() == answer.json()
     for method, path in [("put", ""), ("post", "/pause"), ("post", "/unpause")]:
-        refused = send(managing, method, own[kind] + path, {"name": "New"})
+        refused = send(managing, method, own[kind] + path, {} if path else {"name": "New"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "CONFLICT")
         assert "was deleted" in refused.json()["error"]["message"]
 
@@ -142,6 +142,31 @@ def test_what_is_live_about_it_is_resolved_when_it_is_deleted(managing, own, sho
     assert Incident.objects.get().status == "resolved"
 
 
+@KINDS
+def test_a_field_that_is_not_known_is_named_in_every_body_and_nothing_is_written(kind, managing, own):
+    written = TimelineEvent.objects.count()
+    bodies = {("post", f"/api/{kind}"): BODIES[kind], ("put", own[kind]): {"name": "New"}}
+    bodies |= {("delete", own[kind]): {}, ("post", own[kind] + "/pause"): {}, ("post", own[kind] + "/unpause"): {}}
+    for (method, path), body in bodies.items():
+        answer = send(managing, method, path, body | {"colour": "red"})
+        assert (answer.status_code, answer.json()["error"]["details"]) == (
+            400,
+            {"fields": {"colour": ["There is no such field."]}},
+        )
+    assert TimelineEvent.objects.count() == written
+
+
+@KINDS
+def test_who_sends_back_what_was_read_changes_nothing_but_what_differs(kind, managing, own):
+    read = managing.get(own[kind]).json()["data"]
+    assert send(managing, "put", own[kind], read | {"name": "New"}).json()["data"] == read | {"name": "New"}
+    for field, value in (("status", "up"), ("id", 1), ("live_incidents", True)):
+        answer = send(managing, "put", own[kind], {field: value})
+        assert answer.json()["error"]["details"] == {"fields": {field: ["This field is read-only."]}}
+    made = send(managing, "post", f"/api/{kind}", read)
+    assert set(made.json()["error"]["details"]["fields"]) == read.keys() - BODIES[kind].keys()
+
+
 # --- who may, and what ----------------------------------------------------------------------------------------
 
 
@@ -153,7 +178,7 @@ CHANGES = [("put", ""), ("delete", ""), ("post", "/pause"), ("post", "/unpause")
 def test_a_mirrored_one_cannot_be_changed(kind, method, path, managing, tell):
     tell(an_event(f"{kind[:-1]}.created"))
     found = MODELS[kind].objects.get()
-    answer = send(managing, method, f"/api/{kind}/{found.pk}{path}", {"name": "Ours"})
+    answer = send(managing, method, f"/api/{kind}/{found.pk}{path}", {"name": "Ours"} if method == "put" else {})
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "CONFLICT")
     assert "Better Stack" in answer.json()["error"]["message"]
     assert answer.json()["error"]["details"]["integration"]["name"] == "Better Stack"

@@ -13,7 +13,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from config import clock
-from config.api import listing, ok
+from config.api import listing, ok, say_nothing
 from config.fields import ListQuery, query, said
 from config.paging import page
 from teams.api import TeamView, numbered
@@ -119,7 +119,8 @@ class OneEndpoint(OfEndpoint):
         responses={200: EndpointSerializer},
     )
     def put(self, request: Request, id: str) -> HttpResponse:
-        lifecycle.edit_endpoint(self.endpoint, **said(request, EndpointChanges))
+        changes = said(request, EndpointChanges, EndpointSerializer(self.endpoint).data)
+        lifecycle.edit_endpoint(self.endpoint, **changes)
         return self.shown()
 
     @extend_schema(
@@ -130,6 +131,7 @@ class OneEndpoint(OfEndpoint):
         responses={200: EndpointSerializer},
     )
     def delete(self, request: Request, id: str) -> HttpResponse:
+        say_nothing(request)
         lifecycle.delete_endpoint(self.endpoint, at=clock.now())
         return self.shown()
 
@@ -145,6 +147,7 @@ class Enabling(OfEndpoint):
         responses={200: EndpointSerializer},
     )
     def post(self, request: Request, id: str) -> HttpResponse:
+        say_nothing(request)
         lifecycle.enable(self.endpoint, at=clock.now())
         return self.shown()
 
@@ -160,6 +163,7 @@ class Disabling(OfEndpoint):
         responses={200: EndpointSerializer},
     )
     def post(self, request: Request, id: str) -> HttpResponse:
+        say_nothing(request)
         lifecycle.disable(self.endpoint, at=clock.now())
         return self.shown()
 
@@ -175,6 +179,7 @@ class Rotation(OfEndpoint):
         responses={200: EndpointWithSecretSerializer},
     )
     def post(self, request: Request, id: str) -> HttpResponse:
+        say_nothing(request)
         secret = lifecycle.rotate_secret(self.endpoint, at=clock.now())
         return ok(with_secret(self.endpoint, secret))
 
@@ -287,6 +292,7 @@ class Redelivery(OfMessage):
         responses={200: MessageSerializer},
     )
     def post(self, request: Request, id: str) -> HttpResponse:
+        say_nothing(request)
         lifecycle.redeliver(self.message, at=clock.now())
         return self.shown()
 
@@ -302,5 +308,6 @@ class Testing(OfEndpoint, ManagedMessages):
         responses={200: MessageSerializer},
     )
     def post(self, request: Request, id: str) -> HttpResponse:
+        say_nothing(request)
         [sent] = self.naming_incidents([lifecycle.send_test(self.endpoint, at=clock.now())])
         return ok(MessageSerializer(sent).data)

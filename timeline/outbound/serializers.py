@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from config.addresses import LONGEST_ADDRESS, WEB_ADDRESS
 from config.fields import (
+    Body,
     ListQuery,
     Pagination,
     QueryChoices,
@@ -83,8 +84,10 @@ def _event_types(**how: Any) -> StrictList:
     )
 
 
-class EndpointChanges(serializers.Serializer):
+class EndpointChanges(Body):
     """What is to change of an endpoint; what isn't said stays."""
+
+    record = EndpointSerializer
 
     url = _url(required=False)
     description = _description()
@@ -102,7 +105,7 @@ class EndpointBody(EndpointChanges):
     url = _url()
 
 
-class ReplayBody(serializers.Serializer):
+class ReplayBody(Body):
     """A time range, its end left out."""
 
     since = StrictMoment()
