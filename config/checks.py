@@ -12,11 +12,12 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.core.checks import CheckMessage, Info, Tags, Warning, register
-from django.db import connections
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
+from django.db import connection, connections
 
-from config import clock, environment, notices
+from config import canary, clock, environment, keyring, notices
 from config.forwarded import UNREADABLE
+from config.models import KeyCanary
 from config.postgresql.pooler import WITHOUT_PREPARED, Way, find_way
 from config.times import rfc3339
 
@@ -27,8 +28,8 @@ NOTICED_FOR = timedelta(days=1)
 def register_all() -> None:
     """Let Django know of them."""
     register(unknown_variables)
-    register(unreadable_callers, Tags.database)
-    register(poolers, Tags.database)
+    for each in (unreadable_callers, poolers, unfit_keys, lost_secrets):
+        register(each, Tags.database)
 
 
 def unknown_variables(**options: Any) -> list[CheckMessage]:
@@ -62,3 +63,28 @@ def poolers(databases: Sequence[str] | None = None, **options: Any) -> list[Chec
             if find_way(asking) is Way.POOLED_UNPREPARED:
                 found.append(Info(WITHOUT_PREPARED, id="watchkeeper.I001"))
     return found
+
+
+def unfit_keys(databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
+    """Whether the present keys are those of the database."""
+    if not databases or not knows_keys():
+        return []
+    if wrong := canary.complaint():
+        return [Error(f"{keyring.KEY} {wrong}.", id="watchkeeper.E001")]
+    if canary.signs_other_sessions():
+        return [Warning(f"{canary.SIGNED_OUT}.", id="watchkeeper.W003")]
+    return []
+
+
+def lost_secrets(databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
+    """What no present key opens, where the old ones were said to be lost, and was not made anew yet."""
+    if not databases or not knows_keys() or canary.complaint():
+        return []
+    lost = canary.summed_up(canary.unopened())
+    return [Warning(f"No present key opens {line}.", id="watchkeeper.W004") for line in lost]
+
+
+def knows_keys() -> bool:
+    """Whether the database is new enough to know keys."""
+    with connection.cursor() as cursor:
+        return KeyCanary._meta.db_table in connection.introspection.table_names(cursor)

@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from config import database, environment, keepsakes
+from config import database, environment, keepsakes, keyring
 from config.console import CannotStart, say
 from config.supervisor import MANAGE, ROOT, Child, up
 
@@ -44,17 +44,16 @@ def do(arguments: list[str]) -> int:
     if arguments[0] == "test":
         return test(data, arguments[1:])
     if arguments[0] == "bench":
-        return bench(arguments[1:])
+        return bench(data, arguments[1:])
     return command(data, arguments)
 
 
 def data_folder() -> Path:
-    """The absolute path of the folder for all that is kept; it and its secrets also go into the environment."""
+    """The absolute path of the folder for all that is kept; it also goes into the environment."""
     data = Path(os.environ.get("WATCHKEEPER_DATA") or ROOT / "var").absolute()
     try:
         data.mkdir(parents=True, exist_ok=True)
         (data / "up.lock").open("a").close()
-        keepsakes.set_secrets(data, os.environ)
     except OSError as error:
         raise CannotStart(
             f"can't write to {data} ({error.strerror}); make it writable, or set WATCHKEEPER_DATA to another folder"
@@ -66,6 +65,8 @@ def data_folder() -> Path:
 def command(data: Path, arguments: list[str]) -> int:
     """Run a management command in this very process, on the database at hand."""
     with database.at_hand(data) as is_new:
+        anew = keyring.NEW_KEYS in arguments
+        keyring.unlock(os.environ["DATABASE_URL"], data, os.environ, command=arguments[0], anew=anew)
         if is_new and arguments[0] not in {"migrate", "makemigrations"}:
             say("making the tables")
             if Child("migrate", [*MANAGE, "migrate", "--no-input", "--verbosity=0"]).run():
@@ -85,6 +86,7 @@ def test(data: Path, arguments: list[str]) -> int:
     if "--full" in arguments:
         os.environ["WATCHKEEPER_TEST_FULL"] = "1"
     os.chdir(ROOT)
+    keepsakes.set_secrets(data, os.environ)
     with database.for_tests(data):
         return int(pytest.main([*sharing(arguments), *(each for each in arguments if each != "--full")]))
 
@@ -96,9 +98,10 @@ def sharing(arguments: list[str]) -> list[str]:
     return [] if are_some or "--pdb" in arguments or processes == 1 else ["-n", str(processes)]
 
 
-def bench(arguments: list[str]) -> int:
+def bench(data: Path, arguments: list[str]) -> int:
     """Run a bench in this very process; it has a database of its own."""
     os.chdir(ROOT)
+    keepsakes.set_secrets(data, os.environ)
     sys.argv[1:] = arguments
     try:
         runpy.run_module("bench", run_name="__main__")

@@ -21,7 +21,7 @@ YES, NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LONGEST_SHOWN = 100
 # Said to ourselves: by a parent to its child, or by tests.
-INTERNAL = {"WATCHKEEPER_FAULTS", "WATCHKEEPER_SUPERVISED", "WATCHKEEPER_TEST_FULL"}
+INTERNAL = {"WATCHKEEPER_ACCESS", "WATCHKEEPER_FAULTS", "WATCHKEEPER_SUPERVISED", "WATCHKEEPER_TEST_FULL"}
 
 HOSTS = (
     "It may be host names such as watch.example.com and addresses such as 192.0.2.7 or [2001:db8::7], comma-separated, "

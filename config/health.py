@@ -16,7 +16,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from config import clock, database, faults
+from config import canary, clock, database, faults, keyring
 from config.api import APIView, ok
 from config.errors import Unavailable
 from config.models import WorkerLoop
@@ -75,6 +75,8 @@ def _faults_of_the_database() -> Iterator[str]:
         yield "the database is read-only"
     if not _is_migrated():
         yield "migrations have not been applied"
+    elif wrong := canary.complaint():
+        yield f"{keyring.KEY} {wrong}"
 
 
 class _NotYet(Exception):

@@ -4,6 +4,7 @@ What an installation keeps for itself in its data folder: the secrets that were 
 Whoever runs Watchkeeper in earnest gives the secrets in the environment; then nothing is kept here.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
 
+FILE = "secrets.json"
 SECRETS = ("WATCHKEEPER_SECRET_KEY", "WATCHKEEPER_ENCRYPTION_KEY")
 
 
@@ -34,10 +36,30 @@ def _write_once(path: Path, text: str) -> None:
             return
 
 
+def bring_secrets(data: Path, environment: MutableMapping[str, str]) -> None:
+    """Fill in the secrets that the environment lacks with those kept in the data folder, if they are."""
+    with contextlib.suppress(FileNotFoundError):
+        for name, kept in json.loads((data / FILE).read_text()).items():
+            environment[name] = environment.get(name) or kept
+
+
 def set_secrets(data: Path, environment: MutableMapping[str, str]) -> None:
-    """Fill in the secrets that the environment lacks with those kept in the data folder (made on first use)."""
-    if all(environment.get(name) for name in SECRETS):
+    """As `bring_secrets`; those that are not kept yet either are made now, and kept."""
+    bring_secrets(data, environment)
+    lacking = [name for name in SECRETS if not environment.get(name)]
+    if not lacking:
         return
-    kept = keep(data / "secrets.json", lambda: {name: secrets.token_urlsafe(48) for name in SECRETS})
-    for name in SECRETS:
-        environment[name] = environment.get(name) or kept[name]
+    made = {name: secrets.token_urlsafe(48) for name in lacking}
+    known = keep(data / FILE, lambda: made)
+    if not made.keys() <= known.keys():
+        _write_anew(data / FILE, json.dumps(made | known, indent=1))
+    bring_secrets(data, environment)
+
+
+def _write_anew(path: Path, text: str) -> None:
+    """Give `path` another text in one step."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", suffix=".new", delete=False) as draft:
+        draft.write(text)
+        draft.flush()
+        os.fsync(draft.fileno())
+    Path(draft.name).replace(path)

@@ -1,10 +1,17 @@
-"""What the ground itself has to remember: counters of rate limits, when the worker's loops last ran, what was noticed.
+"""What the ground itself has to remember: counters of rate limits, when the worker's loops last ran, what was noticed,
+and which keys are its own.
 
-Nobody edits these rows; they are written by `config.ratelimit`, `config.health`, `config.idempotency` and
-`config.notices`.
+Nobody edits these rows; they are written by `config.ratelimit`, `config.health`, `config.idempotency`, `config.notices`
+and `config.canary`.
 """
 
+from datetime import timedelta
+
 from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from config.sealed import Sealed
 
 
 class RateWindow(models.Model):
@@ -42,7 +49,11 @@ class IdempotentAnswer(models.Model):
     key = models.BinaryField(primary_key=True, help_text="SHA-256 of the key and whose it is.")
     request = models.BinaryField(max_length=32, help_text="SHA-256 of all that makes a request the same.")
     answered = models.SmallIntegerField(help_text="An HTTP status.")
-    body = models.BinaryField()
+    body = Sealed(
+        what="the answer to a request with an Idempotency-Key",
+        anew="nothing, for it would have been forgotten after a day",
+        needed=Q(created_at__gt=Now() - timedelta(days=1)),
+    )
     etag = models.TextField(default="", db_default="", blank=True)
     created_at = models.DateTimeField()
 
@@ -66,3 +77,20 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class KeyCanary(models.Model):
+    """
+    A key that this database knows: one that seals what is in it, with a known text sealed by it, or the one that signs
+    sessions, which seals nothing.
+    """
+
+    digest = models.BinaryField(primary_key=True, help_text="What tells one key from another.")
+    sealed = models.BinaryField(null=True)
+    made_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "config_key_canary"
+
+    def __str__(self) -> str:
+        return f"{'a key that seals' if self.sealed else 'the key of sessions'}, since {self.made_at}"

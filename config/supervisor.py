@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config import database, environment, lifeline
+from config import database, environment, keyring, lifeline
 from config.console import CannotStart, say
 from config.embedded import Cluster, try_lock
 
@@ -40,10 +40,12 @@ _SOON, _SELDOM = 0.03, 1.0
 
 def up(data: Path, options: list[str]) -> int:
     """Serve until told to stop. Returns the exit code."""
-    if unknown := set(options) - {"--no-demo"}:
-        raise CannotStart(f"up doesn't know {' '.join(sorted(unknown))}; it knows --no-demo")
+    if unknown := set(options) - {"--no-demo", keyring.NEW_KEYS}:
+        raise CannotStart(f"up doesn't know {' '.join(sorted(unknown))}; it knows --no-demo and {keyring.NEW_KEYS}")
     with only_one(data):
-        house = House(data, free_port(), with_demo="--no-demo" not in options)
+        house = House(
+            data, free_port(), with_demo="--no-demo" not in options, with_new_keys=keyring.NEW_KEYS in options
+        )
         for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(ending) is not signal.SIG_IGN:  # nohup asks us to outlive the terminal
                 signal.signal(ending, house.ask_to_stop)
@@ -173,15 +175,17 @@ def _how_it_ended(part: Child | Cluster) -> str:
 class House:
     """Everything that `up` runs."""
 
-    def __init__(self, data: Path, port: int, *, with_demo: bool) -> None:
+    def __init__(self, data: Path, port: int, *, with_demo: bool, with_new_keys: bool = False) -> None:
         self.data = data
         self.port = port
         self.cluster = None if database.is_given() else Cluster(data)
-        self.prepare = Child("the preparation", [*MANAGE, "prepare"])
+        new_keys = [keyring.NEW_KEYS] if with_new_keys else []
+        self.prepare = Child("the preparation", [*MANAGE, "prepare", *new_keys])
         self.web = Child("the web server", [sys.executable, "-m", "config.web", str(port)])
         self.worker = Child("the worker", [*MANAGE, "worker"])
         self.demo = Child("the demo", [*MANAGE, "demo"])
         self.with_demo = with_demo
+        self.with_new_keys = with_new_keys
         self.kept: list[Kept] = []
         self.is_open = False
         self.stopping = False
@@ -204,6 +208,7 @@ class House:
             self.cluster.start()
             os.environ["DATABASE_URL"] = self.cluster.url
             database.check_embedded(self.cluster.url)
+        keyring.unlock(os.environ["DATABASE_URL"], self.data, os.environ, command="up", anew=self.with_new_keys)
         self.web.start(stdin=subprocess.PIPE)  # loads the application, and waits
         self._prepare()
         self.web.release()

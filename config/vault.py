@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import secrets
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -39,6 +40,15 @@ def open_sealed(sealed: bytes) -> str:
         raise CannotOpen("no present encryption key opens this secret") from None
 
 
+def opens(sealed: bytes, keys: Sequence[str]) -> bool:
+    """Whether one of some keys opens what was sealed."""
+    try:
+        _sealer(tuple(keys)).decrypt(bytes(sealed))
+    except InvalidToken:
+        return False
+    return True
+
+
 def keyed_digest(text: str) -> bytes:
     """32 bytes (HMAC-SHA256 under the first key) that find `text` again, and say nothing without the key."""
     return keyed_digests(text)[0]
@@ -48,6 +58,11 @@ def keyed_digests(text: str) -> list[bytes]:
     """The digest of `text` under every key, the first key's first: what to look a stranger's token up by."""
     raw = text.encode(errors="surrogatepass")
     return [hmac.digest(key, raw, "sha256") for key in _digest_keys(_keys())]
+
+
+def digest_of_key(key: str, purpose: str) -> bytes:
+    """32 bytes that tell one key from another, and say nothing of it."""
+    return _derived(key, b"tell apart " + purpose.encode())
 
 
 def plain_digest(text: str) -> bytes:

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView as AnyView
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from config import clock, faults, strictjson
+from config import canary, clock, faults, strictjson
 from config.api import APIView, RawParser, ok
 from config.errors import ApiError, Forbidden, Unauthorized, ValidationFailed
 from config.refusals import note_refusal
@@ -94,6 +94,7 @@ class Door(APIView):
         """Find the integration, or refuse with 401, which comes before everything else."""
         found = by_token(token) if token is not None else by_key(request.auth)
         if found is None:
+            canary.vouch_for_keys()  # with wrong ones no token is found, and a sender who hears 401 does not come again
             note_refusal(request, "token" if token is not None else "api key")
             inbox.count(None, "unauthorized", clock.now())
             raise Unauthorized("A valid token or API key is required.")

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from config.sealed import Sealed
 from teams.models import APIKey, Team, User
 from timeline.events import EVENTS, VENDOR_EVENTS, EventType
 from timeline.models import TimelineEvent
@@ -32,8 +33,19 @@ class Integration(models.Model):
     name = models.CharField(max_length=200)
     type = models.CharField(max_length=40, choices=IntegrationType.choices, default=IntegrationType.BETTER_STACK)
     token_digest = models.BinaryField(max_length=32, unique=True, editable=False)
-    token_ciphertext = models.BinaryField(editable=False)
-    signing_secret_ciphertext = models.BinaryField(null=True, editable=False)
+    token_ciphertext = Sealed(
+        what="address",
+        editable=False,
+        whose=("team.organization", "team"),
+        anew="rotate its token, and give senders the new address",
+    )
+    signing_secret_ciphertext = Sealed(
+        what="signing secret",
+        null=True,
+        editable=False,
+        whose=("team.organization", "team"),
+        anew="set a new one, here and there",
+    )
     count_only = ArrayField(
         models.CharField(max_length=200),
         default=list,

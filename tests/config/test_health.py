@@ -79,6 +79,7 @@ def test_a_session_that_would_lose_events_is_refused_by_name(client, setting, va
     ],
 )
 def test_each_setting_that_loses_events_is_named(monkeypatch, row, named):
+    monkeypatch.setattr(health.canary, "complaint", lambda: "")
     class Cursor:
         def __enter__(self):
             return self

@@ -12,8 +12,10 @@ from datetime import datetime
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
+from config.sealed import Sealed
 from config.vault import open_sealed
 from teams.models import Team
 
@@ -64,8 +66,21 @@ class Endpoint(models.Model):
         help_text="Also send what the log’s 19 events can’t carry, for a receiver that understands Watchkeeper.",
     )
     relay = models.BooleanField(default=False, help_text="Also pass on what integrations tell, under our own ids.")
-    secret_ciphertext = models.BinaryField(editable=False)
-    old_secret_ciphertext = models.BinaryField(null=True, editable=False)
+    secret_ciphertext = Sealed(
+        what="signing secret",
+        editable=False,
+        whose=("team.organization", "team"),
+        needed=Q(deleted_at=None),
+        anew="rotate it, and give its receiver the new one",
+    )
+    old_secret_ciphertext = Sealed(
+        what="signing secret before the last rotation",
+        null=True,
+        editable=False,
+        whose=("team.organization", "team"),
+        needed=Q(deleted_at=None, old_secret_until__gt=Now()),
+        anew="nothing, for it would have been forgotten within a day",
+    )
     old_secret_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     disabled_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -8,21 +8,28 @@ from typing import Any
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from config import keyring
 from config.postgresql import standing
+from dashboard.management.commands.migrate import NEW_KEYS_HELP, settle_keys
 
 
 class Command(BaseCommand):
     help = "Brings the tables, the static files and the staff login up to date."
     requires_system_checks = []
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(keyring.NEW_KEYS, action="store_true", help=NEW_KEYS_HELP)
+
+    def handle(self, *args: Any, new_keys: bool = False, **options: Any) -> None:
         if unmigrated():
             self.stdout.write("watchkeeper: bringing the tables up to date")
-            call_command("migrate", interactive=False, verbosity=0)
+            call_command("migrate", interactive=False, verbosity=0, new_keys=new_keys, stdout=self.stdout)
+        else:
+            settle_keys(self.stdout, anew=new_keys)
         standing.settle()
         stamp, current = settings.DATA_DIR / "static.sha256", static_fingerprint()
         if not settings.DEBUG and not (stamp.exists() and stamp.read_text() == current):
