@@ -20,7 +20,7 @@ from django.db import Error, InterfaceError, InternalError, OperationalError, co
 
 from config import clock, faults
 from config.health import report_loop
-from dashboard.refolding import Refolding, Renumbering
+from dashboard.refolding import REWORDED_AT_ONCE, Refolding, Renumbering, Rewording
 from integrations import applying
 from integrations.turns import Turns
 from timeline.outbound.sender import Sender
@@ -77,9 +77,11 @@ def steps() -> list[Step]:
     renumbering, refolding = Renumbering(), Refolding()
     apply = partial(applying.apply_due, turns=Turns())
     return [
-        # Both bring up to date what an older version left, or is leaving while it is replaced.
+        # These bring up to date what an older version left, or is leaving while it is replaced.
         Step("renumber", renumbering.run, every=timedelta(minutes=10)),
         Step("refold", renumbering.before(refolding.run, meanwhile=1), every=timedelta(hours=1)),
+        # Never full: it takes its time, so that what arrives need not wait for it.
+        Step("reword", Rewording().run, full=REWORDED_AT_ONCE + 1, every=timedelta(minutes=10)),
         Step("apply", renumbering.before(apply), full=applying.BATCH),
         # Only a new version makes an event known; looking now and then catches what an old one left while it was
         # replaced.

@@ -52,7 +52,7 @@ UNION ALL
     SELECT id, false FROM sending WHERE id IS NOT NULL
 )
 SELECT e.id, e.succeeded_at IS NOT NULL AND e.failing_since IS NULL, bool_or(work.waits),
-    coalesce(e.lease_until > clock_timestamp() AND e.lease_until <= clock_timestamp() + make_interval(secs => %s), false)
+    coalesce(e.lease_until BETWEEN clock_timestamp() AND clock_timestamp() + make_interval(secs => %s), false)
 FROM timeline_endpoint AS e JOIN work ON work.id = e.id
 WHERE e.disabled_at IS NULL AND e.deleted_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM timeline_installation WHERE paused_at IS NOT NULL)
