@@ -5,8 +5,8 @@ the worker. `/workz`: do the worker's loops run; upper storeys report them with 
 `settings.WORKER_LOOPS` lists which there must be. Not for numbers over time: those are metrics.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache
 
@@ -14,12 +14,13 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpResponse
+from django.utils.module_loading import import_string
 from rest_framework.request import Request
 
 from config import canary, clock, database, faults, keyring
 from config.api import APIView, ok
 from config.errors import Unavailable
-from config.models import WorkerLoop
+from config.statements import fetch
 
 REPORTED = faults.point("loops: reported")
 
@@ -53,10 +54,11 @@ class Workz(_HealthView):
     """The worker's loops and how far behind they are; 503 names each that stopped."""
 
     def get(self, request: Request) -> HttpResponse:
-        at = clock.now()
-        states = loops(at)
+        states = [replace(state, lag_seconds=lag(state.name)) for state in loops()]
         shown = [asdict(state) for state in states]
-        stopped = [_complaint(state, at) for state in states if state.stopped]
+        for loop in shown:
+            del loop["age"]
+        stopped = [_complaint(state) for state in states if state.stopped]
         if stopped:
             raise Unavailable("; ".join(stopped) + ".", details={"loops": shown})
         return ok({"loops": shown}, headers=_FRESH)
@@ -100,47 +102,95 @@ def _migrated_once() -> bool:
 
 
 # The worker's loops
+#
+# They report by the database's clock, and are asked for by it, so that no two machines' clocks are compared. That one
+# may be set, too: then this process goes by what it saw itself, from look to look, by a clock that nobody can set.
+
+# A report from further ahead than this is none to be believed.
+AHEAD_AT_MOST = 5.0
 
 
 @dataclass(frozen=True)
 class LoopState:
-    """One loop: when it last finished a round (None: never), how far behind, and whether it has stopped."""
+    """One loop: when it last finished a round (None: never), its age in seconds, how far behind, whether it stopped."""
 
     name: str
     ran_at: datetime | None
+    age: float | None
     lag_seconds: float | None
     detail: str
     stopped: bool
 
 
-def report_loop(name: str, at: datetime, lag: float = 0.0, detail: str = "") -> None:
-    """Note that loop `name` finished a round at `at`, `lag` seconds behind. One statement."""
+@dataclass(frozen=True)
+class _Sight:
+    """What this process saw of a loop: a report, from when to when; and after which moment it certainly ran. Ticks."""
+
+    ran_at: datetime
+    first: float
+    last: float
+    ran_after: float | None = None
+
+    def again(self, ran_at: datetime, tick: float) -> "_Sight":
+        """One look later."""
+        if ran_at == self.ran_at:
+            return replace(self, last=tick)
+        return _Sight(ran_at, tick, tick, ran_after=self.last)
+
+
+_seen: dict[str, _Sight] = {}
+
+
+def report_loop(name: str, at: datetime | None = None, detail: str = "") -> None:
+    """Note that loop `name` finished a round now (for tests: at `at`), and what it has to say. One statement."""
     with connection.cursor() as cursor:
-        cursor.execute(_REPORT, [name, at, lag, detail])
+        cursor.execute(_REPORT, [name, at or clock.held(), detail])
     REPORTED()
 
 
 _REPORT = """
-    INSERT INTO config_worker_loop (name, ran_at, lag_seconds, detail) VALUES (%s, %s, %s, %s)
-    ON CONFLICT (name) DO UPDATE
-    SET ran_at = excluded.ran_at, lag_seconds = excluded.lag_seconds, detail = excluded.detail
+    INSERT INTO config_worker_loop (name, ran_at, detail) VALUES (%s, coalesce(%s, clock_timestamp()), %s)
+    ON CONFLICT (name) DO UPDATE SET ran_at = excluded.ran_at, detail = excluded.detail
+"""
+_ASK = """
+    SELECT name, ran_at, extract(epoch FROM coalesce(%s, clock_timestamp()) - ran_at)::float8, detail
+    FROM config_worker_loop WHERE name = ANY(%s)
 """
 
 
-def loops(at: datetime) -> list[LoopState]:
+def loops(at: datetime | None = None) -> list[LoopState]:
     """The loops of `settings.WORKER_LOOPS` (name → seconds without a report that make it a stopped one)."""
-    reports = {report.name: report for report in WorkerLoop.objects.filter(name__in=settings.WORKER_LOOPS)}
-    return [_state(name, reports.get(name), at, patience) for name, patience in settings.WORKER_LOOPS.items()]
+    found = fetch(_ASK, [at or clock.held(), list(settings.WORKER_LOOPS)])
+    reports = {name: report for name, *report in found}
+    return [_state(name, *reports.get(name, [None, None, ""])) for name in settings.WORKER_LOOPS]
 
 
-def _state(name: str, report: WorkerLoop | None, at: datetime, patience: float) -> LoopState:
-    if report is None:
-        return LoopState(name, None, None, "", stopped=True)
-    stopped = (at - report.ran_at).total_seconds() > patience
-    return LoopState(name, report.ran_at, report.lag_seconds, report.detail, stopped)
+def _state(name: str, ran_at: datetime | None, age: float | None, detail: str) -> LoopState:
+    if ran_at is None or age is None:
+        return LoopState(name, None, None, None, "", stopped=True)
+    patience, tick = settings.WORKER_LOOPS[name], clock.tick()
+    known = _seen.get(name)
+    sight = _seen[name] = known.again(ran_at, tick) if known else _Sight(ran_at, tick, tick)
+    if sight.ran_after is not None and 0 <= tick - sight.ran_after <= patience:
+        stopped = False
+    else:
+        stopped = not -AHEAD_AT_MOST <= age <= patience or tick - sight.first > patience
+    return LoopState(name, ran_at, age, None, detail, stopped)
 
 
-def _complaint(state: LoopState, at: datetime) -> str:
-    if state.ran_at is None:
+def lag(name: str) -> float:
+    """How long what a loop has to do next has been waiting, in seconds: asked now, for a stopped loop knows nothing."""
+    question = settings.WORKER_QUEUES.get(name)
+    if question is None:
+        return 0.0
+    since: Callable[[], datetime | None] = import_string(question)
+    oldest = since()
+    return max(0.0, (clock.now() - oldest).total_seconds()) if oldest else 0.0
+
+
+def _complaint(state: LoopState) -> str:
+    if state.age is None:
         return f"the loop {state.name} has never run"
-    return f"the loop {state.name} last ran {(at - state.ran_at).total_seconds():.0f} s ago"
+    if state.age < 0:
+        return f"the loop {state.name} last ran {-state.age:.0f} s ahead of now: the clock was set back since"
+    return f"the loop {state.name} last ran {state.age:.0f} s ago"

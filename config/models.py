@@ -29,11 +29,12 @@ class RateWindow(models.Model):
 
 
 class WorkerLoop(models.Model):
-    """One loop of the worker: when it last finished a round, how far behind it was, what it has to say."""
+    """One loop of the worker: when it last finished a round, by the database's clock, and what it has to say."""
 
     name = models.TextField(primary_key=True)
     ran_at = models.DateTimeField()
-    lag_seconds = models.FloatField(default=0)
+    # Written by older versions that may still run beside this one; how far behind a loop is asks who wants to know.
+    lag_seconds = models.FloatField(default=0, db_default=0.0)
     detail = models.TextField(blank=True, default="")
 
     class Meta:

@@ -5,7 +5,8 @@ What the rows are is the callers' affair. Two ways of holding work: for as long 
 moment (the inbound deliveries: integrations.turns); or under a lease, where the work is outside of the database
 (outbound messages: timeline.outbound.engine). A lease ends by itself, so nobody waits for a killed worker; and each new
 one has a greater token, by which those who were late are told apart, and may write nothing more. Leases go by the
-database's clock, which all workers share.
+database's clock, which all workers share; one that ends later than any lasts is from before that clock was set back,
+and is over: its holder, should it live, renews it soon.
 """
 
 import random
@@ -47,7 +48,10 @@ UPDATE {table} AS leased SET lease_token = lease_token + 1,
     lease_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 FROM (
     SELECT id FROM {table}
-    WHERE id = ANY(%(ids)s::bigint[]) AND (lease_until IS NULL OR lease_until <= clock_timestamp())
+    WHERE id = ANY(%(ids)s::bigint[]) AND (
+        lease_until IS NULL OR lease_until <= clock_timestamp()
+        OR lease_until > clock_timestamp() + make_interval(secs => %(seconds)s)
+    )
     ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 ) AS free
 WHERE leased.id = free.id RETURNING leased.id, leased.lease_token

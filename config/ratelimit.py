@@ -6,11 +6,10 @@ which is good enough against floods and guessing, and is not meant for billing.
 """
 
 import random
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_address
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection
@@ -47,9 +46,8 @@ class Verdict(NamedTuple):
 
 def hit(key: str, limit: int, seconds: int = 60) -> Verdict:
     """Count one more of `key` in its present window of `seconds`; not allowed if more than `limit`."""
-    at = clock.now()
-    hits, ends_at = _count(key, at, seconds, 1)
-    return _verdict(hits <= limit, at, ends_at)
+    hits, left = _count(key, seconds, 1)
+    return _verdict(hits <= limit, left)
 
 
 def hit_of_many(key: str, limit: int, seconds: int = 60) -> Verdict:
@@ -58,74 +56,82 @@ def hit_of_many(key: str, limit: int, seconds: int = 60) -> Verdict:
 
     More than the limit never pass; the last few that each process holds may be refused too early.
     """
-    at = clock.now()
-    ends_at, left = _in_advance.get(key, (at, 0))
-    if not left or at >= ends_at:
+    tick = clock.tick()
+    until, left = _in_advance.get(key, (tick, 0))
+    if not left or tick >= until:
         ahead = max(1, min(AHEAD_AT_MOST, limit // AHEAD_ONE_IN))
-        hits, ends_at = _count(key, at, seconds, ahead)
-        left = min(ahead, limit - (hits - ahead))
+        hits, remaining = _count(key, seconds, ahead)
+        until, left = tick + remaining, min(ahead, limit - (hits - ahead))
         if left < 1:
-            return _verdict(False, at, ends_at)
+            return _verdict(False, remaining)
         if len(_in_advance) > MOST_IN_ADVANCE:
             _in_advance.clear()
-    _in_advance[key] = (ends_at, left - 1)
+    _in_advance[key] = (until, left - 1)
     return Verdict(True, 0)
 
 
-# Key → until when, and how many. Two threads may take the same one now and then, which does no harm here.
-_in_advance: dict[str, tuple[datetime, int]] = {}
+# Key → until which tick, and how many. Two threads may take the same one now and then, which does no harm here.
+_in_advance: dict[str, tuple[float, int]] = {}
 
 
-def _count(key: str, at: datetime, seconds: int, number: int) -> tuple[int, datetime]:
-    """Count so many more; how many they are now, and when the window ends."""
-    end = _end_of_window(at, seconds)
-    [(hits, ends_at)] = fetch(_COUNT, {"key": _digest(key, seconds), "ends_at": end, "number": number})
+def _count(key: str, seconds: int, number: int) -> tuple[int, float]:
+    """Count so many more; how many they are now, and for how many seconds the window lasts yet."""
+    asked: dict[str, Any] = {"key": _digest(key, seconds), "number": number, "seconds": seconds, "held": clock.held()}
+    [(hits, left)] = fetch(_COUNT, asked)
     if hits == number and random.randrange(SWEEP_ONE_IN) == 0:  # noqa: S311 - nothing to guess
         with connection.cursor() as cursor:
-            cursor.execute(_SWEEP, {"before": at - timedelta(hours=1)})
-    return hits, ends_at
+            cursor.execute(_SWEEP, asked)
+    return hits, left
 
 
 def standing(key: str, limit: int, seconds: int = 60) -> Verdict:
     """As `hit`, without counting: allowed while `key` has not reached `limit`."""
-    at = clock.now()
     with connection.cursor() as cursor:
-        cursor.execute(_LOOK, {"key": _digest(key, seconds), "at": at})
+        cursor.execute(_LOOK, {"key": _digest(key, seconds), "seconds": seconds, "held": clock.held()})
         found = cursor.fetchone()
-    return _verdict(found[0] < limit, at, found[1]) if found else Verdict(True, 0)
+    return _verdict(found[0] < limit, found[1]) if found else Verdict(True, 0)
 
 
 def take_back(key: str, seconds: int = 60) -> None:
     """Count one less of `key` in its present window: what was counted before it was tried turned out well."""
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE_BACK, {"key": _digest(key, seconds), "at": clock.now()})
+        cursor.execute(_TAKE_BACK, {"key": _digest(key, seconds), "held": clock.held()})
 
 
-_COUNT = """
-    INSERT INTO config_rate_window AS w (key, ends_at, hits) VALUES (%(key)s, %(ends_at)s, %(number)s)
+# All processes go by the database's clock. A window that ends later than the next one was opened before that clock was
+# set back, and counts no more.
+_NOW = "coalesce(%(held)s::timestamptz, clock_timestamp())"
+_SECONDS = "%(seconds)s::int"
+_IS_OPEN = f"w.ends_at BETWEEN excluded.ends_at AND excluded.ends_at + make_interval(secs => {_SECONDS})"
+_COUNT = f"""
+    WITH present (at, ends_at) AS (
+        SELECT at, to_timestamp((floor(extract(epoch FROM at) / {_SECONDS}) + 1) * {_SECONDS})
+        FROM (SELECT {_NOW}) AS clock (at)
+    )
+    INSERT INTO config_rate_window AS w (key, ends_at, hits) SELECT %(key)s, ends_at, %(number)s FROM present
     ON CONFLICT (key) DO UPDATE SET
-        hits = CASE WHEN excluded.ends_at > w.ends_at THEN 0 ELSE w.hits END + excluded.hits,
-        ends_at = greatest(excluded.ends_at, w.ends_at)
-    RETURNING hits, ends_at
-"""
-_TAKE_BACK = "UPDATE config_rate_window SET hits = greatest(hits - 1, 0) WHERE key = %(key)s AND ends_at > %(at)s"
-_LOOK = "SELECT hits, ends_at FROM config_rate_window WHERE key = %(key)s AND ends_at > %(at)s"
-_SWEEP = """
+        hits = CASE WHEN {_IS_OPEN} THEN w.hits ELSE 0 END + excluded.hits,
+        ends_at = CASE WHEN {_IS_OPEN} THEN w.ends_at ELSE excluded.ends_at END
+    RETURNING hits, extract(epoch FROM ends_at - (SELECT at FROM present))::float8
+"""  # noqa: S608 - SQL of our own
+_TAKE_BACK = f"UPDATE config_rate_window SET hits = greatest(hits - 1, 0) WHERE key = %(key)s AND ends_at > {_NOW}"  # noqa: S608
+_LOOK = f"""
+    SELECT hits, extract(epoch FROM ends_at - at)::float8 FROM config_rate_window, (SELECT {_NOW}) AS clock (at)
+    WHERE key = %(key)s AND ends_at > at AND ends_at <= at + make_interval(secs => 2 * {_SECONDS})
+"""  # noqa: S608 - SQL of our own
+_SWEEP = f"""
     DELETE FROM config_rate_window WHERE key IN (
-        SELECT key FROM config_rate_window WHERE ends_at < %(before)s LIMIT 1000 FOR UPDATE SKIP LOCKED)
-"""
+        SELECT key FROM config_rate_window
+        WHERE ends_at < {_NOW} - interval '1 hour' LIMIT 1000 FOR UPDATE SKIP LOCKED)
+"""  # noqa: S608 - SQL of our own
 
 
 def _digest(key: str, seconds: int) -> bytes:
     return sha256(f"{seconds} {key}".encode(errors="surrogatepass")).digest()
 
 
-def _end_of_window(at: datetime, seconds: int) -> datetime:
-    return datetime.fromtimestamp((at.timestamp() // seconds + 1) * seconds, UTC)
-
-
-def _verdict(allowed: bool, at: datetime, ends_at: datetime) -> Verdict:
-    return Verdict(True, 0) if allowed else Verdict(False, max(1, ceil((ends_at - at).total_seconds())))
+def _verdict(allowed: bool, left: float) -> Verdict:
+    return Verdict(True, 0) if allowed else Verdict(False, max(1, ceil(left)))
 
 
 class Throttle(BaseThrottle):

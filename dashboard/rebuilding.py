@@ -11,6 +11,7 @@ from django.db import connection, models, transaction
 from config import faults, rows
 from incidents import fold as incident_fold
 from incidents import keeper as incident_keeper
+from incidents import words
 from incidents.fold import IncidentState
 from incidents.models import Incident
 from integrations.models import InboundDelivery, Verdict
@@ -115,9 +116,13 @@ def differences(subject: Link, shown: dict[str, Any]) -> Iterator[Difference]:
     if is_behind(subject[0], shown):
         return
     folded = folded_again(subject)
+    # Which version wrote them is no difference; nor are words that an older one wrote.
+    skipped = {"fold_version", "words_version"}
+    if subject[0] == INCIDENT and shown["words_version"] != words.VERSION:
+        skipped.add("search")
     for column, value in row_of(subject, folded).items():
         # A row without facts has none to have been folded.
-        if column != "fold_version" and comparable(shown[column]) != comparable(value):
+        if column not in skipped and comparable(shown[column]) != comparable(value):
             yield Difference(subject, column, shown[column], value)
     stored = stored_readings(subject)
     # A fact that the fold did not read at all has strayed from its subject's chronology.

@@ -1,6 +1,7 @@
 """
 What an older version left behind, brought up to date by the worker, bit by bit and beside everything else: facts get
-the numbers of their ranks, and what an older version of a fold found is folded again.
+the numbers of their ranks, what an older version of a fold found is folded again, and what incidents are found by is
+written by our own words.
 
 It can be interrupted anywhere: facts and rows say themselves what is still to be done. Nothing is sent and nobody is
 called for it. Not here: folding everything again by hand (dashboard.rebuilding).
@@ -24,12 +25,14 @@ log = structlog.get_logger(__name__)
 
 DOUBTED = faults.point("renumbering: what facts are about marked, before the facts")
 RENUMBERED = faults.point("renumbering: some done, before the next")
+REWORDED = faults.point("rewording: some done, before the next")
 REFOLDED = faults.point("refolding: folded and written, before the commit")
 
 FACTS_AT_ONCE = 2_000
 # Folded in one go are so many subjects at most, and no more once they have so many facts together.
 SUBJECTS_AT_ONCE = 100
 FACTS_FOLDED_AT_ONCE = 1_000
+REWORDED_AT_ONCE = 200
 # So many ids are looked through at a time.
 STRETCH = 20_000
 
@@ -92,6 +95,20 @@ def folded_now(kind: str, ids: Collection[int]) -> list[int]:
 def known() -> dict[str, type[models.Model]]:
     """The models of all that is folded, by kind."""
     return dict(subjects())
+
+
+class Rewording:
+    """What incidents are found by is written by our words, where an older version left it to PostgreSQL."""
+
+    def __init__(self) -> None:
+        self.after = 0
+
+    def run(self, at: datetime) -> int:
+        """The next incidents; how many there were, or 1 to begin once more with what was left."""
+        done = incident_keeper.reword(self.after, REWORDED_AT_ONCE)
+        REWORDED()
+        again, self.after = int(bool(self.after)), done[-1] if done else 0
+        return len(done) or again
 
 
 class Refolding:

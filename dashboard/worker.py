@@ -3,9 +3,11 @@ The worker: a list of small steps, each doing one thing and saying whether there
 them, in a thread of its own, what sends messages out, for that is mostly waiting (timeline.outbound.sender).
 
 It stands in the uppermost storey because it puts the others together in plain sight. A new loop is a new line in
-STEPS (and in settings.WORKER_LOOPS, so that /workz misses it when it stops).
+STEPS (and in settings.WORKER_LOOPS, so that /workz misses it when it stops). Its pauses go by a clock that nobody can
+set (config.clock.tick); what is written down goes by the machine's.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -18,9 +20,9 @@ from django.db import Error, InterfaceError, InternalError, OperationalError, co
 
 from config import clock, faults
 from config.health import report_loop
-from dashboard.refolding import Refolding, Renumbering
+from dashboard.refolding import REWORDED_AT_ONCE, Refolding, Renumbering, Rewording
 from integrations import applying
-from integrations.turns import Turns, oldest_waiting
+from integrations.turns import Turns
 from teams.sessions import BATCH, sweep_sessions
 from timeline.outbound.sender import Sender
 
@@ -33,48 +35,42 @@ DONE = faults.point("worker: a turn's work done, before its report")
 IDLE_SECONDS = 0.05
 # How long it waits after trouble with the database.
 TROUBLE_SECONDS = 0.5
-# How often each loop tells /workz that it runs.
-REPORT_EVERY = timedelta(seconds=5)
-
-
-def nothing_waits() -> float:
-    """The lag of a step without a queue."""
-    return 0.0
-
-
-def oldest_unapplied() -> float:
-    """How long the oldest received delivery has been waiting, in seconds."""
-    oldest = oldest_waiting()
-    return max(0.0, (clock.now() - oldest).total_seconds()) if oldest else 0.0
+# How often each loop tells /workz that it runs, in seconds.
+REPORT_EVERY = 5.0
 
 
 @dataclass
 class Step:
     """
     One loop of the worker. `run(at)` does the next piece of work and answers how much there was; as much as `full`
-    means that more may be waiting. `every` is the pause between runs that found nothing; `lag` tells in seconds how far
-    behind it is.
+    means that more may be waiting. `every` is the pause between runs that found nothing. `due_at` and `report_at` are
+    ticks of config.clock.
     """
 
     name: str
     run: Callable[[datetime], int]
     full: int = 1
     every: timedelta = timedelta(0)
-    lag: Callable[[], float] = nothing_waits
-    due_at: datetime | None = field(default=None, init=False)
-    report_at: datetime | None = field(default=None, init=False)
+    due_at: float = field(default=-math.inf, init=False)
+    report_at: float = field(default=-math.inf, init=False)
 
-    def turn(self, at: datetime) -> int:
-        """Run if it is due, and tell /workz now and then that it does."""
+    def turn(self, at: datetime, said: str = "") -> int:
+        """Run if it is due, and tell /workz now and then that it does, and what is to be `said` of the worker."""
         BEGUN()
-        work = self.run(at) if self.due_at is None or at >= self.due_at else 0
-        if not work and (self.due_at is None or at >= self.due_at):
-            self.due_at = at + self.every
+        tick = clock.tick()
+        is_due = tick >= self.due_at
+        work = self.run(at) if is_due else 0
+        if is_due and not work:
+            self.due_at = tick + self.every.total_seconds()
         DONE()
-        if self.report_at is None or at >= self.report_at:
-            report_loop(self.name, at, self.lag())
-            self.report_at = at + REPORT_EVERY
+        if tick >= self.report_at:
+            report_loop(self.name, detail=said)
+            self.report_at = tick + REPORT_EVERY
         return work
+
+    def report_soon(self) -> None:
+        """Tell /workz at the next turn that it runs."""
+        self.report_at = -math.inf
 
 
 def steps() -> list[Step]:
@@ -82,10 +78,12 @@ def steps() -> list[Step]:
     renumbering, refolding = Renumbering(), Refolding()
     apply = partial(applying.apply_due, turns=Turns())
     return [
-        # Both bring up to date what an older version left, or is leaving while it is replaced.
+        # These bring up to date what an older version left, or is leaving while it is replaced.
         Step("renumber", renumbering.run, every=timedelta(minutes=10)),
         Step("refold", renumbering.before(refolding.run, meanwhile=1), every=timedelta(hours=1)),
-        Step("apply", renumbering.before(apply), full=applying.BATCH, lag=oldest_unapplied),
+        # Never full: it takes its time, so that what arrives need not wait for it.
+        Step("reword", Rewording().run, full=REWORDED_AT_ONCE + 1, every=timedelta(minutes=10)),
+        Step("apply", renumbering.before(apply), full=applying.BATCH),
         # Only a new version makes an event known; looking now and then catches what an old one left while it was
         # replaced.
         Step("recognize", applying.recognize, every=timedelta(minutes=10)),
@@ -99,6 +97,7 @@ class Worker:
     def __init__(self) -> None:
         self.steps = steps()
         self.sender = Sender()
+        self.watch = clock.Watch()
         self.stopping = False
 
     def stop(self, *_: object) -> None:
@@ -113,6 +112,7 @@ class Worker:
         sending.start()
         try:
             while not self.stopping:
+                self.look_at_the_clock()
                 were_full = [self.turn(step) >= step.full for step in self.steps]
                 if not any(were_full):
                     time.sleep(IDLE_SECONDS)
@@ -121,10 +121,17 @@ class Worker:
             sending.join()
         log.info("worker stopped")
 
+    def look_at_the_clock(self) -> None:
+        """Where it was set, say so, and let what was reported before be reported anew."""
+        if by := self.watch.jumped():
+            log.warning("the clock was set", by_seconds=round(by, 3))
+            for step in self.steps:
+                step.report_soon()
+
     def turn(self, step: Step) -> int:
         """One turn of a step; trouble is logged, and waited out."""
         try:
-            return step.turn(clock.now())
+            return step.turn(clock.now(), self.watch.words())
         except (OperationalError, InterfaceError, InternalError) as error:  # the last says read-only, among others
             log.warning("database trouble", step=step.name, error=str(error))
             self.wait_out()

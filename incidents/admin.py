@@ -8,7 +8,6 @@ by its verb and records a fact. Not here: the verbs' tools and actions (incident
 
 from datetime import datetime
 from typing import Any, ClassVar, cast
-from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -19,7 +18,7 @@ from django.utils.safestring import SafeString
 from config import clock
 from config.admin import Folded, ViewOnly, when
 from config.changelist import RelatedFilter
-from config.numbers import whole_number, whole_numbers
+from config.numbers import whole_numbers
 from config.paging import Order, Page
 from config.panels import Panel, shows
 from config.shown import NOTHING, clipped, link, listing, moment, state, whole
@@ -28,7 +27,7 @@ from incidents.admin_corrections import timeline_of
 from incidents.admin_forms import DeclarationForm
 from incidents.admin_verbs import REFUSALS_SHOWN, WorkedOn, acts, refusals
 from incidents.declaring import declare
-from incidents.filters import NEWEST, in_order
+from incidents.filters import LONGEST_SEARCH, NEWEST, in_order
 from incidents.grouping import group_of, incidents_of, live_in, resolve_some
 from incidents.lifecycle import destroy, resource_of
 from incidents.models import Incident, IncidentGroup, IncidentQuerySet
@@ -106,7 +105,7 @@ class IncidentAdmin(WorkedOn, Folded):
     wide_filters = ["status__exact", "severity__exact", "destroyed", "provisional__exact", "integration_id"]
     autocomplete_fields = ["team"]
     search_fields = ["title"]
-    search_help_text = "A number, an id (UUID), or beginnings of words"
+    search_help_text = "A number, an id (UUID), or beginnings of words; in scripts without spaces, what stands anywhere"
     panels: ClassVar = [timeline_of]
     retire_means = (
         "It is marked as deleted by a fact in its history, which stays. It is no longer live, holds no resource down, "
@@ -161,12 +160,7 @@ class IncidentAdmin(WorkedOn, Folded):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        text = search_term.strip()[:200]
-        number = whole_number(text)
-        if number is not None:
-            return queryset.filter(pk=number), False
-        uuid, incidents = uuid_of(text), cast(IncidentQuerySet, queryset)
-        return (incidents.search(text) if uuid is None else incidents.filter(uuid=uuid)), False
+        return cast(IncidentQuerySet, queryset).search(search_term.strip()[:LONGEST_SEARCH]), False
 
     def retire(self, record: Incident, *, by: Any, at: datetime) -> bool:
         return destroy(record, by=by, at=at) is not None
@@ -272,14 +266,6 @@ class IncidentGroupAdmin(ViewOnly):
         return "native" if group.is_native else link("integrations.integration", group.integration_id)
 
     made = when("created_at")
-
-
-def uuid_of(text: str) -> UUID | None:
-    """The UUID that a text from outside writes; None for all else."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 PANELS.insert(0, latest_incidents)

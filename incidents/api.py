@@ -80,7 +80,8 @@ class Incidents(TeamView):
     )
     def get(self, request: Request) -> HttpResponse:
         chosen = query(request, IncidentQuery)
-        found = narrowed(self.team.incidents.select_related("assignee").defer("search"), chosen)
+        incidents = self.team.incidents.select_related("assignee").defer("search")
+        found = narrowed(incidents, chosen, self.team.incident_groups.all())
         limit, cursor = chosen["limit"], chosen.get("cursor")
         if "q" in chosen and order(chosen) == NEWEST:
             rows, more = found_page(in_order(self.team.incidents.all()), found, limit, cursor)

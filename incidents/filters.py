@@ -4,7 +4,7 @@ Which incidents a list shows, and in what order: its query string, and the quest
 
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from config.fields import (
     ListQuery,
@@ -18,10 +18,15 @@ from config.fields import (
     destroyed_field,
 )
 from config.paging import Order
-from incidents.models import IncidentQuerySet, Severity, Status
+from incidents.models import IncidentGroup, IncidentQuerySet, Severity, Status
 from teams.models import User
 
 LONGEST_SEARCH = 200
+WHAT_SEARCH_DOES = (
+    "Beginnings of words in the title, the cause, or the resource's name; all must occur. Case, accents and width "
+    "don't matter. In scripts without spaces (Chinese, Japanese, Thai, …) what is asked for is found anywhere. `#84` "
+    "and a UUID find their incident; `84` finds it, too, beside what has words that begin so."
+)
 
 # What a list is sorted by → its columns for sort_order=desc. Started and updated under names that are never NULL, as
 # every incident in a list has a fact; the worst severity is the highest; the last status is the highest.
@@ -55,12 +60,10 @@ class IncidentQuery(ListQuery):
     started_after = StrictMoment(required=False, help_text="Started at this moment or later.")
     started_before = StrictMoment(required=False, help_text="Started before this moment.")
     destroyed = destroyed_field()
-    q = StrictChar(
-        required=False,
-        allow_blank=True,
-        max_length=LONGEST_SEARCH,
-        help_text="Beginnings of words in the title, the cause, or the resource's name; all must occur.",
-    )
+    number = QueryInteger(required=False, help_text="The integer that people and the incident log call it by.")
+    integration = QueryInteger(required=False, help_text="An integration's id: the incidents that it tells of.")
+    group = QueryInteger(required=False, help_text="An incident group's id.")
+    q = StrictChar(required=False, allow_blank=True, max_length=LONGEST_SEARCH, help_text=WHAT_SEARCH_DOES)
     sort_by = StrictChoice(choices=list(DESCENDING), default="started_at")
     sort_order = StrictChoice(
         choices=["desc", "asc"],
@@ -71,6 +74,8 @@ class IncidentQuery(ListQuery):
 
 # Parameter → the question it asks.
 QUESTIONS = {
+    "number": "pk",
+    "integration": "integration_id",
     "resource_id": "resource_id",
     "started_after": "started_at__gte",
     "started_before": "started_at__lt",
@@ -82,8 +87,10 @@ def in_order(found: IncidentQuerySet) -> IncidentQuerySet:
     return found.filter(started_at__isnull=False).annotate(since=F("started_at"), until=F("updated_at"))
 
 
-def narrowed(found: IncidentQuerySet, chosen: dict[str, Any]) -> IncidentQuerySet:
-    """The incidents that a validated query string leaves, with the columns that an order names."""
+def narrowed(found: IncidentQuerySet, chosen: dict[str, Any], groups: "QuerySet[IncidentGroup]") -> IncidentQuerySet:
+    """
+    The incidents that a validated query string leaves, with the columns that an order names. `groups`: the team's.
+    """
     asked = among_destroyed(chosen)
     for name, question in QUESTIONS.items():
         if name in chosen:
@@ -92,6 +99,9 @@ def narrowed(found: IncidentQuerySet, chosen: dict[str, Any]) -> IncidentQuerySe
         # Looked up first: PostgreSQL plans for the one that is asked for, not for anybody.
         asked &= Q(assignee_id=User.objects.filter(uuid=chosen["assignee"]).values_list("pk", flat=True).first() or 0)
     found = in_order(found.filter(asked))
+    if "group" in chosen:
+        group = groups.filter(pk=chosen["group"]).first()
+        found = found.in_group(group) if group else found.none()
     if "status" in chosen:
         found = found.of_status(*chosen["status"])
     if "severity" in chosen:

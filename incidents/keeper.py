@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 
 from config import faults, rows
+from incidents import words
 from incidents.fold import VERSION, IncidentState, step
 from incidents.models import Incident
 from monitors import keeper as resource_keeper
@@ -28,6 +29,7 @@ COLUMNS = [field.name for field in fields(IncidentState)]
 STANDING_COLUMNS = ["id", "facts", "updated_at", "last_rank", "last_identity", "fold_version", *COLUMNS]
 BEGINNING = Standing(IncidentState(), version=VERSION)
 ABOUT = ("resource_type", "resource_id")
+FOUND_BY = ("title", "error_message", "resource_name")
 
 # What a resource's fold reads on an incident's fact.
 Bearing = tuple[Link | None, int, str]
@@ -175,12 +177,35 @@ def fold_again(identity: int) -> Folded[IncidentState]:
     return fold(BEGINNING, correct_all(renumbered(kept.facts_of((INCIDENT, identity)))), step)
 
 
+def searched_for(title: str, error_message: str | None, resource_name: str | None) -> str:
+    """What an incident is found by. Vendor text has no bound; what can be searched has."""
+    return words.vector(title[:1000], (error_message or "")[:1000], (resource_name or "")[:200])
+
+
+def reword(after: int, most: int) -> list[int]:
+    """
+    Let the next few incidents behind an id be found by our words, where an older version wrote them; their ids. Those
+    that somebody else is changing are left to them, who write them, too.
+    """
+    with transaction.atomic():
+        found = Incident.objects.filter(words_version=None, pk__gt=after).order_by("pk")
+        some = list(found.select_for_update(skip_locked=True, no_key=True).values_list("id", *FOUND_BY)[:most])
+        rows.update(
+            Incident,
+            [{"id": pk, "search": searched_for(*texts), "words_version": words.VERSION} for pk, *texts in some],
+        )
+    return [pk for pk, *_ in some]
+
+
 def written_row(identity: int, folded: Folded[IncidentState]) -> rows.Row:
     """The row that says what the fold found and where it stands."""
     at, rank, last = folded.standing.last or (None, None, None)
+    state = folded.standing.state
     return {
         "id": identity,
-        **vars(folded.standing.state),
+        **vars(state),
+        "search": searched_for(state.title, state.error_message, state.resource_name),
+        "words_version": words.VERSION,
         "is_live": folded.standing.state.is_live,
         "facts": folded.standing.facts,
         "updated_at": at,

@@ -9,12 +9,14 @@ import uuid
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
-from django.contrib.postgres.search import SearchQuery, SearchVector, SearchVectorField
+from django.contrib.postgres.search import SearchQuery, SearchQueryField, SearchVectorField
 from django.db import models
 from django.db.models import Case, F, Func, Q, Value, When
-from django.db.models.functions import Left
+from django.db.models.functions import Cast, Left
 from django.utils import timezone
 
+from config.numbers import whole_number
+from incidents import words
 from teams.models import Team, User
 
 
@@ -59,19 +61,28 @@ def place(field: str, choices: type[models.TextChoices]) -> Case:
     )
 
 
-# PostgreSQL would keep "shop.example" and "eu-west/1" as words of their own kind, whose later parts nobody finds by
-# their beginnings; so what joins words is a space, where text is indexed and where it is searched for.
-JOINTS = "./-_:@#?&=%+,;~|*"
+# How the words of a search were found by an older version, and are where it wrote them (Incident.words_version).
 WORD = re.compile(r"[^\W_]+")
-# How much of a word is looked at (PostgreSQL takes 2,046 bytes).
-LONGEST_WORD = 200
+# How people write an incident's number.
+NUMBER = re.compile(r"#\s*([0-9]+)")
 # How much of a kind of resource, which may be a vendor's word of any length, is kept in an index.
 INDEXED_CHARACTERS = 60
 
 
-def words_of(field: str, length: int) -> Func:
-    """The first characters of a text column, with its words apart."""
-    return Func(Left(field, length), Value(JOINTS), Value(" " * len(JOINTS)), function="translate")
+class Matches(Func):
+    """Whether a tsvector has what a tsquery asks for."""
+
+    template = "(%(expressions)s)"
+    arg_joiner = " @@ "
+    output_field = models.BooleanField()
+
+
+def uuid_of(text: str) -> uuid.UUID | None:
+    """The UUID that a text from outside writes; None for all else."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
 
 
 def one_of(column: str, values: list[int]) -> Q:
@@ -116,11 +127,34 @@ class IncidentQuerySet(models.QuerySet["Incident", "Incident"]):
         return self.filter(mine)
 
     def search(self, text: str) -> "IncidentQuerySet":
-        """Those with words beginning like every word of the text; all for an empty text, none for one without words."""
-        terms = " & ".join(f"'{word[:LONGEST_WORD]}':*" for word in WORD.findall(text))
-        if not terms:
-            return self.none() if text.strip() else self
-        return self.filter(search=SearchQuery(terms, config="simple", search_type="raw"))
+        """
+        Those with words like every word of the text (incidents.words); one by its UUID, or its number: `#84` is that
+        alone, `84` may be a word, too. All for an empty text, none for one without words.
+        """
+        text = text.strip()
+        if not text:
+            return self
+        if named := NUMBER.fullmatch(text):
+            return self.filter(pk=whole_number(named[1]) or 0)
+        if (known := uuid_of(text)) is not None:
+            return self.filter(uuid=known)
+        asked = self.wording(text)
+        if asked is None:
+            return self.none()
+        number = whole_number(text)
+        return self.filter(asked if number is None else asked | Q(pk=number))
+
+    def wording(self, text: str) -> Q | None:
+        """The question for the words of a text; None where there are none."""
+        asked = words.query(text)
+        if not asked:
+            return None
+        said = Q(Matches(F("search"), Cast(Value(asked), SearchQueryField())))
+        before = " & ".join(f"'{word[: words.LONGEST_WORD]}':*" for word in WORD.findall(text))
+        if not before or not Incident.objects.filter(words_version=None).exists():
+            return said
+        as_before = Q(search=SearchQuery(before, config="simple", search_type="raw"))
+        return (Q(words_version__isnull=False) & said) | (Q(words_version=None) & as_before)
 
 
 class IncidentGroup(models.Model):
@@ -217,13 +251,10 @@ class Incident(models.Model):
     status_place = models.GeneratedField(
         expression=place("status", Status), output_field=models.SmallIntegerField(), db_persist=True
     )
-    # Vendor text has no bound; what can be searched has.
-    search = models.GeneratedField(
-        expression=SearchVector(
-            words_of("title", 1000), words_of("error_message", 1000), words_of("resource_name", 200), config="simple"
-        ),
-        output_field=SearchVectorField(),
-        db_persist=True,
+    # The words of title, cause and resource: see incidents.words. Written by the keeper.
+    search = SearchVectorField(null=True, editable=False)
+    words_version = models.SmallIntegerField(
+        null=True, editable=False, help_text="Which version of incidents.words wrote `search`; none: PostgreSQL did."
     )
 
     objects = IncidentQuerySet.as_manager()
@@ -287,6 +318,7 @@ class Incident(models.Model):
                 name="incident_live_worst",
             ),
             GinIndex(fields=["search"], name="incident_words"),
+            models.Index(fields=["id"], condition=Q(words_version__isnull=True), name="incident_unworded"),
         ]
 
     def __str__(self) -> str:

@@ -41,9 +41,11 @@ UNION ALL
 SELECT integration_id FROM waiting WHERE integration_id IS NOT NULL
 """
 
-# Both in the order of the index delivery_turn.
+# Each in the order of the index delivery_turn.
 FRESH = "due_at IS NULL"
 POSTPONED = "due_at <= %(at)s"
+# Further ahead than any pause lasts: they were postponed by a clock that has been set back since.
+FROM_AHEAD = "due_at > %(at)s + interval '1 minute'"
 
 CLAIM = """
 SELECT delivery.id, team_id, delivery.integration_id, received_at, replayed_at, body, identity, event, attempts
@@ -137,8 +139,9 @@ def postponed(integrations: Sequence[int], at: datetime, most: int) -> list[Inbo
     """Claim deliveries whose next try is due."""
     if not integrations:
         return []
-    share = -(-most // len(integrations))
-    return claimed(POSTPONED, dict.fromkeys(integrations, 0), share, most, at=at)
+    turns, share = dict.fromkeys(integrations, 0), -(-most // len(integrations))
+    due = claimed(POSTPONED, turns, share, most, at=at)
+    return due + claimed(FROM_AHEAD, turns, share, most - len(due), at=at)
 
 
 def claimed(

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.test import Client
 from hypothesis import settings as hypothesis_settings
 
-from config import clock
+from config import clock, health
 from config.vault import keyed_digest, new_token, seal
 from incidents import lifecycle
 from incidents.models import Incident
@@ -97,6 +97,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.Shar
     """Who is to run what."""
     config.option.loadscopereorder = False
     return sharing.Sharing(config, log)
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this process saw of the worker's loops in another test says nothing in this one."""
+    monkeypatch.setattr(health, "_seen", {})
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ def overview(request: TeamRequest) -> HttpResponse:
         "resources": worrying_resources(team),
         "paused": {"monitors": paused(team.monitors.all()), "heartbeats": paused(team.heartbeats.all())},
         "integrations": heard_from(team),
-        "stopped": [loop for loop in loops(now()) if loop.stopped],
+        "stopped": [loop for loop in loops() if loop.stopped],
         "is_live_refresh": bool(request.htmx),
     }
     if not context["integrations"]:

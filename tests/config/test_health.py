@@ -80,6 +80,7 @@ def test_a_session_that_would_lose_events_is_refused_by_name(client, setting, va
 )
 def test_each_setting_that_loses_events_is_named(monkeypatch, row, named):
     monkeypatch.setattr(health.canary, "complaint", lambda: "")
+
     class Cursor:
         def __enter__(self):
             return self
@@ -143,7 +144,7 @@ def _two_loops(settings):
 
 @pytest.mark.usefixtures("_two_loops")
 def test_loops_that_run_are_shown_with_their_lag(client):
-    health.report_loop("apply", at=NOON, lag=0.25, detail="12 waiting")
+    health.report_loop("apply", at=NOON, detail="12 waiting")
     health.report_loop("recognize", at=NOON)
     with clock.at(NOON + timedelta(seconds=30)):
         answer = client.get("/workz")
@@ -152,7 +153,7 @@ def test_loops_that_run_are_shown_with_their_lag(client):
         {
             "name": "apply",
             "ran_at": "2026-05-13T12:00:00.000Z",
-            "lag_seconds": 0.25,
+            "lag_seconds": 0.0,
             "detail": "12 waiting",
             "stopped": False,
         },
@@ -194,3 +195,48 @@ def test_a_loop_that_comes_back_is_well_again_and_others_do_not_matter(client):
     with clock.at(NOON):
         assert client.get("/workz").status_code == 200
     assert health.loops(NOON)[0].detail == ""
+
+
+@pytest.mark.usefixtures("_two_loops")
+@pytest.mark.parametrize("ahead", [timedelta(seconds=6), timedelta(hours=2), timedelta(days=3)], ids=str)
+def test_a_report_from_the_future_is_trouble_and_said(client, ahead):
+    health.report_loop("apply", at=NOON + ahead)
+    health.report_loop("recognize", at=NOON + timedelta(seconds=2))
+    with clock.at(NOON):
+        answer = client.get("/workz")
+    assert answer.status_code == 503
+    seconds = f"{ahead.total_seconds():.0f}"
+    words = f"the loop apply last ran {seconds} s ahead of now: the clock was set back since."
+    assert answer.json()["error"]["message"] == words
+
+
+@pytest.mark.usefixtures("_two_loops")
+def test_who_watches_goes_by_what_it_saw_where_the_clock_says_otherwise(client):
+    """The report of the next look is new, so the loop ran in between, whatever the clock says that was."""
+    health.report_loop("recognize", at=NOON)
+    health.report_loop("apply", at=NOON)
+    health.loops(NOON)
+    health.report_loop("apply", at=NOON - timedelta(hours=2))
+    assert [loop.stopped for loop in health.loops(NOON)] == [False, False]
+
+
+@pytest.mark.usefixtures("_two_loops")
+def test_what_was_seen_too_long_ago_says_nothing(client):
+    health.report_loop("recognize", at=NOON)
+    health.report_loop("apply", at=NOON)
+    with clock.at(NOON):
+        health.loops()
+    health.report_loop("apply", at=NOON + timedelta(seconds=1))
+    with clock.at(NOON + timedelta(seconds=50)):
+        assert [loop.stopped for loop in health.loops()] == [True, False]
+
+
+def test_reports_go_by_the_database_s_clock(settings):
+    settings.WORKER_LOOPS = {"apply": 30}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        [before] = cursor.fetchone()
+    health.report_loop("apply")
+    [apply] = health.loops()
+    assert before <= apply.ran_at <= before + timedelta(seconds=20)
+    assert 0 <= apply.age < 20

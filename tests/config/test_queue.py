@@ -144,3 +144,14 @@ def test_nothing_is_asked_of_the_database_for_nothing(django_assert_num_queries)
     with django_assert_num_queries(0):
         nothing = leases().taken([]).kept([]).without([])
     assert nothing.tokens == {}
+
+
+@pytest.mark.parametrize("ahead", ["2 hours", "3 days", "11 seconds"])
+def test_a_lease_that_ends_later_than_any_lasts_is_over_for_its_clock_was_set_back(ids, ahead):
+    """Else what a killed worker held would be nobody's for days."""
+    late = leases().taken(ids)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE timeline_endpoint SET lease_until = clock_timestamp() + %s::interval", [ahead])
+    new = leases().taken(ids)
+    assert new.tokens.keys() == set(ids)
+    assert late.kept(ids).tokens == {}

@@ -8,6 +8,7 @@ from rest_framework.test import APIRequestFactory
 from config import clock, ratelimit
 from config.errors import RateLimited
 from config.models import RateWindow
+from tests.clocks import JUMPS
 
 pytestmark = pytest.mark.django_db
 
@@ -200,3 +201,31 @@ def test_only_so_many_keys_are_remembered(monkeypatch):
     for number in range(20):
         assert ratelimit.hit_of_many(f"key {number}", 6_000).allowed
     assert len(ratelimit._in_advance) <= 4
+
+
+# --- a clock that is set ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("_another_process")
+@pytest.mark.parametrize("jump", JUMPS, ids=str)
+def test_nobody_is_locked_out_for_longer_than_a_window_when_the_clock_is_set(jump, settings):
+    settings.FAILED_LOGINS_PER_MINUTE = 2
+    request = RequestFactory().post("/login", REMOTE_ADDR="192.0.2.1")
+    for _ in range(2):
+        ratelimit.count_failure(request)
+        ratelimit.hit("key", 2)
+        ratelimit.hit_of_many("many", 2)
+    with clock.at(NOON + jump + timedelta(seconds=70)):
+        ratelimit.check_failures(request)
+        assert [ratelimit.hit("key", 2).allowed for _ in range(3)] == [True, True, False]
+        assert [ratelimit.hit_of_many("many", 2).allowed for _ in range(3)] == [True, True, False]
+        assert ratelimit.hit("key", 2).retry_after <= 60
+
+
+@pytest.mark.parametrize("behind", [1, 30, 59])
+def test_a_process_that_is_a_little_behind_counts_with_the_others(behind):
+    with clock.at(NOON + timedelta(seconds=60)):
+        assert ratelimit.hit("key", 1).allowed
+    with clock.at(NOON + timedelta(seconds=60 - behind)):
+        assert not ratelimit.hit("key", 1).allowed
+        assert not ratelimit.standing("key", 1).allowed

@@ -12,12 +12,13 @@ from django.conf import settings
 from django.db import OperationalError, connection
 from django.test import Client
 
-from config import clock
+from config import clock, health
 from config.models import WorkerLoop
 from dashboard import worker as room
-from dashboard.worker import Step, Worker, oldest_unapplied, steps
+from dashboard.worker import Step, Worker, steps
 from integrations import inbox
 from integrations.models import InboundDelivery
+from tests.clocks import JUMPS, Clocks
 from tests.conftest import NOON, an_event, make_integration, make_team
 from timeline.outbound import sender
 from timeline.outbound.sender import LOOP as SENDING
@@ -65,6 +66,12 @@ class NobodySends:
         self.stopped.wait()
 
 
+def turn(step, at):
+    """A turn at a moment of a clock that nobody sets."""
+    with clock.at(at):
+        return step.turn(at)
+
+
 def a_worker(*loops):
     worker = Worker()
     worker.sender = NobodySends()
@@ -83,11 +90,11 @@ def test_the_steps_and_the_sender_are_what_workz_waits_for():
 def test_a_step_with_work_runs_again_at_once_and_one_without_after_its_pause(db):
     run = Counting(3, 2, 0, 7)
     step = Step("apply", run, every=timedelta(minutes=10))
-    assert [step.turn(NOON), step.turn(NOON), step.turn(NOON)] == [3, 2, 0]
-    assert step.turn(NOON + timedelta(minutes=9)) == 0
+    assert [turn(step, NOON), turn(step, NOON), turn(step, NOON)] == [3, 2, 0]
+    assert turn(step, NOON + timedelta(minutes=9)) == 0
     assert len(run.at) == 3
-    assert step.turn(NOON + timedelta(minutes=10)) == 7
-    assert step.turn(NOON + timedelta(minutes=10)) == 0
+    assert turn(step, NOON + timedelta(minutes=10)) == 7
+    assert turn(step, NOON + timedelta(minutes=10)) == 0
 
 
 def test_a_step_without_a_pause_runs_at_every_turn(db):
@@ -99,12 +106,12 @@ def test_a_step_without_a_pause_runs_at_every_turn(db):
 
 
 def test_a_step_reports_itself_now_and_then_also_while_it_pauses(db):
-    step = Step("recognize", Counting(), every=timedelta(hours=1), lag=lambda: 7.5)
-    step.turn(NOON)
-    assert WorkerLoop.objects.values_list("ran_at", "lag_seconds").get(name="recognize") == (NOON, 7.5)
-    step.turn(NOON + timedelta(seconds=4))
+    step = Step("recognize", Counting(), every=timedelta(hours=1))
+    turn(step, NOON)
+    assert WorkerLoop.objects.get(name="recognize").ran_at == NOON
+    turn(step, NOON + timedelta(seconds=4))
     assert WorkerLoop.objects.get().ran_at == NOON
-    step.turn(NOON + timedelta(seconds=5))
+    turn(step, NOON + timedelta(seconds=5))
     assert WorkerLoop.objects.get().ran_at == NOON + timedelta(seconds=5)
 
 
@@ -115,17 +122,65 @@ def test_a_step_that_fails_does_not_report(db):
     assert not WorkerLoop.objects.exists()
 
 
-def test_the_lag_of_applying_is_the_age_of_the_oldest_that_waits(integration):
-    assert oldest_unapplied() == 0
-    receive(integration, an_event("monitor.down"), at=NOON)
-    receive(integration, an_event("monitor.paused"), at=NOON + timedelta(seconds=30))
-    with clock.at(NOON + timedelta(seconds=42)):
-        assert oldest_unapplied() == 42
-    InboundDelivery.objects.filter(event="monitor.down").update(status="applied")
-    with clock.at(NOON + timedelta(seconds=42)):
-        assert oldest_unapplied() == 12
-    with clock.at(NOON):
-        assert oldest_unapplied() == 0
+# --- a clock that is set --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clocks(db, monkeypatch):
+    with connection.cursor() as cursor:
+        yield Clocks(cursor, monkeypatch)
+
+
+@pytest.mark.parametrize("jump", JUMPS, ids=str)
+def test_loops_go_on_keep_their_pauses_and_are_not_missed_when_the_clock_is_set(clocks, jump):
+    apply, recognize = Step("apply", Counting()), Step("recognize", Counting(), every=timedelta(minutes=10))
+    missed = []
+    ours = (apply.name, recognize.name)
+    for passed in range(601):
+        if passed == 302:
+            clocks.set(jump)
+        missed += [loop.name for loop in health.loops() if loop.stopped and passed and loop.name in ours]
+        for step in (apply, recognize):
+            step.turn(clock.now())
+        clocks.wait(1)
+    assert missed == []
+    assert len(apply.run.at) == 601
+    assert len(recognize.run.at) == 2
+
+
+@pytest.mark.parametrize("jump", JUMPS, ids=str)
+def test_a_loop_that_stops_before_or_after_the_clock_is_set_is_missed_all_the_same(clocks, jump):
+    step = Step("apply", Counting())
+    for _ in range(10):
+        step.turn(clock.now())
+        clocks.wait(5)
+        health.loops()
+    clocks.wait(10)
+    clocks.set(jump)
+    for _ in range(3):
+        clocks.wait(10)
+        health.loops()
+    [apply] = [loop for loop in health.loops() if loop.name == "apply"]
+    assert apply.stopped
+
+
+@pytest.mark.parametrize(("jump", "words"), [(JUMPS[0], "set back by 7200 s"), (JUMPS[3], "set forward by 259200 s")])
+def test_a_worker_whose_clock_is_set_reports_at_once_and_workz_says_so_for_a_while(clocks, no_waiting, jump, words):
+    worker = a_worker(Step("apply", Counting()))
+    worker.look_at_the_clock()
+    worker.turn(worker.steps[0])
+    clocks.wait(1)
+    clocks.set(jump)
+    worker.look_at_the_clock()
+    worker.turn(worker.steps[0])
+    [apply] = [loop for loop in health.loops() if loop.name == "apply"]
+    assert not apply.stopped
+    assert abs(apply.age) < 5
+    assert words in apply.detail
+    clocks.wait(clock.SAID_FOR + 1)
+    worker.look_at_the_clock()
+    worker.turn(worker.steps[0])
+    assert WorkerLoop.objects.get().detail == ""
 
 
 def named(worker, name):
@@ -250,7 +305,7 @@ def test_workz_is_well_while_all_loops_turn_and_names_the_one_that_stopped(db, n
     with clock.at(NOON):
         for step in worker.steps:
             worker.turn(step)
-        sender.report(NOON)
+        sender.report()
     status, said = workz(NOON + timedelta(seconds=20))
     assert (status, {loop["name"] for loop in said["data"]["loops"]}) == (200, set(settings.WORKER_LOOPS))
     named(worker, "apply").run = Counting(*[ValueError()] * 50)
@@ -258,7 +313,7 @@ def test_workz_is_well_while_all_loops_turn_and_names_the_one_that_stopped(db, n
         with clock.at(NOON + timedelta(seconds=seconds)):
             for step in worker.steps:
                 worker.turn(step)
-            sender.report(clock.now())
+            sender.report()
     status, said = workz(NOON + timedelta(seconds=55))
     assert status == 503
     assert "apply" in said["error"]["message"]
@@ -268,7 +323,8 @@ def test_workz_is_well_while_all_loops_turn_and_names_the_one_that_stopped(db, n
 
 def test_workz_names_a_sender_that_stopped_while_the_steps_go_on(db, no_waiting):
     worker = a_worker(*steps())
-    sender.report(NOON)
+    with clock.at(NOON):
+        sender.report()
     for seconds in range(0, 40, 5):
         with clock.at(NOON + timedelta(seconds=seconds)):
             for step in worker.steps:
@@ -276,6 +332,22 @@ def test_workz_names_a_sender_that_stopped_while_the_steps_go_on(db, no_waiting)
     assert workz(NOON + timedelta(seconds=30))[0] == 200
     status, said = workz(NOON + timedelta(seconds=31))
     assert (status, said["error"]["message"]) == (503, "the loop send last ran 31 s ago.")
+
+
+def test_the_lag_is_measured_by_whoever_asks(integration, no_waiting):
+    with clock.at(NOON):
+        Worker().turn(steps()[0])
+    receive(integration, an_event("monitor.down"), at=NOON)
+    receive(integration, an_event("monitor.paused"), at=NOON + timedelta(seconds=12))
+    assert lags(NOON + timedelta(seconds=42)) == dict.fromkeys(settings.WORKER_LOOPS, 0) | {"apply": 42}
+    InboundDelivery.objects.filter(event="monitor.down").update(status="applied")
+    assert lags(NOON + timedelta(seconds=42))["apply"] == 30
+    assert lags(NOON)["apply"] == 0
+
+
+def lags(at):
+    _, said = workz(at)
+    return {loop["name"]: loop["lag_seconds"] for loop in said["error"]["details"]["loops"]}
 
 
 def test_a_worker_that_fails_stops_its_sender_too(db, no_waiting):

@@ -330,3 +330,12 @@ def test_a_noisy_integration_does_not_keep_another_s_event_waiting_for_more_than
     assert applying.apply_due(RECEIVED, most=20, turns=turn) == 20
     assert quiet.deliveries.get().status == "applied"
     assert noisy.deliveries.filter(status="applied").count() == 39
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("ahead", [timedelta(hours=2), timedelta(days=3)], ids=str)
+def test_what_was_postponed_by_a_clock_that_was_set_back_since_is_claimed(team, ahead):
+    [one] = integrations(team, 1)
+    wait(one, 2, due_at=RECEIVED + timedelta(seconds=16), tag="waits its turn")
+    wait(one, 3, due_at=RECEIVED + ahead, tag="by another clock")
+    assert claimed(50) == ({}, {one.pk: 3})

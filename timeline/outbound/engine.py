@@ -52,7 +52,7 @@ UNION ALL
     SELECT id, false FROM sending WHERE id IS NOT NULL
 )
 SELECT e.id, e.succeeded_at IS NOT NULL AND e.failing_since IS NULL, bool_or(work.waits),
-    coalesce(e.lease_until > clock_timestamp(), false)
+    coalesce(e.lease_until BETWEEN clock_timestamp() AND clock_timestamp() + make_interval(secs => %s), false)
 FROM timeline_endpoint AS e JOIN work ON work.id = e.id
 WHERE e.disabled_at IS NULL AND e.deleted_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM timeline_installation WHERE paused_at IS NOT NULL)
@@ -115,6 +115,24 @@ WITH lost AS (
 )
 UPDATE timeline_message SET status = 'due', due_at = %(at)s, tries = greatest(tries - 1, 0)
 WHERE id = ANY(ARRAY(SELECT id FROM lost))
+"""
+
+# What is due later than it was to be when its last attempt ended, because the clock has been set back since, keeps its
+# pause from now on.
+SOONER = """
+WITH late AS (
+    SELECT m.id, m.due_at, attempt.ended_at FROM timeline_message AS m CROSS JOIN LATERAL (
+        SELECT ended_at FROM timeline_attempt WHERE message_id = m.id ORDER BY id DESC LIMIT 1
+    ) AS attempt
+    WHERE m.status = 'due' AND m.due_at > %(at)s AND attempt.ended_at > %(at)s AND m.due_at > attempt.ended_at
+)
+UPDATE timeline_message AS m SET due_at = least(late.due_at, greatest(%(at)s, %(at)s + (late.due_at - late.ended_at)))
+FROM late WHERE m.id = late.id AND m.status = 'due'
+"""
+# For how long an endpoint has been failing is not told by a clock that was set meanwhile.
+FAILING = """
+UPDATE timeline_endpoint SET failing_since = least(failing_since + %(by)s, %(at)s)
+WHERE failing_since IS NOT NULL AND (%(by)s > interval '0' OR failing_since > %(at)s)
 """
 
 # Since when the message waits that is due for the longest time; and the new one, which may be an old one that was asked
@@ -215,10 +233,20 @@ class Engine:
         self.leases = leases
 
 
+def after_a_jump(at: datetime, by: float) -> None:
+    """
+    Put right what was scheduled by a clock that was set since: forward by so many seconds; back by any, or before this
+    worker began, where `by` is 0.0.
+    """
+    with transaction.atomic():
+        execute(SOONER, at=at)
+        execute(FAILING, at=at, by=timedelta(seconds=max(by, 0.0)))
+
+
 def with_work(at: datetime) -> list[Work]:
     """The enabled endpoints for which something is new, due, or being sent; none while sending is paused."""
     with connection.cursor() as cursor:
-        cursor.execute(WITH_WORK, [at])
+        cursor.execute(WITH_WORK, [at, LASTING.total_seconds()])
         return [Work(*row) for row in cursor.fetchall()]
 
 

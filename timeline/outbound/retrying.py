@@ -6,7 +6,7 @@ Source: the Standard Webhooks specification, "Delivery"; docs/record.md, "What i
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -50,6 +50,11 @@ class Outcome:
     def delivered(self) -> bool:
         """Whether the receiver took it."""
         return self.status_code is not None and 200 <= self.status_code < 300
+
+    def not_after(self, at: datetime) -> "Outcome":
+        """As it is, or that much earlier that it ended at `at`: the clock was set back since it ended."""
+        ahead = max(timedelta(0), self.ended_at - at)
+        return replace(self, started_at=self.started_at - ahead, ended_at=self.ended_at - ahead) if ahead else self
 
     @property
     def seconds(self) -> float:

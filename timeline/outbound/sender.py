@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import TypeVar
 
@@ -27,7 +27,7 @@ from config.egress import Failed, Outward, Refused
 from config.health import report_loop
 from config.signing import signed
 from config.vault import CannotOpen, open_sealed
-from timeline.outbound.engine import Engine, oldest_waiting
+from timeline.outbound.engine import Engine, after_a_jump
 from timeline.outbound.installation import look, this_installation
 from timeline.outbound.models import Endpoint
 from timeline.outbound.pacing import MOST_IN_HAND, InHand
@@ -66,11 +66,16 @@ def hang_up() -> None:
         connection.close()
 
 
-def report(at: datetime) -> None:
-    """Tell /workz that it runs, how far behind it is, and why nothing is sent where that is so."""
-    oldest, paused = oldest_waiting(), this_installation().paused_why
-    lag = max(0.0, (at - oldest).total_seconds()) if oldest else 0.0
-    report_loop(LOOP, at, lag, f"Sending is paused. {paused}" if paused else "")
+def report(said: str = "") -> None:
+    """Tell /workz that it runs, why nothing is sent where that is so, and else what is to be `said` of the worker."""
+    paused = this_installation().paused_why
+    report_loop(LOOP, detail=f"Sending is paused. {paused}" if paused else said)
+
+
+def since(tick: float) -> tuple[datetime, datetime]:
+    """Beginning and end of what began at a tick and ends now, by the clock as it is now: it may have been set."""
+    now = clock.now()
+    return clock.milliseconds(now - timedelta(seconds=time.monotonic() - tick)), now
 
 
 @dataclass
@@ -100,6 +105,8 @@ class Sender:
         # How much of what ended is written down in one turn.
         self.at_most = MOST_IN_HAND
         self.report_at = 0.0
+        # None until the first turn, which puts right what was scheduled before we were there to notice.
+        self.watch: clock.Watch | None = None
         # Everything in the database is done in one thread, with its own connection.
         self.database = ThreadPoolExecutor(1, "sender-database")
         self.news = asyncio.Event()
@@ -208,13 +215,26 @@ class Sender:
 
     def in_turn(self, ended: Sequence[Ended], in_hand: InHand, unsure: bool) -> list[tuple[Parcel, Endpoint]]:
         """What a turn does in the database."""
+        self.look_at_the_clock()
         at = clock.now()
         parcels = self.engine.turn(at, ended, in_hand, unsure=unsure)
         endpoints = Endpoint.objects.in_bulk({parcel.endpoint_id for parcel in parcels}) if parcels else {}
         if time.monotonic() >= self.report_at:
-            report(at)
+            report(self.watch.words() if self.watch else "")
             self.report_at = time.monotonic() + REPORT_EVERY
         return [(parcel, endpoints[parcel.endpoint_id]) for parcel in parcels]
+
+    def look_at_the_clock(self) -> None:
+        """Where it was set, also before we began, put right what was scheduled by it."""
+        begins, self.watch = self.watch is None, self.watch or clock.Watch()
+        by = self.watch.jumped()
+        if begins or by:
+            try:
+                after_a_jump(clock.now(), by)
+            except BaseException:
+                self.watch = None
+                raise
+            self.report_at = 0.0
 
     async def in_database(self, work: Callable[[], Found]) -> Found:
         """Have something done in the database's thread."""
@@ -269,17 +289,17 @@ class Sender:
 
     async def outcome(self, outward: Outward, parcel: Parcel, endpoint: Endpoint) -> Outcome:
         """Send one message; what came of it."""
-        begun = clock.now()
+        now, tick = clock.now(), time.monotonic()
         try:
-            signers = [signer(sealed) for sealed in endpoint.sealed_secrets_at(begun)]
-            headers = signed(signers, parcel.webhook_id, begun, parcel.body) | {"content-type": "application/json"}
+            signers = [signer(sealed) for sealed in endpoint.sealed_secrets_at(now)]
+            headers = signed(signers, parcel.webhook_id, now, parcel.body) | {"content-type": "application/json"}
             answer = await outward.post(endpoint.url, parcel.body.encode(), headers)
         except (Refused, Failed) as error:
-            return Outcome(begun, clock.now(), error=str(error))
+            return Outcome(*since(tick), error=str(error))
         except CannotOpen:
-            return Outcome(begun, clock.now(), error=CANNOT_SIGN)
+            return Outcome(*since(tick), error=CANNOT_SIGN)
         except Exception:
             log.exception("attempt failed", message=parcel.message_id)
-            return Outcome(begun, clock.now(), error="It could not be sent.")
+            return Outcome(*since(tick), error="It could not be sent.")
         excerpt = answer.excerpt[:EXCERPT].decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-        return Outcome(begun, clock.now(), answer.status, excerpt=excerpt, retry_after=answer.retry_after)
+        return Outcome(*since(tick), answer.status, excerpt=excerpt, retry_after=answer.retry_after)

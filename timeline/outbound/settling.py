@@ -65,6 +65,7 @@ def settle(ended: Sequence[Ended], at: datetime) -> None:
     """Write down what came of attempts, for their messages and endpoints, which are locked."""
     if not ended:
         return
+    ended = [(parcel, outcome.not_after(at)) for parcel, outcome in ended]
     rows.insert(Attempt, [attempt_row(parcel, outcome) for parcel, outcome in ended])
     WRITTEN_DOWN()
     settled = [message_row(parcel, outcome) for parcel, outcome in ended]
@@ -122,7 +123,7 @@ def endpoint_row(endpoint: Endpoint, ended: Iterable[Ended]) -> rows.Row:
         if outcome.delivered:
             succeeded_at, failing_since = outcome.ended_at, None
         else:
-            failing_since = failing_since or outcome.ended_at
+            failing_since = min(failing_since or outcome.ended_at, outcome.ended_at)
     return {"id": endpoint.pk, "succeeded_at": succeeded_at, "failing_since": failing_since}
 
 

@@ -7,6 +7,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
+from tests.clocks import JUMPS
 from tests.conftest import NOON, make_team
 from tests.timeline.outbound.conftest import an_endpoint, later
 from timeline.outbound import engine as room
@@ -581,3 +582,79 @@ def test_no_statement_of_a_turn_reads_all_messages_there_ever_were(worker, endpo
             cursor.execute(f"EXPLAIN {statement}")
             plan = "\n".join(line for (line,) in cursor.fetchall())
             assert "Seq Scan on timeline_message" not in plan, f"{statement}\n{plan}"
+
+
+# --- a clock that is set ------------------------------------------------------------------------------------------
+
+
+BACK = [timedelta(hours=2), timedelta(days=3)]
+
+
+@pytest.mark.parametrize("by", BACK, ids=str)
+def test_what_was_scheduled_before_the_clock_was_set_back_keeps_its_pause_from_then_on(worker, endpoint, say, by):
+    say(endpoint, "failed")
+    before = NOON + by
+    worker.turn(before)
+    worker.sent("failed", status=500, at=before)
+    room.after_a_jump(NOON, -by.total_seconds())
+    room.after_a_jump(NOON, 0.0)  # another worker, or the same after a restart
+    assert worker.turn(later(3)) == []
+    assert worker.turn(later(7)) == ["failed"]
+
+
+def test_what_the_receiver_asked_for_is_kept_when_the_clock_is_set_back(worker, endpoint, say):
+    say(endpoint, "failed")
+    before = NOON + timedelta(hours=2)
+    worker.turn(before)
+    worker.sent("failed", status=503, at=before, retry_after="36000")
+    room.after_a_jump(NOON, -7200.0)
+    assert worker.turn(later(35_900)) == []
+    assert worker.turn(later(36_000)) == ["failed"]
+
+
+def test_what_was_scheduled_by_a_clock_that_was_right_stays_as_it_is(worker, endpoint, say):
+    say(endpoint, "failed")
+    worker.turn()
+    worker.sent("failed", status=500)
+    due = Message.objects.get().due_at
+    for by in (0.0, 7200.0):
+        room.after_a_jump(later(1), by)
+    assert Message.objects.get().due_at == due
+
+
+@pytest.mark.parametrize("by", BACK, ids=str)
+def test_what_ends_while_the_clock_is_set_back_is_written_down_as_of_now(worker, endpoint, say, by):
+    say(endpoint, "failed")
+    worker.turn()
+    worker.answered("failed", 500, at=NOON + by)
+    worker.turn(later(1))
+    attempt, message = Attempt.objects.get(), Message.objects.get()
+    assert (attempt.ended_at, attempt.milliseconds) == (later(1), 5)
+    assert message.due_at <= later(1 + 6)
+
+
+@pytest.mark.parametrize("jump", JUMPS, ids=str)
+def test_no_endpoint_is_disabled_by_a_clock_that_was_set(worker, endpoint, say, jump):
+    say(endpoint, "one")
+    Endpoint.objects.update(failing_since=NOON - timedelta(days=4))
+    worker.turn()
+    now = NOON + jump
+    room.after_a_jump(now, jump.total_seconds())
+    Message.objects.update(tries=5)
+    worker.sent("one", status=500, at=now + timedelta(seconds=1))
+    endpoint.refresh_from_db()
+    assert endpoint.is_enabled
+    assert endpoint.failing_since <= now
+
+
+@pytest.mark.parametrize("jump", JUMPS, ids=str)
+def test_an_endpoint_that_failed_for_five_days_is_disabled_though_the_clock_was_set(worker, endpoint, say, jump):
+    say(endpoint, "one")
+    Endpoint.objects.update(failing_since=NOON - timedelta(days=1))
+    now = NOON + jump
+    room.after_a_jump(now, jump.total_seconds())
+    much_later = now + timedelta(days=5, hours=1)
+    worker.turn(much_later)
+    worker.sent("one", status=404, at=much_later)
+    endpoint.refresh_from_db()
+    assert not endpoint.is_enabled

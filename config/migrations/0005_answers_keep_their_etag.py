@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('config', '0002_idempotent_answers'),
+        ('config', '0004_key_canary'),
     ]
 
     operations = [
