@@ -31,6 +31,8 @@ def destroy(resource: Resource, *, by: User, at: datetime) -> TimelineEvent | No
         resource_lifecycle.ours(resource)
         if resource.destroyed_at is not None:
             return None
-        for incident in live_incidents(resource):
-            lifecycle.resolve(incident, by=by, at=at)
-        return resource_lifecycle.destroy(resource, by=by, at=at)
+        resolved = [lifecycle.resolve(incident, by=by, at=at) for incident in live_incidents(resource)]
+        # An act on an incident stands after whatever came last there, be that a moment to come.
+        return resource_lifecycle.destroy(
+            resource, by=by, at=max([at, *(fact.occurred_at for fact in resolved if fact is not None)])
+        )

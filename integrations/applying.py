@@ -49,6 +49,11 @@ MOST_BYTES = 1024 * 1024
 # Five tries; then it is put into quarantine.
 RETRIES = Retries(pauses=tuple(timedelta(seconds=seconds) for seconds in (2, 4, 8, 16)))
 
+# What staff are told of a delivery that could not be applied, and what they can do.
+OUR_FAULT = "Applying this failed, on our side; what was sent is kept."
+TRIED_AGAIN = "It is tried again within seconds."
+FIND_OUT = "An operator finds the reason in the log, by the words “delivery {}”. When that is mended, replay it."
+
 CLAIMED = faults.point("applying: claimed")
 SOME_MADE = faults.point("applying: records of a kind made")
 LOCKED = faults.point("applying: records locked, before the facts")
@@ -106,10 +111,10 @@ def apply(deliveries: Sequence[InboundDelivery], at: datetime) -> None:
             apply_together(deliveries, at)
     except (OperationalError, InterfaceError):
         raise
-    except Exception as error:
+    except Exception:
         if len(deliveries) == 1:
-            log.exception("delivery failed", delivery=deliveries[0].pk)
-            postpone(deliveries[0], error, at)
+            log.exception(f"delivery {deliveries[0].pk} failed", delivery=deliveries[0].pk)
+            postpone(deliveries[0], at)
             return
         log.warning("batch failed, applying it in parts", deliveries=len(deliveries), exc_info=True)
         FAILED()
@@ -129,15 +134,16 @@ def parts(deliveries: Sequence[InboundDelivery]) -> list[list[InboundDelivery]]:
     return [list(deliveries[:half]), list(deliveries[half:])]
 
 
-def postpone(delivery: InboundDelivery, error: Exception, at: datetime) -> None:
-    """Note a failed try: a later one, or quarantine."""
+def postpone(delivery: InboundDelivery, at: datetime) -> None:
+    """Note a failed try: a later one, or quarantine; and what staff can do."""
     delivery.attempts += 1
     pause = RETRIES.pause(delivery.attempts)
     delivery.due_at = at + pause if pause else None
-    message = f"Could not be applied ({type(error).__name__})."
-    delivery.error = {"code": "INTERNAL_ERROR", "message": message}
     if not pause:
         delivery.status = Verdict.QUARANTINED
+    # What somebody replays is tried this once, and stays aside.
+    what_now = TRIED_AGAIN if delivery.status == Verdict.RECEIVED else FIND_OUT.format(delivery.pk)
+    delivery.error = {"code": "INTERNAL_ERROR", "message": f"{OUR_FAULT} {what_now}"}
     delivery.save(update_fields=["attempts", "due_at", "error", "status"])
     POSTPONED()
 

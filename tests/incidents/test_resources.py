@@ -103,3 +103,13 @@ def test_of_many_who_pause_at_once_one_does(monitor, user):
         *[lambda: lifecycle.pause(Monitor.objects.get(pk=monitor.pk), by=user, at=LATER) for _ in range(6)]
     )
     assert sorted(type(each).__name__ for each in came_to) == ["NoneType"] * 5 + ["TimelineEvent"]
+
+
+def test_it_is_deleted_no_sooner_than_what_is_live_about_it_is_resolved(monitor, user):
+    """The incident's last fact lies ahead of the moment of deletion, which two machines' clocks may bring about."""
+    incident = live_about(monitor, user)
+    act(incident, "incident.acknowledged", by=user, at=LATER + timedelta(seconds=5))
+    deleted = resources.destroy(monitor, by=user, at=LATER)
+    resolved = TimelineEvent.objects.get(event="incident.resolved")
+    assert resolved.occurred_at > LATER + timedelta(seconds=5)
+    assert deleted.occurred_at >= resolved.occurred_at

@@ -11,6 +11,7 @@ from dashboard import rebuilding
 from incidents import fold as incident_fold
 from incidents.models import Incident
 from integrations import applying, inbox
+from integrations.applying import FIND_OUT, OUR_FAULT, TRIED_AGAIN
 from integrations.models import InboundDelivery
 from monitors.models import Heartbeat, Monitor
 from tests.conftest import NOON, an_event, make_integration, make_team
@@ -194,7 +195,7 @@ def test_an_event_whose_delivery_is_gone_is_a_duplicate_of_its_fact_when_it_come
 # --- failing --------------------------------------------------------------------------------------------------
 
 
-def test_a_failing_delivery_is_tried_again_and_then_put_aside_and_never_stops_the_others(integration, poisoned):
+def test_a_failing_delivery_is_tried_again_and_then_put_aside_and_never_stops_the_others(integration, poisoned, capfd):
     bad = told(1, "incident.escalated", message=POISON)
     receive(integration, told(1), bad, told(1, "incident.acknowledged"), told(2))
     at, pauses = RECEIVED, []
@@ -202,7 +203,7 @@ def test_a_failing_delivery_is_tried_again_and_then_put_aside_and_never_stops_th
     assert statuses() == ["applied", "received", "applied", "applied"]
     for _ in range(4):
         delivery = InboundDelivery.objects.get(status="received")
-        assert delivery.error == {"code": "INTERNAL_ERROR", "message": "Could not be applied (ValueError)."}
+        assert delivery.error == {"code": "INTERNAL_ERROR", "message": f"{OUR_FAULT} {TRIED_AGAIN}"}
         pauses.append((delivery.due_at - at).total_seconds())
         assert applying.apply_due(delivery.due_at - timedelta(milliseconds=1)) == 0
         at = delivery.due_at
@@ -210,6 +211,10 @@ def test_a_failing_delivery_is_tried_again_and_then_put_aside_and_never_stops_th
     assert pauses == [2, 4, 8, 16]
     delivery = InboundDelivery.objects.get(status="quarantined")
     assert (delivery.attempts, delivery.due_at, delivery.error["code"]) == (5, None, "INTERNAL_ERROR")
+    assert delivery.error["message"] == f"{OUR_FAULT} {FIND_OUT.format(delivery.pk)}"
+    log = capfd.readouterr().err  # where an operator looks
+    assert f"delivery {delivery.pk} failed" in log
+    assert "ValueError" in log
     assert applying.apply_due(at + timedelta(days=1)) == 0
     # Nothing of it is left behind: neither its fact nor a trace in the fold.
     assert TimelineEvent.objects.count() == 3
@@ -281,7 +286,7 @@ def test_a_database_error_of_one_delivery_is_its_own(integration, monkeypatch):
     receive(integration, told(1), told(2, message=POISON), told(3))
     applying.apply_due(RECEIVED)
     assert statuses() == ["applied", "received", "applied"]
-    assert InboundDelivery.objects.get(status="received").error["message"] == "Could not be applied (DataError)."
+    assert InboundDelivery.objects.get(status="received").error["message"] == f"{OUR_FAULT} {TRIED_AGAIN}"
     assert Incident.objects.count() == 2
 
 

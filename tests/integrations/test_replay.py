@@ -6,6 +6,7 @@ import pytest
 from incidents import fold as incident_fold
 from incidents.models import Incident
 from integrations import inbox, replay
+from integrations.applying import FIND_OUT, OUR_FAULT
 from integrations.models import DoorCount, InboundDelivery, Integration
 from integrations.replay import Change, dry_run, quarantine, replay_all
 from monitors.models import Heartbeat, Monitor
@@ -135,7 +136,8 @@ def test_a_delivery_that_fails_again_stays_aside(integration, user, early, monke
 
     monkeypatch.setitem(incident_fold.EFFECTS, "incident.started", fail)
     change = replay.replay(early, by=user, at=LATER)
-    assert (change.verdict, change.error["message"]) == ("quarantined", "Could not be applied (ValueError).")
+    said = f"{OUR_FAULT} {FIND_OUT.format(early.pk)}"
+    assert (change.verdict, change.error["message"]) == ("quarantined", said)
     assert not TimelineEvent.objects.exists()
     monkeypatch.undo()
     assert replay.replay(early, by=user, at=LATER).verdict == "applied"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import connection
 from django.db.models import QuerySet
 
 from config import faults, rows
@@ -19,6 +20,9 @@ from timeline.outbound.models import OVER, Endpoint, Message, Progress
 from timeline.outbound.shapes import Sent, Whose, Wishes, told, written
 
 BORN = faults.point("messages: born, before the commit")
+
+# What is said of a monitor or heartbeat after its incidents are resolved.
+LAST = {"monitor.destroyed", "heartbeat.destroyed"}
 
 NEW = "ON CONFLICT (endpoint_id, webhook_id) DO NOTHING"
 
@@ -44,7 +48,7 @@ def announce(happened: Sequence[Happened]) -> None:
         for endpoint in endpoints[each.team_id]
         for sent in told(each.fact, whose[each.team_id], wishes_of(endpoint), ended=each.ended)
     ]
-    rows.insert(Message, born, on_conflict=NEW)
+    put_last_words_last(rows.insert(Message, born, on_conflict=NEW, returning=("id", "event")))
     if born:
         BORN()
 
@@ -101,6 +105,39 @@ def row(endpoint: Endpoint, subject: Link, fact_id: int | None, sent: Sent, at: 
     }
 
 
+# The last message that waits of each incident about what was deleted; those before it go before it anyway.
+LAST_WORDS = """
+WITH last AS (
+    SELECT id, endpoint_id, subject_kind, subject_id FROM timeline_message WHERE id = ANY(%(ids)s::bigint[])
+), about AS (
+    SELECT DISTINCT last.id, last.endpoint_id, fact.subject_id AS incident_id
+    FROM last JOIN timeline_timelineevent AS fact
+        ON fact.resource_kind = last.subject_kind AND fact.resource_id = last.subject_id
+    WHERE fact.subject_kind = 'incident'
+), before AS (
+    SELECT about.id, array_agg(message.id) AS ids
+    FROM about CROSS JOIN LATERAL (
+        SELECT id FROM timeline_message
+        WHERE endpoint_id = about.endpoint_id AND subject_kind = 'incident' AND subject_id = about.incident_id
+            AND id < about.id AND status IN ('new', 'behind', 'due', 'sending')
+        ORDER BY id DESC LIMIT 1
+    ) AS message GROUP BY about.id
+)
+UPDATE timeline_message AS m SET after = before.ids FROM before WHERE m.id = before.id
+"""
+
+
+def put_last_words_last(born: Iterable[tuple[int, str]]) -> None:
+    """
+    Let messages that a monitor or heartbeat was deleted wait for what is still to be said of its incidents: deleting
+    resolves them first.
+    """
+    last = [identity for identity, event in born if event in LAST]
+    if last:
+        with connection.cursor() as cursor:
+            cursor.execute(LAST_WORDS, {"ids": rows.as_array(last)})
+
+
 # --- after the fact -------------------------------------------------------------------------------------------
 
 
@@ -117,7 +154,9 @@ def announce_again(endpoint: Endpoint, facts: Iterable[Fact], *, at: datetime) -
     ]
     told_before = endpoint.messages.filter(webhook_id__in=[each["webhook_id"] for each in born])
     again = begin_anew(told_before, at=at)
-    return again + len(rows.insert(Message, born, on_conflict=NEW, returning=("id",)))
+    made = rows.insert(Message, born, on_conflict=NEW, returning=("id", "event"))
+    put_last_words_last(made)
+    return again + len(made)
 
 
 def begin_anew(messages: QuerySet[Message], *, at: datetime) -> int:

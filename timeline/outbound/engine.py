@@ -88,9 +88,12 @@ WITH looked_at AS (
         WHERE earlier.endpoint_id = new.endpoint_id AND earlier.subject_kind = new.subject_kind
             AND earlier.subject_id = new.subject_id AND earlier.id < new.id
             AND earlier.status IN ('new', 'behind', 'due', 'sending')
+    ) OR new.after IS NOT NULL AND EXISTS (
+        SELECT 1 FROM timeline_message AS first
+        WHERE first.id = ANY(new.after) AND first.status IN ('new', 'behind', 'due', 'sending')
     ) AS is_behind
     FROM {TURNS} CROSS JOIN LATERAL (
-        SELECT id, endpoint_id, subject_kind, subject_id FROM timeline_message
+        SELECT id, endpoint_id, subject_kind, subject_id, after FROM timeline_message
         WHERE status = 'new' AND endpoint_id = turn.id ORDER BY id LIMIT 2 * turn.room + 20
     ) AS new
 ), placed AS (

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from config import rows
 from config.addresses import wrong_url
@@ -168,7 +168,8 @@ def give_up_one(message: Message, *, at: datetime) -> bool:
         if not give_up(waits.filter(pk=message.pk), at=at, why=BY_HAND):
             return False
         # Whoever was behind it finds a place anew.
-        lane = waits.filter(subject_kind=message.subject_kind, subject_id=message.subject_id)
+        of_its_own = Q(subject_kind=message.subject_kind, subject_id=message.subject_id)
+        lane = waits.filter(of_its_own | Q(after__contains=[message.pk]))
         lane.filter(status=Progress.BEHIND).update(status=Progress.NEW)
         message.refresh_from_db()
         return True

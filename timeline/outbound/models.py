@@ -156,9 +156,9 @@ class Message(models.Model):
     """
     One event for one endpoint, exactly as it is sent. Its `webhook_id` is the same whenever and to whomever it is sent.
 
-    A message is sent when no earlier one of the same subject waits. `tries` are the attempts since it was last asked
-    for; `due_at` is when it is sent next, or while it is being sent, when it was taken up; of a new one, when it was
-    asked for again.
+    A message is sent when no earlier one of the same subject waits, nor one that it comes `after`. `tries` are the
+    attempts since it was last asked for; `due_at` is when it is sent next, or while it is being sent, when it was taken
+    up; of a new one, when it was asked for again.
     """
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="messages", db_index=False)
@@ -170,6 +170,12 @@ class Message(models.Model):
     fact_id = models.BigIntegerField(null=True, help_text="The fact that it tells; none for a test.")
     body = models.TextField()
     created_at = models.DateTimeField()
+
+    after = ArrayField(
+        models.BigIntegerField(),
+        null=True,
+        help_text="Messages about other subjects that come first: of what is deleted, its incidents’ ends.",
+    )
 
     status = models.CharField(max_length=10, choices=Progress.choices, default=Progress.NEW)
     due_at = models.DateTimeField(null=True)
@@ -190,6 +196,9 @@ class Message(models.Model):
                 fields=["endpoint", "subject_kind", "subject_id", "id"],
                 condition=Q(status__in=["new", "behind", "due", "sending"]),
                 name="message_lane",
+            ),
+            models.Index(
+                fields=["endpoint"], condition=Q(after__isnull=False, status="behind"), name="message_after_others"
             ),
             models.Index(fields=["endpoint", "-id"], name="message_of_endpoint"),
             models.Index(fields=["team", "-id"], name="message_newest"),

@@ -24,18 +24,26 @@ log = structlog.get_logger(__name__)
 WRITTEN_DOWN = faults.point("sending: attempts written down, before the messages")
 SETTLED = faults.point("sending: messages settled, before the commit")
 
-# Behind what is over comes the next of the same incident or resource, if it was waiting for it.
+# Behind what is over comes the next of the same incident or resource, if it was waiting for it; and what came after it
+# though it is about another subject.
 NEXT = """
 UPDATE timeline_message SET status = 'due', due_at = %(at)s
 WHERE id = ANY(ARRAY(
     SELECT first.id FROM (
-        SELECT DISTINCT endpoint_id, subject_kind, subject_id FROM timeline_message WHERE id = ANY(%(ids)s::bigint[])
+        SELECT endpoint_id, subject_kind, subject_id FROM timeline_message WHERE id = ANY(%(ids)s::bigint[])
+    UNION
+        SELECT endpoint_id, subject_kind, subject_id FROM timeline_message
+        WHERE endpoint_id = ANY(%(endpoints)s::bigint[]) AND status = 'behind' AND after IS NOT NULL
+            AND after && %(ids)s::bigint[]
     ) AS lane CROSS JOIN LATERAL (
-        SELECT id, status FROM timeline_message
+        SELECT id, status, after FROM timeline_message
         WHERE endpoint_id = lane.endpoint_id AND subject_kind = lane.subject_kind AND subject_id = lane.subject_id
             AND status IN ('new', 'behind', 'due', 'sending')
         ORDER BY id LIMIT 1
-    ) AS first WHERE first.status = 'behind'
+    ) AS first WHERE first.status = 'behind' AND NOT EXISTS (
+        SELECT 1 FROM timeline_message AS before
+        WHERE before.id = ANY(first.after) AND before.status IN ('new', 'behind', 'due', 'sending')
+    )
 ))
 """
 # What failed once keeps to its pause, which is short, or is what the receiver asked for.
@@ -70,7 +78,9 @@ def settle(ended: Sequence[Ended], at: datetime) -> None:
     WRITTEN_DOWN()
     settled = [message_row(parcel, outcome) for parcel, outcome in ended]
     rows.update(Message, settled, only="t.status = 'sending'")
-    execute(NEXT, at=at, ids=rows.as_array([row["id"] for row in settled if row["ended_at"]]))
+    over = [row["id"] for row in settled if row["ended_at"]]
+    endpoints = {parcel.endpoint_id for parcel, _ in ended}
+    execute(NEXT, at=at, ids=rows.as_array(over), endpoints=rows.as_array(endpoints))
     judge_endpoints(ended, at)
     SETTLED()
 

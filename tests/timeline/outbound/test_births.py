@@ -359,3 +359,58 @@ def test_a_replay_however_long_it_takes_holds_no_sending_up():
         assert told == [("incident.started", "delivered")]
     sending.join(30)
     assert replay(endpoint, since=LONG_AGO, until=FOREVER, at=NOON) == 1
+
+
+# --- the last words of what is deleted ------------------------------------------------------------------------
+
+
+def a_watched(model, team, user):
+    details = {"url": "https://shop.example", "type": "status"} if model is Monitor else {"period": 60, "grace": 60}
+    return watching.create(model, team, by=user, at=NOON, name="Shop", **details)
+
+
+@pytest.mark.parametrize("model", [Monitor, Heartbeat])
+def test_what_is_deleted_is_told_after_all_that_waits_of_its_incidents(endpoint, user, model):
+    watched = a_watched(model, endpoint.team, user)
+    an_incident(endpoint.team, user)
+    an_incident(endpoint.team, user, at=later(1), resource=watched)
+    resources.destroy(watched, by=user, at=later(2))
+    of_incident = Message.objects.filter(event__startswith="incident.").order_by("id")
+    assert [each.event for each in of_incident] == ["incident.started", "incident.started", "incident.resolved"]
+    last = Message.objects.order_by("-id")[0]
+    assert (last.event, last.after) == (f"{watched.kind}.destroyed", [of_incident[2].pk])
+    assert not Message.objects.exclude(pk=last.pk).exclude(after=None).exists()
+
+
+def test_what_is_over_of_them_is_not_waited_for(endpoint, user):
+    watched = a_watched(Monitor, endpoint.team, user)
+    an_incident(endpoint.team, user, at=later(1), resource=watched)
+    Message.objects.update(status="delivered")
+    watching.pause(watched, by=user, at=later(1))
+    other = an_endpoint(endpoint.team, event_types=["monitor.destroyed"])
+    resources.destroy(watched, by=user, at=later(2))
+    resolved = Message.objects.get(event="incident.resolved")
+    assert Message.objects.get(event="monitor.destroyed", endpoint=endpoint).after == [resolved.pk]
+    assert Message.objects.get(endpoint=other).after is None
+
+
+def test_replayed_they_come_in_the_same_order(endpoint, user):
+    watched = a_watched(Monitor, endpoint.team, user)
+    an_incident(endpoint.team, user, at=later(1), resource=watched)
+    resources.destroy(watched, by=user, at=later(2))
+    newer = an_endpoint(endpoint.team)
+    replay(newer, since=LONG_AGO, until=FOREVER, at=later(3))
+    last, resolved = Message.objects.filter(endpoint=newer).order_by("-id")[:2]
+    assert (resolved.event, last.event, last.after) == ("incident.resolved", "monitor.destroyed", [resolved.pk])
+
+
+def test_an_integration_s_batch_that_is_passed_on_is_told_in_that_order_too(team, integration):
+    receiving = an_endpoint(team, relay=True)
+    tell_it(
+        integration,
+        an_event("incident.started"),
+        an_event("incident.resolved", later(60)),
+        an_event("monitor.destroyed", later(60)),
+    )
+    resolved = Message.objects.get(endpoint=receiving, event="incident.resolved")
+    assert Message.objects.get(endpoint=receiving, event="monitor.destroyed").after == [resolved.pk]

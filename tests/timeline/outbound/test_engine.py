@@ -13,7 +13,7 @@ from tests.timeline.outbound.conftest import an_endpoint, later
 from timeline.outbound import engine as room
 from timeline.outbound.engine import Engine, oldest_waiting
 from timeline.outbound.installation import look
-from timeline.outbound.lifecycle import delete_endpoint, disable, enable, redeliver
+from timeline.outbound.lifecycle import delete_endpoint, disable, enable, give_up_one, redeliver
 from timeline.outbound.models import Attempt, Endpoint, Installation, Message
 from timeline.outbound.pacing import QUICK
 from timeline.outbound.retrying import Outcome
@@ -658,3 +658,63 @@ def test_an_endpoint_that_failed_for_five_days_is_disabled_though_the_clock_was_
     worker.sent("one", status=404, at=much_later)
     endpoint.refresh_from_db()
     assert not endpoint.is_enabled
+
+
+# --- what comes after messages about others -------------------------------------------------------------------
+
+
+def ids(*bodies):
+    return list(Message.objects.filter(body__in=bodies).order_by("id").values_list("id", flat=True))
+
+
+@pytest.fixture
+def last_words(endpoint, say):
+    """Two incidents are told of, then a monitor's end, which comes after both; and something else of that monitor."""
+    say(endpoint, "a1", "a2", "b1")
+    say(endpoint, "m1", after=ids("a2", "b1"))
+    say(endpoint, "m2", "c1")
+
+
+@pytest.mark.parametrize("order", [["a1", "a2", "b1"], ["a1", "b1", "a2"], ["b1", "a1", "a2"]])
+def test_what_comes_after_others_is_sent_when_the_last_of_them_is_over(worker, last_words, order):
+    assert worker.turn() == ["a1", "b1", "c1"]
+    seen = []
+    for body in order:
+        seen += worker.sent(body)
+    assert seen == ["a2", "m1"]
+    assert worker.sent("m1") == ["m2"]
+
+
+def test_it_waits_for_others_that_are_tried_again_and_not_for_those_that_are_given_up(worker, last_words):
+    worker.turn()
+    assert worker.sent("a1") == ["a2"]
+    assert worker.sent("a2", status=503) == []
+    assert worker.sent("b1", status=404) == []
+    assert [status_of("b1"), status_of("m1")] == ["dead", "behind"]
+    assert worker.turn(later(10)) == ["a2"]
+    assert worker.sent("a2", at=later(10)) == ["m1"]
+
+
+def test_what_is_over_by_then_is_not_waited_for(worker, endpoint, say):
+    say(endpoint, "a1")
+    worker.turn()
+    worker.sent("a1")
+    say(endpoint, "m1", after=ids("a1"))
+    assert worker.turn() == ["m1"]
+
+
+def test_where_one_that_it_comes_after_is_given_up_by_hand_it_is_next(worker, endpoint, say):
+    say(endpoint, "a1", "a2")
+    say(endpoint, "m1", after=ids("a2"))
+    worker.turn()
+    assert status_of("m1") == "behind"
+    give_up_one(Message.objects.get(body="a2"), at=NOON)
+    assert worker.turn() == ["m1"]
+
+
+def test_one_before_it_of_its_own_subject_counts_too(worker, endpoint, say):
+    say(endpoint, "a1", "m0")
+    say(endpoint, "m1", after=ids("a1"))
+    assert worker.turn() == ["a1", "m0"]
+    assert worker.sent("a1") == []
+    assert worker.sent("m0") == ["m1"]

@@ -15,7 +15,9 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from config import clock
 from config.models import WorkerLoop
-from incidents import lifecycle
+from incidents import lifecycle, resources
+from monitors import lifecycle as watching
+from monitors.models import Monitor
 from tests.conftest import make_team, make_user
 from tests.receivers import Receiver, answering
 from tests.timeline.outbound.conftest import (
@@ -108,6 +110,29 @@ def test_what_happens_is_sent_signed_and_in_order(team, user, receiver):
     assert Endpoint.objects.get().lease_until is None
     assert list(Attempt.objects.values_list("status_code", flat=True)) == [204] * 3
     assert endpoint.messages.count() == 3
+
+
+def test_of_a_monitor_that_is_deleted_the_receiver_hears_last_though_its_incident_s_end_is_slow(team, user, receiver):
+    async def slowly(request):
+        if request.said["event"] == "incident.resolved":
+            await asyncio.sleep(1)
+        return answering(204)
+
+    receiver.answer = slowly
+    an_endpoint(team, receiver.url())
+    monitor = watching.create(
+        Monitor, team, by=user, at=clock.now(), name="Shop", url="https://shop.example", type="status"
+    )
+    an_incident(team, user, clock.now(), resource=monitor)
+    with Sending():
+        until(delivered(2))
+        resources.destroy(monitor, by=user, at=clock.now())
+        until(delivered(4))
+    heard = [request.said["event"] for request in receiver.requests]
+    assert heard[-2:] == ["incident.resolved", "monitor.destroyed"]
+    ends = {each.message.event: each for each in Attempt.objects.select_related("message")}
+    assert ends["incident.resolved"].ended_at <= ends["monitor.destroyed"].started_at
+    assert receiver.requests[-2].said["dt"] <= receiver.requests[-1].said["dt"]
 
 
 def test_a_test_is_sent(team, receiver):
