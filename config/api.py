@@ -155,6 +155,18 @@ class APIView(views.APIView):
         """In which scope an `Idempotency-Key` of this request is known; empty where the header means nothing."""
         return ""
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        """Answer a request. What was read of it goes with it: see config.request.Request.close."""
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        finally:
+            asked = self.__dict__.get("request")
+            if isinstance(asked, _WholeRequest):
+                if isinstance(read := asked.__dict__.get("_full_data"), dict):
+                    dict.clear(read)  # serializers hold it, too
+                asked.__dict__.clear()
+            self.__dict__.clear()
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.load(request, **kwargs)

@@ -10,6 +10,7 @@ view that streams needs a way of its own.
 """
 
 import asyncio
+import gc
 import re
 import sys
 from collections import Counter
@@ -25,7 +26,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 
 from config import errors, hashing
-from config.bodies import PROBLEM, TOO_SLOW, Bodies, Body, NoRoom
+from config.bodies import MIB, PROBLEM, TOO_SLOW, Bodies, Body, NoRoom
 from config.forwarded import client_address
 from config.lanes import Busy, Crowded, Lane
 from config.request import HEALTH_PATHS, Request
@@ -49,6 +50,9 @@ BYTES_A_SECOND = 256 * 1024
 # How often is looked after those that wait.
 TICK = 0.25
 RETRY_AFTER = 2
+# When the bodies that were answered come to so many bytes, the collector looks for circles that hold on to some: forms
+# and errors do. It comes by itself when there are many objects, however large they are. It takes some milliseconds.
+COLLECTED_AFTER = 8 * MIB
 # So many addresses are named at most among those that were turned away at once.
 MOST_NAMED = 10
 
@@ -80,6 +84,7 @@ class Front:
         self.together = together
         self.bodies = Bodies()
         self.lanes: dict[str, Lane[Environ, Answer]] = {}
+        self.uncollected = 0
         self.refused: Counter[str] = Counter()
         self.turned_away: Counter[str] = Counter()  # by address, where passwords are looked at
 
@@ -152,7 +157,15 @@ class Front:
         [(status, headers)] = begun
         if environ.get(PROBLEM) == TOO_SLOW:  # its end may still come, in the way of the next request
             headers.append(("Connection", "close"))
+        self.collect(int(environ["CONTENT_LENGTH"]))
         return Answer.made_of(int(status[:3]), headers, body)
+
+    def collect(self, answered: int) -> None:
+        """Let go of what is left of bodies, now that one of so many bytes was answered, if it may be much."""
+        self.uncollected += answered
+        if self.uncollected > COLLECTED_AFTER:
+            self.uncollected = 0
+            gc.collect()
 
     def work_together(self, environs: Sequence[Environ]) -> list[Answer | None]:
         """Let those webhooks be answered that can be answered together; runs in the door's thread."""

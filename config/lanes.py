@@ -25,6 +25,9 @@ GATHERING = 0.002
 Work = TypeVar("Work")
 Outcome = TypeVar("Outcome")
 
+# In place of work that nobody waits for any more: it may stand in the line for long, and be large.
+GONE: Any = object()
+
 
 class Busy(Exception):
     """No thread had time for it; the text says why, in a word or two for the log."""
@@ -86,6 +89,7 @@ class Lane(Generic[Work, Outcome]):
             return await job.outcome
         finally:
             self._jobs.discard(job)
+            job.work = GONE
 
     def give_up_the_late(self) -> None:
         """Tell those that took too long; to be called several times a second."""
@@ -103,15 +107,19 @@ class Lane(Generic[Work, Outcome]):
         while True:
             jobs = self._waiting() if self.together else [self._line.get()]
             for job in self._left(jobs):
-                if job.outcome.done():  # nobody waits for it any more
+                work = job.work
+                if work is GONE or job.outcome.done():  # nobody waits for it any more
                     self._tell([(job, None, None)])
                     continue
                 job.started = time.monotonic()
-                try:
-                    done: _Done = (job, self.work(job.work), None)
-                except BaseException as error:  # it is its asker's; the thread lives on
-                    done = (job, None, error)
-                self._tell([done])
+                self._tell([self._done(job, work)])
+                del work
+
+    def _done(self, job: "_Job[Work, Outcome]", work: Work) -> _Done:
+        try:
+            return (job, self.work(work), None)
+        except BaseException as error:  # it is its asker's; the thread lives on
+            return (job, None, error)
 
     def _waiting(self) -> "list[_Job[Work, Outcome]]":
         """
@@ -133,12 +141,14 @@ class Lane(Generic[Work, Outcome]):
         """Jobs without those that could be done together, and are."""
         if not self.together:
             return jobs
-        jobs = [job for job in jobs if not job.outcome.done()]
+        waiting = [(job, job.work) for job in jobs]
+        shown = [(job, work) for job, work in waiting if work is not GONE and not job.outcome.done()]
+        jobs = [job for job, _ in shown]
         now = time.monotonic()
         for job in jobs:
             job.started = now
         try:
-            outcomes = list(zip(jobs, self.together([job.work for job in jobs]), strict=True))
+            outcomes = list(zip(jobs, self.together([work for _, work in shown]), strict=True))
         except BaseException:  # the thread lives on, and each meets its trouble alone
             outcomes = [(job, None) for job in jobs]
         self._tell([(job, outcome, None) for job, outcome in outcomes if outcome is not None])

@@ -1,8 +1,9 @@
 """
-Requests as Django knows them, but for one thing: their charset is never the sender's choice. And which of them ask
-after our health.
+Requests as Django knows them, but for two things: their charset is never the sender's choice, and when they are
+answered nothing of their bodies is left. And which of them ask after our health.
 """
 
+from io import BytesIO
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIRequest
@@ -23,3 +24,16 @@ class Request(WSGIRequest):
             self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
         except ValueError:
             self.content_type, self.content_params = "", {}
+
+    def close(self) -> None:
+        """
+        Let go of the body. Requests stand in circles with views and forms, which the collector may come to see only
+        when many of them are there; the bodies of so many would be all the memory.
+        """
+        super().close()
+        self._body, self._stream = b"", BytesIO()
+        form = self.__dict__.pop("_post", None)
+        if form is not None:
+            dict.clear(form)
+        self.__dict__.pop("_files", None)
+        self.environ["wsgi.input"].close()

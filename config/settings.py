@@ -39,9 +39,6 @@ CONNECTION: dict[str, object] = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,  # milliseconds
-    # For config.statements alone: what the ORM sends is never prepared. config.postgresql turns it off where a
-    # connection pooler stands between that does not know prepared statements.
-    "prepare_threshold": 5,
 }
 
 

@@ -32,7 +32,9 @@ MOMENT = adapters.types["timestamptz"].oid
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """A connection to PostgreSQL."""
+    """A connection to PostgreSQL. `prepares`: statements can be prepared on it (config.statements does)."""
+
+    prepares = False
 
     def is_usable(self) -> bool:
         """Whether the connection still has its server."""
@@ -48,12 +50,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def init_connection_state(self) -> None:
         """With a look at what stands between us and the server."""
         super().init_connection_state()
-        if self.connection is None or self.connection.prepare_threshold is None or not self.connection.autocommit:
-            return
         with self.wrap_database_errors:
-            way = find_way(self.connection)
-        if way is Way.POOLED_UNPREPARED:
-            self.connection.prepare_threshold = None
+            self.prepares = find_way(self.connection) is not Way.POOLED_UNPREPARED
+        if not self.prepares:
             tell_once(WITHOUT_PREPARED)
 
     def chunked_cursor(self) -> Any:

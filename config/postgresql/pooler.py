@@ -43,6 +43,7 @@ def _translates(connection: "psycopg.Connection[Any]") -> bool:
     Whether the pooler gives prepared statements names of its own, and notes when all are dropped: the driver drops them
     after some errors, and where that is overlooked (PgBouncer 1.21), the next use of one fails.
     """
+    usual, connection.prepare_threshold = connection.prepare_threshold, 5
     try:
         # Django's own cursors never prepare.
         with connection.transaction(), psycopg.Cursor(connection) as cursor:
@@ -52,4 +53,6 @@ def _translates(connection: "psycopg.Connection[Any]") -> bool:
             cursor.execute("DEALLOCATE ALL", prepare=False)
     except (psycopg.errors.DuplicatePreparedStatement, psycopg.errors.InvalidSqlStatementName):
         return False
+    finally:
+        connection.prepare_threshold = usual
     return not any(name.startswith("_pg3_") for name in names)

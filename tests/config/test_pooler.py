@@ -41,7 +41,7 @@ def test_nothing_stands_before_the_tests_database(url):
 def test_a_connection_that_leads_straight_to_the_server_prepares_statements(transactional_db):
     connection.close()
     fetch("SELECT 1", [])
-    assert connection.connection.prepare_threshold is not None
+    assert connection.prepares
 
 
 def test_a_connection_through_a_pooler_that_does_not_know_them_prepares_none_and_says_so_once(
@@ -53,7 +53,7 @@ def test_a_connection_through_a_pooler_that_does_not_know_them_prepares_none_and
     for _ in range(2):
         connection.close()
         assert fetch("SELECT 1", []) == [(1,)]
-        assert connection.connection.prepare_threshold is None
+        assert not connection.prepares
     assert fetch("SELECT count(*) FROM pg_prepared_statements", []) == [(0,)]
     assert said == [pooler.WITHOUT_PREPARED]
     connection.close()

@@ -89,6 +89,16 @@ def test_a_prepared_statement_is_planned_once_for_a_connection(db: None):
     assert prepared == [(1,)]
 
 
+def test_the_driver_remembers_no_text_that_the_orm_sent(db: None):
+    """In it are all values, which may be as large as a request: a hundred of them would be a gigabyte."""
+    fetch("SELECT 1", [])
+    for number in range(3):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT %s", [str(number) * 1_000_000])
+    remembered = [*connection.connection._prepared._counts, *connection.connection._prepared._names]
+    assert max(len(text) for text, _ in remembered) < 1000
+
+
 def test_a_prepared_statement_is_counted_and_its_errors_are_djangos(db: None):
     with CaptureQueriesContext(connection) as asked:
         fetch("SELECT 1", [])
