@@ -123,10 +123,13 @@ class Compressed(GZipMiddleware):
             return response
         if response.headers.get("Content-Type", "").startswith("text/event-stream"):
             return response
-        if any(mark in response.content for mark in self.marks):
+        if any(mark in response.content for mark in self.marks) or self.refuses(request.headers.get("Accept-Encoding", "")):
             return response
         compressed: HttpResponseBase = super().process_response(request, response)
         return compressed
+
+    # Django looks for the word alone.
+    refuses = staticmethod(re.compile(r"\bgzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)", re.IGNORECASE).search)
 
 
 class WholeBodies:

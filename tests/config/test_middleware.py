@@ -202,7 +202,9 @@ def test_an_answer_of_more_than_1_kib_is_compressed_for_who_accepts_it():
     answer = answered(text)
     assert (answer["Content-Encoding"], answer["Vary"]) == ("gzip", "Accept-Encoding")
     assert (gzip.decompress(answer.content), int(answer["Content-Length"])) == (text, len(answer.content))
-    for plain in (answered(text, accepts=None), answered(text, accepts="br"), answered(text[:1024])):
+    refusing = ("gzip;q=0", "br, GZIP ; q=0.0, *", "identity;q=0, gzip;q=0")
+    assert answered(text, accepts="gzip;q=0.5")["Content-Encoding"] == "gzip"
+    for plain in (*(answered(text, accepts=each) for each in (None, "br", *refusing)), answered(text[:1024])):
         assert "Content-Encoding" not in plain
         assert not plain.content.startswith(b"\x1f\x8b")
 
