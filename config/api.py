@@ -21,7 +21,8 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
 from config import clock, idempotency, strictjson
-from config.bodies import KIB, LARGEST_BODY, MIB, PROBLEM, PROBLEMS, TOO_LARGE
+from config.bodies import KIB, LARGEST_BODY, LARGEST_READ_OFF, MIB, PROBLEM, PROBLEMS, SIZE, TOO_LARGE
+from config.encodings import GZIP, NONE, NotGzip, TooMuch, gunzip
 from config.envelope import success
 from config.errors import (
     ApiError,
@@ -40,27 +41,85 @@ ok = success
 
 
 def read_body(request: Request | HttpRequest, limit: int = LARGEST_BODY) -> bytes:
-    """The bytes of the body, exactly as sent, which the front has read before (`config.bodies`).
+    """The bytes of the body, which the front has read before (`config.bodies`): exactly as sent, or, where that was
+    gzip, what comes out of it.
 
-    Raises PayloadTooLarge for more than `limit` bytes, and MALFORMED_JSON when the body ended too early or did
-    not end in time.
+    Raises UnsupportedMediaType for any other Content-Encoding, PayloadTooLarge for more than `limit` bytes before or
+    after, and MALFORMED_JSON when the body ended too early, did not end in time, or is broken gzip (Unopened).
     """
     http = request._request if isinstance(request, Request) else request
+    encoding = http.META.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+    if encoding != GZIP and encoding not in NONE:
+        message = "A body is sent as it is, or with Content-Encoding: gzip."
+        raise UnsupportedMediaType(message, headers={"Accept-Encoding": GZIP})
+    body = _as_sent(http, limit)
+    if encoding != GZIP or not body:
+        return body
+    if not hasattr(http, _OPENED):
+        setattr(http, _OPENED, _opened(body, limit))
+    opened: bytes = getattr(http, _OPENED)
+    return opened
+
+
+# Where a request keeps what came out of its body, for those who ask again.
+_OPENED = "_watchkeeper_opened_body"
+
+
+class Unopened(ApiError):
+    """A body that is broken gzip. `body`: as it was sent."""
+
+    code = "MALFORMED_JSON"
+
+    def __init__(self, message: str, body: bytes) -> None:
+        super().__init__(message)
+        self.body = body
+
+
+class Oversized(PayloadTooLarge):
+    """
+    A body of more than the limit. `beginning`: what was read of it. `size`: how many bytes it has; at least so many,
+    where not all of it was seen.
+    """
+
+    def __init__(self, message: str, beginning: bytes, size: int, *, at_least: bool) -> None:
+        super().__init__(message)
+        self.beginning, self.size, self.at_least = beginning, size, at_least
+
+
+def _as_sent(http: HttpRequest, limit: int) -> bytes:
+    """The bytes that came."""
     try:
         body = http.body
     except RequestDataTooBig:
-        raise refusal_of(TOO_LARGE, limit) from None
+        body = http.read(limit + 1)
     problem = TOO_LARGE if len(body) > limit else http.META.get(PROBLEM)
+    if problem == TOO_LARGE:
+        size = http.META.get(SIZE) or max(len(body), int(http.META.get("CONTENT_LENGTH") or 0))
+        raise Oversized(too_large(limit), body, size, at_least=size > LARGEST_READ_OFF)
     if problem:
-        raise refusal_of(problem, limit)
+        raise refusal_of(problem)
     return body
 
 
-def refusal_of(problem: str, limit: int = LARGEST_BODY) -> ApiError:
-    """The refusal of a body with a problem (of `config.bodies`); too large is one of more than `limit` bytes."""
+def _opened(body: bytes, limit: int) -> bytes:
+    """What comes out of a body."""
+    try:
+        return gunzip(body, limit)
+    except NotGzip as error:
+        raise Unopened(str(error), body) from None
+    except TooMuch as error:
+        raise Oversized(too_large(limit), error.beginning, limit + 1, at_least=True) from None
+
+
+def too_large(limit: int = LARGEST_BODY) -> str:
+    """What is said of a body of more than so many bytes."""
+    return f"A request body has at most {f'{limit // MIB} MiB' if limit >= MIB else f'{limit // KIB} KiB'}."
+
+
+def refusal_of(problem: str) -> ApiError:
+    """The refusal of a body with a problem (of `config.bodies`)."""
     if problem == TOO_LARGE:
-        size = f"{limit // MIB} MiB" if limit >= MIB else f"{limit // KIB} KiB"
-        return PayloadTooLarge(f"A request body has at most {size}.")
+        return PayloadTooLarge(too_large())
     return ApiError(PROBLEMS[problem], code="MALFORMED_JSON")
 
 

@@ -21,12 +21,16 @@ LARGEST_READ_OFF = 16 * MIB
 # A body has so many seconds, and one more for each so many bytes that came; and its sender is never silent that long.
 SECONDS = 15.0
 BYTES_A_SECOND = 32 * KIB
+# How many seconds are waited for the first piece of a body whose sender is refused anyway.
+FIRST_PIECE = 0.25
 # All bodies that a process holds together. Those up to SMALL are always taken: so many connections there can't be.
 MOST_HELD = 96 * MIB
 SMALL = 64 * KIB
 
 # Where a request's WSGI environment says what is wrong with its body.
 PROBLEM = "watchkeeper.body"
+# And how many bytes one that is too large has, as far as is known.
+SIZE = "watchkeeper.size"
 TOO_LARGE, BROKEN_OFF, TOO_SLOW = "too large", "broke off", "too slow"
 PROBLEMS = {
     BROKEN_OFF: "The body broke off before its end.",
@@ -42,10 +46,14 @@ class NoRoom(Exception):
 
 @dataclass(slots=True, eq=False)
 class Body:
-    """The bytes of a body (those read, if there is a problem) and what is wrong with it."""
+    """
+    The bytes of a body (those read, if there is a problem), what is wrong with it, and how many bytes it has, as far as
+    that was announced or read.
+    """
 
     data: bytes = b""
     problem: str | None = None
+    size: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -66,15 +74,15 @@ class Bodies:
         self.held = 0
         self._readings: set[_Reading] = set()
 
-    async def read(self, receive: Receive, announced: int | None) -> Body:
+    async def read(self, receive: Receive, announced: int | None, *, waits_to_be_asked: bool = False) -> Body:
         """
-        A body from an ASGI server; `announced` is its Content-Length (None: it comes in chunks). Whoever gets one calls
-        `release` after use. Raises NoRoom.
+        A body from an ASGI server; `announced` is its Content-Length (None: it comes in chunks); its sender may wait to
+        be asked for it (Expect: 100-continue). Whoever gets one calls `release` after use. Raises NoRoom.
         """
         if announced == 0:
             return Body()
         if announced is not None and announced > LARGEST_READ_OFF:
-            return Body(problem=TOO_LARGE)
+            return Body(b"" if waits_to_be_asked else await self._first_of(receive), TOO_LARGE, announced)
         task = asyncio.current_task()
         assert task
         now = time.monotonic()
@@ -91,7 +99,17 @@ class Bodies:
             return Body(problem=TOO_SLOW)
         finally:
             self._readings.discard(reading)
-        return Body(b"".join(pieces), problem)
+        return Body(b"".join(pieces), problem, max(reading.came, announced or 0))
+
+    async def _first_of(self, receive: Receive) -> bytes:
+        """The first of a body that is too large to be read off, if it is here already: to be shown."""
+        try:
+            message = await asyncio.wait_for(receive(), FIRST_PIECE)
+        except TimeoutError:
+            return b""
+        first: bytes = message.get("body", b"")[:KIB]
+        self.held += len(first)
+        return first
 
     async def _gather(
         self, receive: Receive, announced: int | None, reading: _Reading, pieces: list[bytes]

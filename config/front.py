@@ -26,7 +26,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 
 from config import errors, hashing
-from config.bodies import MIB, PROBLEM, TOO_SLOW, Bodies, Body, NoRoom
+from config.bodies import MIB, PROBLEM, SIZE, TOO_SLOW, Bodies, Body, NoRoom
 from config.forwarded import client_address
 from config.lanes import Busy, Crowded, Lane
 from config.request import HEALTH_PATHS, Request
@@ -133,7 +133,7 @@ class Front:
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """Read a request's body, and have it worked on. Raises Busy, NoRoom."""
         headers = headers_of(scope)
-        body = await self.bodies.read(receive, announced(headers))
+        body = await self.bodies.read(receive, announced(headers), waits_to_be_asked="HTTP_EXPECT" in headers)
         try:
             environ = environ_of(scope, headers, body)
             name = lane_for(environ["REQUEST_METHOD"], environ["PATH_INFO"])
@@ -232,7 +232,7 @@ def environ_of(scope: Scope, headers: dict[str, str], body: Body) -> Environ:
         **headers,
     }
     if body.problem:
-        environ[PROBLEM] = body.problem
+        environ |= {PROBLEM: body.problem, SIZE: body.size}
     return environ
 
 

@@ -14,7 +14,9 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
+from django.middleware.gzip import GZipMiddleware
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from config.api import refusal_of
@@ -102,6 +104,32 @@ class ErrorAnswers:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         known = translated(error)
         return None if known is None else answer(request, known)
+
+
+class Compressed(GZipMiddleware):
+    """
+    Compresses answers of more than 1 KiB for those who accept that, and never one that streams.
+
+    Django hides how well a page was compressed behind a random length, and masks its token anew each time, so that
+    nobody can guess a page's contents by what they let it repeat (BREACH). A page that shows a secret, by the marks
+    that secrets have there, is not compressed at all.
+    """
+
+    more_than = 1024
+    marks = (b'class="secret"', b'id="secret"')
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if not isinstance(response, HttpResponse) or len(response.content) <= self.more_than:
+            return response
+        if response.headers.get("Content-Type", "").startswith("text/event-stream"):
+            return response
+        if any(mark in response.content for mark in self.marks) or self.refuses(request.headers.get("Accept-Encoding", "")):
+            return response
+        compressed: HttpResponseBase = super().process_response(request, response)
+        return compressed
+
+    # Django looks for the word alone.
+    refuses = staticmethod(re.compile(r"\bgzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)", re.IGNORECASE).search)
 
 
 class WholeBodies:

@@ -107,6 +107,7 @@ MIDDLEWARE = [
     "config.middleware.SecurityHeaders",
     "django.middleware.security.SecurityMiddleware",
     "config.forpages.SecurityPolicy",
+    "config.middleware.Compressed",
     # Below the headers, so that its refusals carry them too; above all that reads a path or a form.
     "config.middleware.WholeBodies",
     "config.middleware.CleanText",
@@ -284,7 +285,8 @@ LOGGING = logs.configure(as_json=not sys.stderr.isatty(), level=setting("WATCHKE
 
 # The worker's loops, and after how many seconds without a report /workz calls one stopped.
 WORKER_LOOPS = {
-    "renumber": 60, "refold": 600, "reword": 60, "apply": 30, "recognize": 60, "send": 30, "sessions": 60,
+    "renumber": 60, "refold": 600, "reword": 60, "apply": 30, "waiting": 30, "recognize": 60, "send": 30,
+    "sessions": 60,
 }  # fmt: skip
 # Loop → the function that says since when what it has to do next has been waiting.
 WORKER_QUEUES = {"apply": "integrations.turns.oldest_waiting", "send": "timeline.outbound.engine.oldest_waiting"}

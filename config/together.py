@@ -89,7 +89,7 @@ def as_plain(environ: Environ) -> Plain | None:
     path = _PATH.fullmatch(environ["PATH_INFO"])
     if not path or environ["REQUEST_METHOD"] != "POST":
         return None
-    if environ["QUERY_STRING"] or "HTTP_COOKIE" in environ or PROBLEM in environ:
+    if environ["QUERY_STRING"] or any(name in environ for name in ("HTTP_COOKIE", "HTTP_CONTENT_ENCODING", PROBLEM)):
         return None
     request = Request(environ)
     if settings.SECURE_SSL_REDIRECT and not request.is_secure():

@@ -14,7 +14,7 @@ from incidents import api_verbs as working
 from incidents import resources
 from incidents.models import Incident
 from integrations import api as integrations
-from integrations.door import Door
+from integrations.door import Door, with_a_slash
 from monitors import api as monitors
 from teams import api_members as members
 from timeline.outbound import api as outbound
@@ -62,6 +62,8 @@ urlpatterns = [
     path("messages/<str:id>/redeliver", outbound.Redelivery.as_view(incidents=Incident)),
     path("webhooks/incident-log", Door.as_view()),
     path("webhooks/incident-log/<str:token>", Door.as_view()),
+    path("webhooks/incident-log/", with_a_slash),
+    path("webhooks/incident-log/<str:token>/", with_a_slash),
     path("openapi.json", OpenAPI.as_view(), name="openapi"),
     path("docs", Docs.as_view(), name="api-docs"),
 ]

@@ -52,6 +52,15 @@ class Correction:
 
 
 @dataclass(frozen=True)
+class Dated:
+    """Who let a fact that was dated ahead occur when it was received, when that was, and when its source said."""
+
+    by: str
+    at: datetime
+    as_sent: str
+
+
+@dataclass(frozen=True)
 class Line:
     """
     One fact as it is read.
@@ -118,6 +127,15 @@ class Line:
             told_at=self.fact.told_at if self.fact.told_at != self.fact.occurred_at else None,
             told_text=told_text(self.fact.event, self.fact.payload) if told["message"] else "",
         )
+
+    @property
+    def dated(self) -> Dated | None:
+        """Who dated the fact anew; None where it stands as it was sent."""
+        told = self.fact.dated
+        if told is None:
+            return None
+        by = told["by"] or {}
+        return Dated(by.get("name") or by.get("email") or "somebody", parse_rfc3339(told["at"]), told["as_sent"])
 
     @property
     def can_be_corrected(self) -> bool:

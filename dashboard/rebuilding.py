@@ -217,5 +217,6 @@ def bring_home(resource: Link) -> None:
 
 
 def unapplied() -> int:
-    """How many deliveries are waiting to be applied; at most 10,000 are counted."""
-    return InboundDelivery.objects.filter(status=Verdict.RECEIVED)[:10_000].count()
+    """How many deliveries are to be applied yet, those dated ahead included; at most 10,000 of each are counted."""
+    of_each = [InboundDelivery.objects.filter(status=each) for each in (Verdict.RECEIVED, Verdict.WAITING)]
+    return sum(found[:10_000].count() for found in of_each)

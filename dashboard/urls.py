@@ -92,7 +92,9 @@ urlpatterns = [
     path("heartbeats/<int:pk>/delete", managing.delete, {"relation": "heartbeats"}, name="heartbeat-delete"),
     path("deliveries", deliveries.deliveries, name="deliveries"),
     path("deliveries/replay", deliveries.replay_quarantine, name="deliveries-replay"),
+    path("deliveries/apply", deliveries.apply_all, name="deliveries-apply"),
     path("deliveries/<int:pk>", deliveries.delivery, name="delivery"),
     path("deliveries/<int:pk>/body", deliveries.body, name="delivery-body"),
     path("deliveries/<int:pk>/replay", deliveries.replay_one, name="delivery-replay"),
+    path("deliveries/<int:pk>/apply", deliveries.apply_one, name="delivery-apply"),
 ]

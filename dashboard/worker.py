@@ -21,7 +21,7 @@ from django.db import Error, InterfaceError, InternalError, OperationalError, co
 from config import clock, faults
 from config.health import report_loop
 from dashboard.refolding import REWORDED_AT_ONCE, Refolding, Renumbering, Rewording
-from integrations import applying
+from integrations import applying, waiting
 from integrations.turns import Turns
 from teams.sessions import BATCH, sweep_sessions
 from timeline.outbound.sender import Sender
@@ -84,6 +84,7 @@ def steps() -> list[Step]:
         # Never full: it takes its time, so that what arrives need not wait for it.
         Step("reword", Rewording().run, full=REWORDED_AT_ONCE + 1, every=timedelta(minutes=10)),
         Step("apply", renumbering.before(apply), full=applying.BATCH),
+        Step("waiting", waiting.release_due, full=waiting.AT_ONCE, every=timedelta(seconds=1)),
         # Only a new version makes an event known; looking now and then catches what an old one left while it was
         # replaced.
         Step("recognize", applying.recognize, every=timedelta(minutes=10)),

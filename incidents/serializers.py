@@ -250,6 +250,14 @@ class CorrectionSerializer(serializers.Serializer):
     was = ToldSerializer()
 
 
+class DatedSerializer(serializers.Serializer):
+    """Who let an event that its source dated ahead occur when it was received."""
+
+    by = PersonSerializer(allow_null=True)
+    at = StrictMoment()
+    dt_as_sent = serializers.CharField(help_text="When the source said that it occurs.")
+
+
 class TimelineEventSerializer(serializers.Serializer):
     """One event of an incident, as it was told and as it was read."""
 
@@ -267,7 +275,11 @@ class TimelineEventSerializer(serializers.Serializer):
     changes = ChangeSerializer(many=True)
     hidden = serializers.BooleanField(help_text="Staff hid it: it has no effect and stands here only.")
     corrected = CorrectionSerializer(allow_null=True)
-    payload = serializers.DictField(help_text="The whole event.")
+    dated = DatedSerializer(allow_null=True, help_text="Null where it stands as it was sent.")
+    ignored = serializers.ListField(
+        child=serializers.CharField(), help_text="Fields that are left out of `payload`, for they had a wrong type."
+    )
+    payload = serializers.DictField(help_text="The whole event, every documented field in its documented type.")
 
 
 class TimelinePage(serializers.Serializer):

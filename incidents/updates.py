@@ -247,7 +247,22 @@ def event(fact: TimelineEvent, correctors: dict[str, UUID | None]) -> dict[str, 
         "changes": [change(entry) for entry in fact.entries],
         "hidden": fact.is_hidden,
         "corrected": correction(fact, correctors),
+        "dated": dated(fact),
+        "ignored": fact.ignored,
         "payload": fact.payload,
+    }
+
+
+def dated(fact: TimelineEvent) -> dict[str, Any] | None:
+    """Who let an event that was dated ahead occur when it was received, as DatedSerializer describes; or None."""
+    told = fact.dated
+    if told is None:
+        return None
+    by = told["by"] or {}
+    return {
+        "by": person(by.get("id"), by.get("email"), by.get("name")),
+        "at": parse_rfc3339(told["at"]),
+        "dt_as_sent": told["as_sent"],
     }
 
 

@@ -1,12 +1,13 @@
 """
 Deliveries, and what the door did not keep, as an operator needs them in Django admin.
 
-Deliveries are as they were received: nothing here changes one, but those that were put aside can be replayed. Not here:
-receiving (inbox), applying (applying), what replaying does (replay).
+Deliveries are as they were received: nothing here changes one, but those that were put aside can be replayed, and those
+that wait applied now. Not here: receiving (inbox), applying (applying), what replaying does (replay).
 """
 
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -20,8 +21,8 @@ from config.changelist import NumberFilter, RelatedFilter
 from config.numbers import whole_number
 from config.panels import Panel
 from config.shown import clipped, link, pretty, raw, state, whole
-from integrations.models import DoorCount, InboundDelivery
-from integrations.replay import REPLAYABLE, Change, dry_run, replay
+from integrations.models import DoorCount, InboundDelivery, Verdict
+from integrations.replay import REPLAYABLE, WHOLE, Change, apply_now, can_be_replayed, dry_run, replay
 
 
 def message_of(error: Any) -> str:
@@ -49,6 +50,22 @@ def led(change: Change) -> SafeString | str:
     return format_html("{}: {} → {}", clipped(change.subject), change.before or "new", change.after)
 
 
+# What an action means, beside what it would do.
+MEANS = {"apply_now": " Each will stand in the history as if it had occurred when it was received."}
+# What became of a delivery.
+OUTCOME: Any = ["problem", "not_read", "attempts", "due", "applied", "replayed", "replayed_by", "dated"]
+
+
+class Tried(NamedTuple):
+    """An action whose effect is shown before it is done: its name, button and verb, what is said of it, and if not."""
+
+    action: str
+    button: str
+    verb: Callable[..., Change]
+    done: str
+    nothing: str
+
+
 class IncidentFilter(NumberFilter):
     title = "incident"
     parameter_name = "incident_id"
@@ -56,7 +73,10 @@ class IncidentFilter(NumberFilter):
 
 @admin.register(InboundDelivery)
 class InboundDeliveryAdmin(ViewOnly):
-    """Deliveries, as they were received, and what became of them. What was put aside can be replayed."""
+    """
+    Deliveries, as they were received, and what became of them. What was put aside can be replayed, what waits applied
+    now.
+    """
 
     list_display = ["received", "event_name", "verdict", "why", "about", "integration", "team"]
     list_filter = ["status", IncidentFilter, ("integration", RelatedFilter), ("team", RelatedFilter)]
@@ -65,11 +85,11 @@ class InboundDeliveryAdmin(ViewOnly):
     wide_filters = ["status__exact"]
     search_fields = ["webhook_id"]
     search_help_text = "A delivery's id"
-    actions = ["replay"]
+    actions = ["replay", "apply_now"]
     fieldsets = [
         (None, {"fields": ["id", "received", "team", "integration", "event_name", "verdict", "about", "led_to"]}),
-        ("As it came in", {"fields": ["content", "headers_kept", "sent_as", "digest"]}),
-        ("What became of it", {"fields": ["problem", "attempts", "due", "applied", "replayed", "replayed_by"]}),
+        ("As it came in", {"fields": ["content", "whole_size", "headers_kept", "sent_as", "digest"]}),
+        ("What became of it", {"fields": OUTCOME}),
     ]
 
     def found(self, text: str) -> list[int]:
@@ -87,34 +107,53 @@ class InboundDeliveryAdmin(ViewOnly):
     @admin.action(permissions=["replay"], description="Replay")
     def replay(self, request: HttpRequest, queryset: QuerySet[InboundDelivery]) -> HttpResponse | None:
         """Show what replaying would change; asked for again from there, do it."""
-        deliveries = list(queryset.filter(status__in=REPLAYABLE).defer("body", "headers").order_by("id"))
+        chosen = queryset.filter(WHOLE, status__in=REPLAYABLE)
+        nothing = "None of these was put aside, so there is nothing to replay."
+        return self.tried_first(request, chosen, Tried("replay", "Replay", replay, "Replayed", nothing))
+
+    @admin.action(permissions=["replay"], description="Apply now")
+    def apply_now(self, request: HttpRequest, queryset: QuerySet[InboundDelivery]) -> HttpResponse | None:
+        """Show what applying those that wait would change, each dated when it was received; then do it."""
+        chosen = queryset.filter(status=Verdict.WAITING)
+        nothing = "None of these waits, so there is nothing to apply."
+        tried = Tried("apply_now", "Apply now", apply_now, "Applied now", nothing)
+        return self.tried_first(request, chosen, tried)
+
+    def tried_first(self, request: HttpRequest, chosen: QuerySet[InboundDelivery], tried: Tried) -> HttpResponse | None:
+        """Show what an action would change of deliveries; asked for again from there, do it."""
+        deliveries = list(chosen.defer("body", "headers").order_by("id"))
         by: Any = request.user
         if not deliveries:
-            self.message_user(request, "None of these was put aside, so there is nothing to replay.", messages.WARNING)
+            self.message_user(request, tried.nothing, messages.WARNING)
             return None
         if "post" not in request.POST:
             changes = dry_run(deliveries, by=by, at=clock.now())
+            number = f"{len(deliveries)} {'delivery' if len(deliveries) == 1 else 'deliveries'}"
+            dry = "A dry run: nothing has been changed yet. This is what it would do."
             return self.confirm(
                 request,
                 deliveries,
-                "replay",
-                title=f"Replay {len(deliveries)} {'delivery' if len(deliveries) == 1 else 'deliveries'}?",
-                means="A dry run: nothing has been changed yet. This is what a replay would do.",
-                button="Replay",
+                tried.action,
+                title=f"{tried.button}: {number}?",
+                means=dry + MEANS.get(tried.action, ""),
+                button=tried.button,
                 panel=Panel("", ["Delivery", "Event", "Then", "What changes"], [dry_row(each) for each in changes]),
             )
-        verdicts = Counter(replay(delivery, by=by, at=clock.now()).verdict for delivery in deliveries)
-        words = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.most_common())
-        self.message_user(request, f"Replayed: {words}.", messages.SUCCESS)
+        verdicts = Counter(tried.verb(delivery, by=by, at=clock.now()).verdict for delivery in deliveries)
+        told = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.most_common())
+        self.message_user(request, f"{tried.done}: {told}.", messages.SUCCESS)
         return None
 
     def offers(self, action: str, record: InboundDelivery) -> bool:
-        return action != "replay" or record.status in REPLAYABLE
+        if action == "apply_now":
+            return record.status == Verdict.WAITING
+        return action != "replay" or can_be_replayed(record)
 
     received = when("received_at")
     due = when("due_at")
     applied = when("applied_at")
     replayed = when("replayed_at")
+    dated = when("dated_at", "occurred, as was decided")
 
     @admin.display(description="event")
     def event_name(self, delivery: InboundDelivery) -> SafeString | str:
@@ -140,6 +179,16 @@ class InboundDeliveryAdmin(ViewOnly):
     def content(self, delivery: InboundDelivery) -> SafeString:
         return raw(bytes(delivery.body))
 
+    @admin.display(description="whole")
+    def whole_size(self, delivery: InboundDelivery) -> str:
+        if delivery.size is None:
+            return "yes"
+        return f"Only the first {len(delivery.body):,} of {delivery.size:,} bytes are kept."
+
+    @admin.display(description="fields ignored")
+    def not_read(self, delivery: InboundDelivery) -> SafeString | str:
+        return clipped(", ".join(delivery.ignored or []), 500)
+
     @admin.display(description="headers")
     def headers_kept(self, delivery: InboundDelivery) -> SafeString | str:
         return pretty(delivery.headers)
@@ -161,10 +210,12 @@ class InboundDeliveryAdmin(ViewOnly):
 class DoorCountAdmin(ViewOnly):
     """What the door counted and did not keep."""
 
-    list_display = ["day", "reason_words", "integration", "count"]
+    list_display = ["day", "reason_words", "integration", "count", "last"]
     list_filter = [("integration", RelatedFilter)]
     list_select_related = ["integration"]
     list_display_links = None
+
+    last = when("last_at")
 
     @admin.display(description="reason")
     def reason_words(self, counted: DoorCount) -> SafeString | str:

@@ -7,16 +7,17 @@ of it are tried behind savepoints: a bad delivery is put into quarantine after i
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from django.db import InterfaceError, OperationalError, models, transaction
-from django.db.models import Q
+from django.db.models import Q, prefetch_related_objects
 
 from config import faults, rows, strictjson
 from config.queue import Retries
+from config.times import parse_rfc3339, rfc3339
 from incidents import keeper
 from incidents.models import Incident, IncidentGroup
 from integrations.inbox import RETURNED, came_back, wrong_fields
@@ -33,6 +34,7 @@ from timeline.events import (
     INCIDENT_GROUP,
     MONITOR,
     VENDOR_EVENTS,
+    Judged,
     Payload,
     said,
     told_identity,
@@ -156,17 +158,19 @@ class Reading:
     heard: Heard | None = None
     verdict: str = Verdict.APPLIED
     error: dict[str, Any] | None = None
+    judged: Judged | None = None
     fact: Fact | None = None
 
     @property
     def recorded_at(self) -> datetime:
-        """When we came to know: when it arrived, or when it was replayed."""
+        """When we came to know: when it arrived, when it was replayed, or when it had waited long enough."""
         return self.delivery.replayed_at or self.delivery.received_at
 
 
 def apply_together(deliveries: Sequence[InboundDelivery], at: datetime) -> None:
     """Apply locked deliveries in one go."""
     types = types_of({delivery.integration_id for delivery in deliveries})
+    prefetch_related_objects([delivery for delivery in deliveries if delivery.dated_at], "replayed_by")
     readings = [read(delivery, types[delivery.integration_id]) for delivery in deliveries]
     sound = [reading for reading in readings if reading.heard]
     if sound:
@@ -190,7 +194,18 @@ def read(delivery: InboundDelivery, type: str) -> Reading:
         return Reading(delivery, verdict=Verdict.QUARANTINED, error=wrong_fields(judged))
     if judged.type is None:
         return Reading(delivery, verdict=Verdict.UNRECOGNIZED)
-    return Reading(delivery, heard=hear(judged, identity_of(delivery, type, payload), delivery.integration_id))
+    if delivery.dated_at:
+        judged = dated_anew(judged, delivery.dated_at)
+    if judged.is_ahead:
+        return Reading(delivery, verdict=Verdict.WAITING, judged=judged)
+    return Reading(delivery, hear(judged, identity_of(delivery, type, payload), delivery.integration_id), judged=judged)
+
+
+def dated_anew(judged: Judged, at: datetime) -> Judged:
+    """An event as if it had occurred at a moment; what it said of that itself stands beside it."""
+    told = judged.payload["dt"]
+    payload = judged.payload | {"dt": rfc3339(at), "dt_as_sent": told}
+    return replace(judged, payload=payload, occurred_at=parse_rfc3339(payload["dt"]), is_ahead=False)
 
 
 def identity_of(delivery: InboundDelivery, type: str, payload: Payload) -> bytes:
@@ -234,18 +249,38 @@ def types_of(integration_ids: Collection[int]) -> dict[int, str]:
 def recording(reading: Reading) -> Recording:
     """A reading as what is to be recorded."""
     assert reading.fact
-    return Recording(reading.fact, reading.delivery.team_id, reading.delivery.integration_id)
+    delivery = reading.delivery
+    return Recording(reading.fact, delivery.team_id, delivery.integration_id, reading=otherwise(reading))
+
+
+def otherwise(reading: Reading) -> dict[str, Any] | None:
+    """What of an event was read otherwise than it was sent, as it stands with its fact."""
+    delivery, judged = reading.delivery, reading.judged
+    assert judged
+    found: dict[str, Any] = {}
+    if judged.ignored:
+        found["ignored"] = list(judged.ignored)
+    if delivery.dated_at:
+        by = delivery.replayed_by
+        found["dated"] = {
+            "by": {"id": str(by.uuid), "email": by.email, "name": by.name or None} if by else None,
+            "at": rfc3339(reading.recorded_at),
+            "as_sent": judged.payload["dt_as_sent"],
+        }
+    return found or None
 
 
 def verdict_row(reading: Reading, at: datetime) -> rows.Row:
     """What became of a delivery, as columns."""
-    fact = reading.fact
+    fact, judged = reading.fact, reading.judged
+    waits = reading.verdict == Verdict.WAITING
     return {
         "id": reading.delivery.pk,
         "status": reading.verdict,
         "error": reading.error,
-        "event": reading.heard.judged.event if reading.heard else reading.delivery.event,
-        "due_at": None,
+        "event": judged.event if judged else reading.delivery.event,
+        "ignored": list(judged.ignored) or None if judged else None,
+        "due_at": judged.believable_at if judged and waits else None,
         "applied_at": at if fact else None,
         "fact_id": fact.id if fact else None,
         "incident_id": fact.subject[1] if fact and fact.subject[0] == INCIDENT else None,

@@ -14,7 +14,7 @@ from datetime import datetime
 from config import faults, rows, strictjson
 from config.statements import fetch
 from config.vault import keyed_digest, plain_digest
-from integrations.inbox import ACCEPTED, Answer, Arrival, judge
+from integrations.inbox import ACCEPTED, Answer, Arrival, judge, webhook_id_of
 from integrations.models import Verdict
 from teams.models import APIKey, Scope
 
@@ -28,11 +28,11 @@ KEPT = faults.point("at once: kept, before the answer")
 # them in the same order, and so never wait for each other in a circle.
 KEEP = """
 INSERT INTO integrations_inbounddelivery (team_id, integration_id, received_at, body, headers, webhook_id,
-    webhook_digest, identity, is_event, event, status, attempts)
+    webhook_digest, identity, is_event, event, ignored, status, attempts)
 SELECT i.team_id, i.id, %(at)s::timestamptz, e.body, e.headers, e.webhook_id,
-    e.webhook_digest, e.identity, true, e.event, 'received', 0
+    e.webhook_digest, e.identity, true, e.event, e.ignored, 'received', 0
 FROM jsonb_to_recordset(%(events)s::jsonb) AS e(whose {type}, body bytea, headers jsonb, webhook_id text,
-    webhook_digest bytea, identity bytea, event text)
+    webhook_digest bytea, identity bytea, event text, ignored text[])
 {whose} JOIN teams_team t ON t.id = i.team_id
 WHERE i.deactivated_at IS NULL AND t.deactivated_at IS NULL AND i.signing_secret_ciphertext IS NULL
 ORDER BY e.identity
@@ -66,7 +66,8 @@ def receive(sent: Sequence[Sent], at: datetime) -> list[Answer | None]:
         chosen = [place for place in places.values() if (sent[place].token is not None) is is_token]
         events = [row(sent[place], arrivals[place]) for place in chosen]
         for identity, delivery in fetch(sql, {"events": rows.as_json(events), "at": at}) if events else ():
-            answers[places[bytes(identity)]] = Answer(delivery, ACCEPTED)
+            place = places[bytes(identity)]
+            answers[place] = Answer(delivery, ACCEPTED, ignored=arrivals[place].judged.ignored)
     if places:
         KEPT()
     return answers
@@ -100,7 +101,8 @@ def row(sent: Sent, arrival: Arrival) -> rows.Row:
     What is kept of an arrival, and whose it is. A token whose digest is still that of an older key of ours finds
     nothing by the newest key's, and so goes the long way.
     """
-    webhook_id = sent.headers.get("webhook-id") or None
+    webhook_id = webhook_id_of(sent.headers)
+    ignored = arrival.judged.ignored
     return {
         "whose": sent.key.pk if sent.token is None and sent.key else keyed_digest(sent.token or ""),
         "body": sent.body,
@@ -109,4 +111,5 @@ def row(sent: Sent, arrival: Arrival) -> rows.Row:
         "webhook_digest": plain_digest(webhook_id) if webhook_id else None,
         "identity": arrival.identity,
         "event": arrival.judged.event,
+        **({"ignored": list(ignored)} if ignored else {}),
     }

@@ -6,9 +6,11 @@ key bound to the integration, for the others. Nothing in the payload decides who
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import extend_schema
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -16,12 +18,13 @@ from rest_framework.views import APIView as AnyView
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from config import canary, clock, faults, strictjson
-from config.api import APIView, RawParser, ok
-from config.errors import ApiError, Forbidden, Unauthorized, ValidationFailed
+from config.api import APIView, Oversized, RawParser, Unopened, ok
+from config.errors import ApiError, Forbidden, NotFound, Unauthorized, ValidationFailed
 from config.refusals import note_refusal
 from config.together import Plain
 from config.vault import keyed_digests, open_sealed
-from integrations import at_once, inbox
+from integrations import aside, at_once, inbox
+from integrations.counts import NOT_KEPT, SIGNATURE, SLASH, UNAUTHORIZED, count
 from integrations.models import IngestKey, Integration
 from integrations.serializers import RECEIVE
 from teams.authentication import KeyAuthentication, presented, usable_key
@@ -33,13 +36,16 @@ KEPT_HEADERS = {
     "user-agent": "HTTP_USER_AGENT",
     "webhook-id": "HTTP_WEBHOOK_ID",
     "webhook-timestamp": "HTTP_WEBHOOK_TIMESTAMP",
+    "svix-id": "HTTP_SVIX_ID",
+    "svix-timestamp": "HTTP_SVIX_TIMESTAMP",
+    "content-encoding": "HTTP_CONTENT_ENCODING",
 }
-SIGNATURE_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+SIGNED = ("id", "timestamp", "signature")
 
 LET_IN = faults.point("door: let in, nothing kept")
 KEPT = faults.point("door: kept, before the answer")
 
-STATUS_OF = {"accepted": 202, "unrecognized": 202, "duplicate": 200, "conflict": 200}
+STATUS_OF = {"accepted": 202, "waiting": 202, "unrecognized": 202, "duplicate": 200, "conflict": 200}
 
 
 def by_token(token: str) -> Integration | None:
@@ -60,7 +66,7 @@ class DoorKeyAuthentication(KeyAuthentication):
     """A wrong key at the door is counted, and never throttled: a vendor's senders share few addresses."""
 
     def refuse(self, request: Request) -> None:
-        inbox.count(None, "unauthorized", clock.now())
+        count(None, UNAUTHORIZED, clock.now())
 
 
 class MayIngest(BasePermission):
@@ -70,7 +76,7 @@ class MayIngest(BasePermission):
         if "token" in view.kwargs:
             return True
         if not isinstance(request.auth, APIKey):
-            inbox.count(None, "unauthorized", clock.now())
+            count(None, UNAUTHORIZED, clock.now())
             raise Unauthorized()
         if Scope.INGEST not in request.auth.scopes:
             raise Forbidden(f"This key does not have the scope {Scope.INGEST}.")
@@ -96,15 +102,15 @@ class Door(APIView):
         if found is None:
             canary.vouch_for_keys()  # with wrong ones no token is found, and a sender who hears 401 does not come again
             note_refusal(request, "token" if token is not None else "api key")
-            inbox.count(None, "unauthorized", clock.now())
+            count(None, UNAUTHORIZED, clock.now())
             raise Unauthorized("A valid token or API key is required.")
         self.integration = found
 
     @extend_schema(**RECEIVE)
     def post(self, request: Request, **kwargs: Any) -> HttpResponse:
-        body = cast(bytes, request.data)
         at = clock.now()
         headers = kept_headers(request)
+        body = self.opened(request, headers, at)
         self.verify(request, body)
         LET_IN()
         try:
@@ -118,20 +124,54 @@ class Door(APIView):
             return ok([shown(each) for each in answer], status=202)
         return single(answer)
 
+    def opened(self, request: Request, headers: dict[str, str], at: datetime) -> bytes:
+        """The request's body, decoded. What is too large for us, or can't be decoded, is put aside and refused."""
+        try:
+            return cast(bytes, request.data)
+        except Oversized as error:
+            rubbish = aside.too_large_request(error.beginning, error.size, at_least=error.at_least)
+            refused: ApiError = error
+        except Unopened as error:
+            rubbish, refused = aside.refused(error.body, error.code, error.message), error
+        if self.integration.signing_secret_ciphertext is not None:
+            # Whether it was signed rightly can't be known, and what was not is kept nowhere.
+            count(self.integration, NOT_KEPT, at)
+            raise refused
+        answer = inbox.keep_aside(self.integration, rubbish, headers, at)
+        if answer.id and rubbish.size:
+            refused.details = rubbish.error["details"] | {"id": answer.id}
+        raise refused
+
     def verify(self, request: Request, body: bytes) -> None:
         """Where the integration has a signing secret, the Standard Webhooks signature must be good."""
         sealed = self.integration.signing_secret_ciphertext
         if sealed is None:
             return
-        headers = {name: request.headers.get(name, "") for name in SIGNATURE_HEADERS}
+        headers = {f"webhook-{name}": signing_header(request, name) for name in SIGNED}
         # A secret that can't be opened is a fault of ours: no 401, after which the sender would not try again.
         webhook = Webhook(open_sealed(bytes(sealed)))
         try:
             webhook.verify(body, headers, json_parse=False)
         except (WebhookVerificationError, ValueError):  # the package lets broken base64 and UTF-8 through as ValueError
             note_refusal(request, "signature", why=f"Integration {self.integration.pk}.")
-            inbox.count(self.integration, "signature", clock.now())
+            count(self.integration, SIGNATURE, clock.now())
             raise Unauthorized("The signature is missing, wrong or too old.") from None
+
+
+@csrf_exempt
+def with_a_slash(request: HttpRequest, token: str | None = None) -> HttpResponse:
+    """The door's address with a slash at its end: no address, and so a 404; but whose it is meant to be is told."""
+    found = by_token(token) if token is not None else by_key(usable_key(presented(request)))
+    if found is None or request.method != "POST":
+        raise NotFound()
+    count(found, SLASH, clock.now())
+    raise NotFound("There is nothing at this address: leave off the slash at its end.")
+
+
+def signing_header(request: Request, name: str) -> str:
+    """A header that signs, by its standard name or by the one that it has at Svix."""
+    value: str = request.headers.get(f"webhook-{name}") or request.headers.get(f"svix-{name}") or ""
+    return value
 
 
 def received_together(webhooks: Sequence[Plain]) -> list[HttpResponse | None]:
@@ -153,7 +193,7 @@ def kept_headers(request: Request | HttpRequest) -> dict[str, str]:
 def single(answer: inbox.Answer) -> HttpResponse:
     """The answer to a request with one event."""
     if answer.error is None:
-        return ok({"id": answer.id, "status": answer.status}, status=STATUS_OF[answer.status])
+        return ok(shown(answer), status=STATUS_OF[answer.status])
     details = answer.error.get("details", {}) | ({"id": answer.id} if answer.id else {})
     code = answer.error["code"]
     raise ApiError(
@@ -162,5 +202,10 @@ def single(answer: inbox.Answer) -> HttpResponse:
 
 
 def shown(answer: inbox.Answer) -> dict[str, Any]:
-    """The answer to one event of an array."""
-    return {"id": answer.id, "status": answer.status} | ({"error": answer.error} if answer.error else {})
+    """What is said of one event."""
+    said: dict[str, Any] = {"id": answer.id, "status": answer.status}
+    if answer.error:
+        said["error"] = answer.error
+    if answer.ignored:
+        said["ignored"] = list(answer.ignored)
+    return said

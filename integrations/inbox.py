@@ -12,21 +12,19 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from config import faults, rows, strictjson
 from config.vault import plain_digest
+from integrations import aside
+from integrations.aside import LARGEST_EVENT, Rubbish, too_large_event
+from integrations.counts import count_events
 from integrations.models import InboundDelivery, Integration, Verdict, known_events
-from timeline.events import VENDOR_EVENTS, EventType, Judged, Payload, passed, validate
+from timeline.events import VENDOR_EVENTS, EventType, Judged, Payload, passed, said, validate
 from timeline.identity import bytes_identity, event_identity
 from timeline.outbound.installation import this_installation
 
-LARGEST_EVENT = 64 * 1024
 MOST_EVENTS = 1000
-# Of bytes that are no event, an integration keeps at most so many rows and bytes; what exceeds them is only counted.
-MOST_RUBBISH_ROWS = 1000
-MOST_RUBBISH_BYTES = 64 * 1024 * 1024
-
 
 JUDGED = faults.point("inbox: judged, before the insert")
 INSERTED = faults.point("inbox: inserted")
@@ -34,8 +32,6 @@ KNOWN = faults.point("inbox: known ones found")
 SEEN = faults.point("inbox: webhook-id looked up, before the insert")
 COMMITTED = faults.point("inbox: committed under a webhook-id")
 KEPT_MANY = faults.point("inbox: an array kept, before counting")
-COUNTED_SOME = faults.point("inbox: counted")
-KEPT_RUBBISH = faults.point("inbox: rubbish kept or not, before counting")
 
 
 class WrongLength(ValueError):
@@ -49,24 +45,29 @@ REJECTED = "rejected"
 @dataclass(frozen=True)
 class Answer:
     """
-    What became of one event: the delivery's id (None: not kept), a status of docs/record.md, and an error if it has
-    one.
+    What became of one event: the delivery's id (None: not kept), a status of docs/record.md, an error if it has one,
+    and the names of the fields that were ignored.
     """
 
     id: int | None
     status: str
     error: dict[str, Any] | None = None
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass
 class Arrival:
-    """One event of a request, judged: its exact bytes and how it will be kept."""
+    """
+    One event of a request, judged: its exact bytes and how it will be kept. `rubbish`: what is kept of one that is too
+    large; it has no identity of an event then.
+    """
 
     body: bytes
     judged: Judged
     identity: bytes
     status: str
     error: dict[str, Any] | None = None
+    rubbish: Rubbish | None = None
 
 
 def receive(integration: Integration, body: bytes, headers: dict[str, str], at: datetime) -> Answer | list[Answer]:
@@ -80,13 +81,13 @@ def receive(integration: Integration, body: bytes, headers: dict[str, str], at: 
     try:
         value, slices = strictjson.parse_each(body, MOST_EVENTS)
     except strictjson.Refused as refusal:
-        keep_rubbish(integration, body, headers, at, {"code": refusal.code, "message": refusal.message})
+        keep_aside(integration, aside.refused(body, refusal.code, refusal.message), headers, at)
         raise
     except strictjson.TooMany:
         slices = []
     if slices == []:
         problem = "An array has 1 to 1,000 events."
-        keep_rubbish(integration, body, headers, at, {"code": "VALIDATION_ERROR", "message": problem})
+        keep_aside(integration, aside.refused(body, "VALIDATION_ERROR", problem), headers, at)
         raise WrongLength(problem)
     if slices is None:
         return receive_one(integration, body, value, headers, at)
@@ -96,10 +97,12 @@ def receive(integration: Integration, body: bytes, headers: dict[str, str], at: 
 def receive_one(integration: Integration, body: bytes, value: Any, headers: dict[str, str], at: datetime) -> Answer:
     """Keep a single event; its `webhook-id` header is an identity too."""
     arrival = judge(body, value, at, integration.count_only, known_events(integration.type))
-    webhook_id = headers.get("webhook-id")
-    if arrival.status in UNKEPT:
+    webhook_id = webhook_id_of(headers)
+    if arrival.rubbish:
+        return keep_aside(integration, arrival.rubbish, headers, at)
+    if arrival.status == COUNTED:
         count_all(integration, [arrival], at)
-        return unkept(arrival)
+        return ONLY_COUNTED
     if not webhook_id:
         return keep(integration, [arrival], headers, None, at)[0]
     try:
@@ -111,6 +114,11 @@ def receive_one(integration: Integration, body: bytes, value: Any, headers: dict
             answer = keep_one(integration, arrival, headers, webhook_id, at)
     COMMITTED()
     return answer
+
+
+def webhook_id_of(headers: dict[str, str]) -> str | None:
+    """The id that a sender gave a request."""
+    return headers.get("webhook-id") or headers.get("svix-id")
 
 
 def keep_one(
@@ -144,21 +152,24 @@ def receive_many(
     known = known_events(integration.type)
     ours = cache(our_id)
     arrivals = [judge(body, value, at, integration.count_only, known, ours=ours) for body, value in events]
+    too_large = {
+        n: keep_aside(integration, each.rubbish, headers, at) for n, each in enumerate(arrivals) if each.rubbish
+    }
     firsts: dict[bytes, Arrival] = {}
     for arrival in arrivals:
-        if arrival.status not in UNKEPT and firsts.setdefault(arrival.identity, arrival).status == Verdict.QUARANTINED:
+        if arrival.status in KEPT and firsts.setdefault(arrival.identity, arrival).status == Verdict.QUARANTINED:
             # Of the same event, ill written and well (an id of 1.0, then of 1), the well written one is kept.
             firsts[arrival.identity] = arrival
     kept = dict(zip(firsts, keep(integration, list(firsts.values()), headers, None, at), strict=True))
     KEPT_MANY()
     count_all(integration, arrivals, at)
-    return [answer_in_array(arrival, firsts, kept) for arrival in arrivals]
+    return [too_large.get(place) or answer_in_array(arrival, firsts, kept) for place, arrival in enumerate(arrivals)]
 
 
 def answer_in_array(arrival: Arrival, firsts: dict[bytes, Arrival], kept: dict[bytes, Answer]) -> Answer:
     """The answer to one event of an array; the second of two same ones is a duplicate."""
-    if arrival.status in UNKEPT:
-        return unkept(arrival)
+    if arrival.status == COUNTED:
+        return ONLY_COUNTED
     answer = kept[arrival.identity]
     if firsts[arrival.identity] is arrival or arrival.status == firsts[arrival.identity].status == Verdict.QUARANTINED:
         return answer
@@ -167,9 +178,11 @@ def answer_in_array(arrival: Arrival, firsts: dict[bytes, Arrival], kept: dict[b
 
 # --- judging --------------------------------------------------------------------------------------------------
 
-# A sound event that its integration wants counted and not kept.
+# A sound event that its integration wants counted and not kept; and what its sender is told.
 COUNTED = "counted"
-UNKEPT = (REJECTED, COUNTED)
+ONLY_COUNTED = Answer(None, Verdict.UNRECOGNIZED)
+# The verdicts of what is kept whole.
+KEPT = Verdict.values
 
 
 # What this installation sent itself, or passed on: it is here already.
@@ -200,10 +213,11 @@ def judge(
     Judge one event that was received at a moment; unknown ones named in `count_only` are not kept. `ours` is asked for
     this installation's id where an event names any.
     """
-    judged = validate(value, at, known)
     if len(body) > LARGEST_EVENT:
-        problem = {"code": "PAYLOAD_TOO_LARGE", "message": "An event has at most 64 KiB."}
-        return Arrival(body, judged, b"", REJECTED, problem)
+        event = said(value, "event") if isinstance(value, dict) else None
+        rubbish = too_large_event(body, event)
+        return Arrival(body, NOTHING, rubbish.identity, REJECTED, rubbish.error, rubbish)
+    judged = validate(value, at, known)
     identity = event_identity(value) if isinstance(value, dict) else bytes_identity(body)
     if came_back(judged.payload, ours):
         return Arrival(body, judged, identity, Verdict.DUPLICATE, RETURNED)
@@ -212,7 +226,11 @@ def judge(
     if judged.type is None:
         counted = judged.event in count_only
         return Arrival(body, judged, identity, COUNTED if counted else Verdict.UNRECOGNIZED)
-    return Arrival(body, judged, identity, Verdict.RECEIVED)
+    return Arrival(body, judged, identity, Verdict.WAITING if judged.is_ahead else Verdict.RECEIVED)
+
+
+# Nothing was judged of it.
+NOTHING = Judged({}, None, None, None, {})
 
 
 def wrong_fields(judged: Judged) -> dict[str, Any]:
@@ -224,11 +242,6 @@ def wrong_fields(judged: Judged) -> dict[str, Any]:
     }
 
 
-def unkept(arrival: Arrival) -> Answer:
-    """The answer to an event that leaves no delivery."""
-    return Answer(None, REJECTED, arrival.error) if arrival.status == REJECTED else Answer(None, Verdict.UNRECOGNIZED)
-
-
 # --- keeping --------------------------------------------------------------------------------------------------
 
 # An event that was kept without being accepted (quarantined, or in conflict) and now comes in good order is accepted;
@@ -237,8 +250,9 @@ PROMOTE = """
 ON CONFLICT (integration_id, identity) DO UPDATE SET
     status = excluded.status, error = NULL, body = excluded.body, headers = excluded.headers, event = excluded.event,
     received_at = excluded.received_at, webhook_id = excluded.webhook_id, webhook_digest = excluded.webhook_digest,
-    is_event = excluded.is_event, attempts = 0, due_at = NULL, replayed_at = NULL, replayed_by_id = NULL
-WHERE excluded.status IN ('received', 'unrecognized') AND (
+    is_event = excluded.is_event, ignored = excluded.ignored, dated_at = NULL, attempts = 0, due_at = excluded.due_at,
+    replayed_at = NULL, replayed_by_id = NULL
+WHERE excluded.status IN ('received', 'waiting', 'unrecognized') AND (
     integrations_inbounddelivery.status IN ('quarantined', 'conflict')
     OR integrations_inbounddelivery.status IN ('received', 'unrecognized')
         AND integrations_inbounddelivery.replayed_at IS NOT NULL AND integrations_inbounddelivery.body <> excluded.body
@@ -275,7 +289,8 @@ def answer_to(arrival: Arrival, new: int | None, old: int | None) -> Answer:
         return Answer(new or old, arrival.status, arrival.error)
     if new is None:
         return Answer(old, Verdict.DUPLICATE)
-    return Answer(new, ACCEPTED if arrival.status == Verdict.RECEIVED else arrival.status)
+    status = ACCEPTED if arrival.status == Verdict.RECEIVED else arrival.status
+    return Answer(new, status, ignored=arrival.judged.ignored)
 
 
 def row(
@@ -296,63 +311,18 @@ def row(
         "event": arrival.judged.event,
         "status": arrival.status,
         "error": arrival.error,
+        "ignored": list(arrival.judged.ignored) or None,
+        "due_at": arrival.judged.believable_at if arrival.status == Verdict.WAITING else None,
         "attempts": 0,
     }
 
 
-KEEP_RUBBISH = """
-INSERT INTO integrations_inbounddelivery
-    (team_id, integration_id, received_at, body, headers, webhook_id, identity, is_event, status, error, attempts)
-SELECT %(team)s, %(integration)s, %(at)s, %(body)s, %(headers)s::jsonb, %(webhook_id)s, %(identity)s,
-    false, 'quarantined', %(error)s::jsonb, 0
-WHERE (
-    SELECT count(*) < %(rows)s AND coalesce(sum(octet_length(body)), 0) + %(size)s <= %(bytes)s
-    FROM integrations_inbounddelivery WHERE integration_id = %(integration)s AND NOT is_event
-)
-ON CONFLICT (integration_id, identity) DO NOTHING RETURNING id
-"""
-
-
-def keep_rubbish(
-    integration: Integration, body: bytes, headers: dict[str, str], at: datetime, error: dict[str, Any]
-) -> None:
-    """Keep bytes that are no sound JSON: identical ones once, up to a bound, and beyond it their number."""
-    identity = bytes_identity(body)
-    values: dict[str, Any] = {
-        "team": integration.team_id,
-        "integration": integration.pk,
-        "at": at,
-        "body": body,
-        "headers": rows.as_json([headers])[1:-1],
-        "webhook_id": headers.get("webhook-id"),
-        "identity": identity,
-        "error": rows.as_json([error])[1:-1],
-        "rows": MOST_RUBBISH_ROWS,
-        "bytes": MOST_RUBBISH_BYTES,
-        "size": len(body),
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(KEEP_RUBBISH, values)
-        KEPT_RUBBISH()
-        if cursor.fetchone() is None and not integration.deliveries.filter(identity=identity).exists():
-            count(integration, "not_kept", at)
+def keep_aside(integration: Integration, rubbish: Rubbish, headers: dict[str, str], at: datetime) -> Answer:
+    """Keep bytes that are no event, and what their sender is told of them."""
+    kept = aside.keep(integration, rubbish, headers, webhook_id_of(headers), at)
+    return Answer(kept, REJECTED if kept is None else Verdict.QUARANTINED, rubbish.error)
 
 
 def count_all(integration: Integration, arrivals: Sequence[Arrival], at: datetime) -> None:
     """Count the events that are only to be counted."""
-    counted = Counter(arrival.judged.event or "" for arrival in arrivals if arrival.status == COUNTED)
-    for name, number in sorted(counted.items()):
-        count(integration, name, at, number)
-
-
-COUNT = """
-INSERT INTO integrations_doorcount AS c (day, integration_id, reason, count) VALUES (%s, %s, %s, %s)
-ON CONFLICT (day, integration_id, reason) DO UPDATE SET count = c.count + excluded.count
-"""
-
-
-def count(integration: Integration | None, reason: str, at: datetime, number: int = 1) -> None:
-    """Count something that the door did not keep; without an integration where it is nobody's."""
-    with connection.cursor() as cursor:
-        cursor.execute(COUNT, [at.date(), integration.pk if integration else None, reason, number])
-    COUNTED_SOME()
+    count_events(integration, Counter(each.judged.event or "" for each in arrivals if each.status == COUNTED), at)

@@ -81,6 +81,7 @@ class Verdict(models.TextChoices):
 
     RECEIVED = "received", "Received"
     APPLIED = "applied", "Applied"
+    WAITING = "waiting", "Waiting"
     UNRECOGNIZED = "unrecognized", "Unrecognized"
     QUARANTINED = "quarantined", "Quarantined"
     DUPLICATE = "duplicate", "Duplicate"
@@ -90,6 +91,9 @@ class Verdict(models.TextChoices):
 class InboundDelivery(models.Model):
     """
     One event as it was received: exact bytes, some headers, time. What was received never changes; the verdict does.
+
+    Of what was too large only the beginning is kept, and its `size`. What is dated ahead waits (integrations.waiting)
+    until `due_at`, or until somebody lets it occur when it was received, at `dated_at`.
     """
 
     # Every event pays for each index twice. Those below begin with the foreign keys, or leave out those that are null.
@@ -103,9 +107,14 @@ class InboundDelivery(models.Model):
     identity = models.BinaryField(max_length=32, help_text="SHA-256 of the canonical JSON, or of bytes that are none.")
     is_event = models.BooleanField(default=True, help_text="Whether the bytes are sound JSON.")
     event = models.TextField(null=True)
+    size = models.BigIntegerField(null=True, help_text="How many bytes it had, where only the first of them are kept.")
 
     status = models.CharField(max_length=20, choices=Verdict.choices, default=Verdict.RECEIVED)
     error = models.JSONField(null=True, help_text="code, message and details of why it was not applied.")
+    ignored = ArrayField(
+        models.TextField(), null=True, help_text="Which of its fields were ignored, for they had a wrong type."
+    )
+    dated_at = models.DateTimeField(null=True, help_text="When it is taken to have occurred, against what it says.")
     attempts = models.SmallIntegerField(default=0)
     due_at = models.DateTimeField(null=True, help_text="Not to be applied before.")
     replayed_at = models.DateTimeField(null=True)
@@ -129,6 +138,7 @@ class InboundDelivery(models.Model):
             # What is taken up next, by integration: see integrations.turns, whose ORDER BY it is.
             models.Index(fields=["integration", "due_at", "id"], condition=Q(status="received"), name="delivery_turn"),
             models.Index(fields=["id"], condition=Q(status="unrecognized"), name="delivery_unrecognized"),
+            models.Index(fields=["due_at", "id"], condition=Q(status="waiting"), name="delivery_waiting"),
             models.Index(fields=["team", "-id"], name="delivery_newest"),
             models.Index(fields=["integration", "-id"], name="delivery_by_integration"),
             models.Index(fields=["team", "status", "-id"], condition=~Q(status="applied"), name="delivery_by_status"),
@@ -147,15 +157,14 @@ class InboundDelivery(models.Model):
 class DoorCount(models.Model):
     """
     What the door did not keep, by day: refusals for a wrong secret, events to be counted only, rubbish over the
-    bound.
+    bound. `reason`: one of integrations.counts, or the name of an event.
     """
 
     day = models.DateField()
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, null=True, related_name="door_counts")
-    reason = models.TextField(
-        help_text="unauthorized, signature, not_kept, or the name of an event to be counted only."
-    )
+    reason = models.TextField(help_text="What was counted: a refusal, or the name of an event to be counted only.")
     count = models.BigIntegerField(default=0)
+    last_at = models.DateTimeField(null=True, help_text="When the last of them came.")
 
     class Meta:
         constraints = [

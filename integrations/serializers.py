@@ -11,6 +11,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, Polymorphic
 from rest_framework import serializers
 
 from config.fields import ListQuery, Pagination, QueryChoices, QueryInteger, StrictMoment
+from config.times import rfc3339
 from integrations.models import InboundDelivery, Integration, IntegrationType, Verdict
 
 UTF_8, BASE64 = "utf-8", "base64"
@@ -64,18 +65,38 @@ class DeliverySerializer(serializers.Serializer):
     webhook_id = serializers.CharField(allow_null=True)
     received_at = StrictMoment()
     applied_at = StrictMoment(allow_null=True)
+    waiting_until = serializers.SerializerMethodField(
+        help_text="From when on it is applied by itself; null if it does not wait."
+    )
+    ignored = serializers.SerializerMethodField(
+        help_text="Optional fields that had a wrong type, and were read as if they were not there."
+    )
+    size = serializers.IntegerField(
+        allow_null=True, help_text="How many bytes it had, where it was too large and only its beginning is kept."
+    )
     error = serializers.SerializerMethodField()
 
     @extend_schema_field(DeliveryErrorSerializer(allow_null=True))
     def get_error(self, delivery: InboundDelivery) -> dict[str, Any] | None:
         return delivery.error
 
+    @extend_schema_field(StrictMoment(allow_null=True))
+    def get_waiting_until(self, delivery: InboundDelivery) -> str | None:
+        waits = delivery.status == Verdict.WAITING and delivery.due_at is not None
+        return rfc3339(delivery.due_at) if waits and delivery.due_at else None
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_ignored(self, delivery: InboundDelivery) -> list[str]:
+        return delivery.ignored or []
+
 
 class WholeDeliverySerializer(DeliverySerializer):
     """One event as it was received, with its bytes and those of its headers that are kept."""
 
     headers = serializers.DictField(child=serializers.CharField())
-    body = serializers.SerializerMethodField(help_text="Exactly as received; see `body_encoding`.")
+    body = serializers.SerializerMethodField(
+        help_text="Exactly as received (what came out, if it was gzip), or its first KiB; see `size`, `body_encoding`."
+    )
     body_encoding = serializers.SerializerMethodField(help_text="`base64` where the bytes are not UTF-8.")
 
     @extend_schema_field(serializers.CharField())
@@ -127,11 +148,15 @@ EVENT: dict[str, Any] = {
 }
 
 
+IGNORED = "Optional fields of a wrong type, which are read as if they were not there."
+
+
 class AnswerSerializer(serializers.Serializer):
     """What became of one event."""
 
     id = serializers.IntegerField(allow_null=True, help_text="The delivery's; null if it was not kept.")
-    status = serializers.ChoiceField(choices=["accepted", "unrecognized", "duplicate", "conflict"])
+    status = serializers.ChoiceField(choices=["accepted", "waiting", "unrecognized", "duplicate", "conflict"])
+    ignored = serializers.ListField(child=serializers.CharField(), required=False, help_text=IGNORED)
 
 
 class AnswerInArraySerializer(serializers.Serializer):
@@ -139,8 +164,9 @@ class AnswerInArraySerializer(serializers.Serializer):
 
     id = serializers.IntegerField(allow_null=True, help_text="The delivery's; null if it was not kept.")
     status = serializers.ChoiceField(
-        choices=["accepted", "unrecognized", "duplicate", "conflict", "quarantined", "rejected"]
+        choices=["accepted", "waiting", "unrecognized", "duplicate", "conflict", "quarantined", "rejected"]
     )
+    ignored = serializers.ListField(child=serializers.CharField(), required=False, help_text=IGNORED)
     error = DeliveryErrorSerializer(required=False)
 
 
@@ -148,7 +174,9 @@ class AnswerInArraySerializer(serializers.Serializer):
 RECEIVE: dict[str, Any] = {
     "summary": "Take in an event, or an array of events",
     "description": "An event has at most 64 KiB, an array 1 to 1,000 events, a request at most 4 MiB. Each event of an "
-    "array is judged by itself. The same event again is a `duplicate` and changes nothing.",
+    "array is judged by itself. The same event again is a `duplicate` and changes nothing. One that is dated more than "
+    "10 minutes ahead is `waiting`, and applied as soon as it is not. The body may come with `Content-Encoding: gzip`. "
+    "The `webhook-` headers may have their `svix-` names.",
     "request": {
         "application/json": {
             "oneOf": [EVENT, {"type": "array", "items": EVENT, "minItems": 1, "maxItems": 1000}],

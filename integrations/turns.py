@@ -48,7 +48,8 @@ POSTPONED = "due_at <= %(at)s"
 FROM_AHEAD = "due_at > %(at)s + interval '1 minute'"
 
 CLAIM = """
-SELECT delivery.id, team_id, delivery.integration_id, received_at, replayed_at, body, identity, event, attempts
+SELECT delivery.id, team_id, delivery.integration_id, received_at, replayed_at, replayed_by_id, dated_at, body,
+    identity, event, attempts
 FROM jsonb_to_recordset(%(turns)s::jsonb) AS turn (integration_id bigint, after bigint)
 CROSS JOIN LATERAL (
     SELECT * FROM integrations_inbounddelivery

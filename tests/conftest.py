@@ -21,6 +21,7 @@ from integrations.models import IngestKey, Integration
 from teams.authentication import make_key
 from teams.models import Membership, Organization, Role, Scope, Team, User
 from tests import sharing
+from timeline.events import validate
 from timeline.models import TimelineEvent
 
 # How long an example takes says nothing on a busy machine.
@@ -79,8 +80,13 @@ def make_integration(team: Team, name: str = "Better Stack", **fields: Any) -> I
 
 
 def tell_it(integration: Integration, *events: dict[str, Any], at: datetime | None = None) -> list[Any]:
-    """Let a vendor send events, one request each, and the worker apply them; the answers of the inbox."""
-    received = at or NOON + timedelta(hours=1)
+    """
+    Let a vendor send events, one request each, and the worker apply them, at 13:00 if no other time is said, or when
+    the last of them occurs; the answers of the inbox.
+    """
+    received = at or max(
+        [NOON + timedelta(hours=1), *filter(None, (validate(each, NOON).occurred_at for each in events))]
+    )
     answers = [inbox.receive(integration, json.dumps(event).encode(), {}, received) for event in events]
     while applying.apply_due(received):
         pass

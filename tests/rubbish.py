@@ -24,7 +24,7 @@ OF_A_DOOR = ("{door}", "{token}", "{key}")
 OF_THE_CASE = {"id", "note", "let", "steps", "kept", "counted", "integration", "key"}
 KNOWN = OF_THE_CASE | {
     "method", "path", "version", "headers", "body", "event", "events", "json", "form", "size", "pad", "chunks", "sign",
-    "head", "raw", "cut", "then", "status", "statuses", "code", "fields", "says", "contains", "lacks",
+    "head", "raw", "cut", "then", "status", "statuses", "code", "fields", "says", "contains", "lacks", "ignored",
     "answer_headers", "take", "applied", "pace", "patience",
 }  # fmt: skip
 BODIES = ("body", "event", "events", "json", "form")
@@ -295,6 +295,8 @@ def answered_otherwise(step: dict[str, Any], answer: Answer, maker: Maker) -> li
         verdicts = [each["status"] for each in data] if isinstance(data, list) else (data or {}).get("status")
         if verdicts != step["says"]:
             problems.append(f"says {verdicts}, not {step['says']}")
+    if "ignored" in step and ((said or {}).get("data") or {}).get("ignored") != step["ignored"]:
+        problems.append(f"what was ignored is not {step['ignored']}: {answer.body[:200]!r}")
     problems += [f"lacks {text!r}" for text in texts(step, "contains", maker) if text not in answer.body]
     problems += [f"contains {text!r}" for text in texts(step, "lacks", maker) if text in answer.body]
     for name, part in step.get("answer_headers", {}).items():

@@ -251,7 +251,9 @@ def writes_rows(call: ast.Call) -> bool:
 
 def of_deliveries(call: ast.Call) -> bool:
     """Whether a call changes deliveries or messages, whose status is their own."""
-    return ast.unparse(call.func).startswith(("InboundDelivery.", "quarantine(team).", "messages.", "over.", "lane."))
+    return ast.unparse(call.func).startswith(
+        ("InboundDelivery.", "quarantine(team).", "waiting(team).", "messages.", "over.", "lane.")
+    )
 
 
 def test_many_rows_at_once_are_written_by_those_listed():

@@ -14,7 +14,7 @@ from incidents.declaring import Declaration, declare
 from incidents.grouping import group_anew
 from incidents.lifecycle import comment
 from incidents.models import Severity, Type
-from integrations import inbox
+from integrations import counts, inbox
 from monitors.lifecycle import create
 from monitors.models import Heartbeat, Monitor
 from tests.conftest import NOON, an_event
@@ -88,7 +88,7 @@ def ask(sql, *parameters):
 def told(tell, integration, ingest_key):
     """A bit of everything, with what is not applied among it."""
     Group.objects.create(name="Night shift")
-    inbox.count(integration, "signature", NOON)
+    counts.count(integration, counts.SIGNATURE, NOON)
     acted = {"user_email": "bob@example.com", "user_name": "Bob <b>"}
     minutes = range(len(VENDOR_EVENTS))
     tell(*[an_event(name, NOON.replace(minute=at)) for name, at in zip(VENDOR_EVENTS, minutes, strict=True)])

@@ -66,7 +66,7 @@ class TimelineEventAdmin(ViewOnly):
     search_help_text = "A fact's id, or what it is about: incident 12, monitor 3, heartbeat 7"
     fieldsets = [
         (None, {"fields": ["event", "about", "occurred", "recorded", "team", "source", "actor"]}),
-        ("As it was told", {"fields": ["told"]}),
+        ("As it was told", {"fields": ["told", "otherwise"]}),
         ("As it was read", {"fields": ["effect_word", "reason", "resource", "named", "hold", "presses", "shown"]}),
         ("As it was corrected", {"fields": ["corrected"]}),
         ("Its place in the order", {"fields": ["rank", "digest"]}),
@@ -128,6 +128,10 @@ class TimelineEventAdmin(ViewOnly):
     @admin.display(description="payload")
     def told(self, fact: TimelineEvent) -> SafeString | str:
         return pretty(fact.payload)
+
+    @admin.display(description="read otherwise")
+    def otherwise(self, fact: TimelineEvent) -> SafeString | str:
+        return pretty(fact.reading)
 
     @admin.display(description="updates")
     def shown(self, fact: TimelineEvent) -> SafeString | str:

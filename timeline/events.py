@@ -22,8 +22,10 @@ INCIDENT_GROUP = "incident_group"
 
 LARGEST_ID = 2**63 - 1
 LONGEST_SPAN = 2**31 - 1
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-AHEAD_AT_MOST = timedelta(hours=24)
+# Fixed bounds, never now(): what was good when it was written stays good.
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+# What is further ahead of its receipt waits (integrations.waiting).
+AHEAD_AT_MOST = timedelta(minutes=10)
 
 # Which of two events of the same millisecond comes first. The number is stored with each fact, so once landed it never
 # changes; a new action takes one from the gap where it belongs.
@@ -64,11 +66,18 @@ DIGEST = re.compile(r"[0-9a-f]{64}").fullmatch
 
 Payload = dict[str, Any]
 Check = Callable[[Any], str | None]
+# Digits as JSON writes an integer: no sign, no leading zero, no other script's.
+DIGITS = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII).fullmatch
 
 
 def text(value: Any) -> str | None:
     """What is wrong with a value that should be text."""
     return None if isinstance(value, str) else "Must be a string."
+
+
+def party(value: Any) -> str | None:
+    """What is wrong with a value that should be the id of an organization or team: text, whatever it looks like."""
+    return text(value)
 
 
 def identifier(value: Any) -> str | None:
@@ -135,7 +144,49 @@ def time(value: Any) -> str | None:
     return None
 
 
-COMMON: dict[str, Check] = {"dt": time, "event": text, "message": text, "organization_id": text, "team_id": text}
+def number_in_digits(value: Any) -> int | None:
+    """The id that a string of digits spells."""
+    return int(value) if isinstance(value, str) and DIGITS(value) else None
+
+
+def integer_as_text(value: Any) -> str | None:
+    """The text that an integer is where text belongs."""
+    return str(value) if type(value) is int else None
+
+
+def one_as_array(value: Any) -> list[str] | None:
+    """One string as an array of one."""
+    return [value] if isinstance(value, str) else None
+
+
+def targets_with_ids(value: Any) -> list[Any] | None:
+    """Escalation targets whose ids may be spelled in digits."""
+    return [target_with_id(each) for each in value] if isinstance(value, list) else None
+
+
+def target_with_id(value: Any) -> Any:
+    """An escalation target whose id may be spelled in digits."""
+    number = number_in_digits(value.get("id")) if isinstance(value, dict) else None
+    return value if number is None else value | {"id": number}
+
+
+# How a value of a wrong type may be meant, by the check that it failed; None for not at all. Public clients of the
+# vendor's own API have them so.
+READINGS: dict[Check, Callable[[Any], Any]] = {
+    identifier: number_in_digits,
+    party: integer_as_text,
+    texts: one_as_array,
+    targets: targets_with_ids,
+}
+
+
+def reading(value: Any, check: Check) -> Any:
+    """How a value that fails a check may be meant, so that it passes; None for not at all."""
+    meant = READINGS[check](value) if check in READINGS else None
+    return None if meant is None or check(meant) else meant
+
+
+COMMON: dict[str, Check] = {"dt": time, "event": text, "message": text, "organization_id": party, "team_id": party}
 OF_A_MONITOR: dict[str, Check] = {
     "monitor_id": identifier,
     "monitor_url": text,
@@ -266,8 +317,10 @@ class Judged:
     """
     What `validate` found in an event.
 
-    `event`: its name, where it has one. `type`: None for a name we do not know. `fields`: what is wrong, by field name,
-    in the shape of the API's `details.fields`; empty for a sound event. `occurred_at` is None where `dt` is wrong.
+    `payload`: the event as it is read: every documented field has its documented type, and those in `ignored`, which
+    had a wrong one, are absent. `event`: its name, where it has one. `type`: None for a name we do not know.
+    `occurred_at`: None where `dt` is wrong. `fields`: what is wrong, by field name, in the shape of the API's
+    `details.fields`; empty for a sound event. `is_ahead`: it says that it occurs later than can be believed.
     """
 
     payload: Payload
@@ -275,6 +328,14 @@ class Judged:
     type: EventType | None
     occurred_at: datetime | None
     fields: dict[str, list[str]]
+    ignored: tuple[str, ...] = ()
+    is_ahead: bool = False
+
+    @property
+    def believable_at(self) -> datetime:
+        """From when on it is not ahead any more; what lies beyond all that can be kept is as if at its end."""
+        assert self.occurred_at
+        return min(self.occurred_at, LATEST) - AHEAD_AT_MOST
 
 
 def validate(payload: Any, received_at: datetime, known: dict[str, EventType] = VENDOR_EVENTS) -> Judged:
@@ -282,31 +343,49 @@ def validate(payload: Any, received_at: datetime, known: dict[str, EventType] = 
     Judge an event received at a moment.
 
     Required and not null are the five common fields and the subject's id. Any other documented field may be missing or
-    null, and has its documented type if it is there; unknown fields may be anything.
+    null, and is ignored where it has a wrong type; unknown fields may be anything.
     """
     if not isinstance(payload, dict):
         return Judged({}, None, None, None, {"event": ["An event is a JSON object."]})
     name = said(payload, "event")
     kind = known.get(name) if name else None
-    fields = {field: [problem] for field, problem in problems(payload, kind)}
+    fields, meant, ignored = read_fields(payload, kind)
     occurred_at = None if "dt" in fields else parse_rfc3339(payload["dt"].strip())
-    if occurred_at and not EARLIEST <= occurred_at <= received_at + AHEAD_AT_MOST:
-        fields["dt"] = ["Must be from 2000-01-01 to 24 hours after it is received."]
-    return Judged(payload, name, kind, occurred_at, fields)
+    if occurred_at and occurred_at < EARLIEST:
+        fields["dt"] = ["Must be from 2000-01-01 on."]
+    if meant or ignored:
+        payload = {field: value for field, value in payload.items() if field not in ignored} | meant
+    is_ahead = occurred_at is not None and occurred_at > received_at + AHEAD_AT_MOST
+    return Judged(payload, name, kind, occurred_at, fields, ignored, is_ahead)
 
 
-def problems(payload: Payload, kind: EventType | None) -> list[tuple[str, str]]:
-    """(field, what is wrong) for each wrong field."""
-    found = [(field, required(payload.get(field), check)) for field, check in COMMON.items()]
-    if kind:
-        subject = kind.subject_field
-        found.append((subject, required(payload.get(subject), kind.fields[subject])))
-        found += [
-            (field, check(payload[field]))
-            for field, check in kind.fields.items()
-            if field != subject and payload.get(field) is not None
-        ]
-    return [(field, problem) for field, problem in found if problem]
+def read_fields(
+    payload: Payload, kind: EventType | None
+) -> tuple[dict[str, list[str]], dict[str, Any], tuple[str, ...]]:
+    """What is wrong with required fields, how values of other types are meant, and which optional ones are ignored."""
+    wrong: dict[str, list[str]] = {}
+    meant: dict[str, Any] = {}
+    ignored: list[str] = []
+    subject = kind.subject_field if kind else None
+    checks = [*COMMON.items(), (subject, kind.fields[subject])] if kind and subject else COMMON.items()
+    for field, check in checks:
+        problem = required(payload.get(field), check)
+        if problem and not take_as_meant(meant, payload, field, check):
+            wrong[field] = [problem]
+    for field, check in kind.fields.items() if kind else ():
+        if field == subject or payload.get(field) is None or not check(payload[field]):
+            continue
+        if not take_as_meant(meant, payload, field, check):
+            ignored.append(field)
+    return wrong, meant, tuple(ignored)
+
+
+def take_as_meant(meant: dict[str, Any], payload: Payload, field: str, check: Check) -> bool:
+    """Whether a value that fails its check is meant as one that passes, which is noted then."""
+    value = reading(payload.get(field), check)
+    if value is not None:
+        meant[field] = value
+    return value is not None
 
 
 def required(value: Any, check: Check) -> str | None:

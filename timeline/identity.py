@@ -21,6 +21,11 @@ def bytes_identity(body: bytes) -> bytes:
     return hashlib.sha256(b"\0" + body).digest()
 
 
+def beginning_identity(beginning: bytes, size: int) -> bytes:
+    """The 32 bytes by which a body is known of which so much was read and that had so many bytes; never another's."""
+    return hashlib.sha256(b"\1%d\0" % size + beginning).digest()
+
+
 def source_key(integration_id: int, organization_id: str, team_id: str, kind: str, source_id: int) -> bytes:
     """The 32 bytes by which a vendor's record is known: see docs/record.md, "Identity"."""
     parts = SPACED.encode([integration_id, organization_id, team_id, kind, source_id])

@@ -7,7 +7,8 @@ occurred is what its payload says, unless that was corrected: `correction` is wh
 Facts name their subjects by plain columns (kind and id), so that history outlives its subject.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -15,13 +16,10 @@ from django.db.models.fields.json import KeyTextTransform
 
 from teams.models import Team, User
 from timeline.corrections import told_at
-from timeline.events import EARLIEST, LOWEST_RANK
+from timeline.events import EARLIEST, LATEST, LOWEST_RANK
 from timeline.outbound.models import Attempt, Endpoint, Installation, Message
 
 __all__ = ["Attempt", "Checkpoint", "Effect", "Endpoint", "Installation", "Message", "SubjectKind", "TimelineEvent"]
-
-# Fixed bounds, never now(): a row that was good when it was written stays good.
-LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 # Recorded more than this many seconds after it occurred: late.
 LATE_AFTER_SECONDS = 60
@@ -60,8 +58,9 @@ class TimelineEvent(models.Model):
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField()
     rank = models.SmallIntegerField(help_text="Its place among facts of the same millisecond.")
-    identity = models.BinaryField(max_length=32, help_text="SHA-256 of the payload's canonical JSON.")
+    identity = models.BinaryField(max_length=32, help_text="SHA-256 of the event's canonical JSON, as it was sent.")
     payload = models.JSONField()
+    reading = models.JSONField(null=True, help_text="What was read otherwise than it was sent: see timeline.record.")
     user = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
     user_email = models.TextField(null=True)
     user_name = models.TextField(null=True)
@@ -147,6 +146,16 @@ class TimelineEvent(models.Model):
         """What it says: in its own words, unless they were corrected."""
         corrected = self.correction["message"] if self.correction else None
         return str(corrected or self.payload["message"])
+
+    @property
+    def ignored(self) -> list[str]:
+        """Which fields of the event were ignored, for they had a wrong type."""
+        return list((self.reading or {}).get("ignored", ()))
+
+    @property
+    def dated(self) -> dict[str, Any] | None:
+        """Who dated it anew, when, and how it had been sent: see timeline.record. None: it stands as it was sent."""
+        return (self.reading or {}).get("dated")
 
     @property
     def late_seconds(self) -> float | None:

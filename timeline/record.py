@@ -6,6 +6,7 @@ is written with what it did.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 
@@ -21,6 +22,10 @@ class Recording:
     """
     A fact to be recorded, and whose it is. `integration_id` is None for our own, `user_id` for nobody's. `ended`: it
     closes an incident that was live; what is folded before it is recorded says so itself.
+
+    `reading`: what of an integration's event was read otherwise than it was sent, or None. `ignored`: the names of
+    fields that are left out, for they had a wrong type. `dated`: {by: {id, email, name}, at, as_sent}, who let an event
+    that was dated ahead occur when it was received.
     """
 
     fact: Fact
@@ -28,6 +33,7 @@ class Recording:
     integration_id: int | None = None
     user_id: int | None = None
     ended: bool = False
+    reading: dict[str, Any] | None = None
 
 
 RECORDED_BEFORE = """
@@ -104,6 +110,7 @@ def row(recording: Recording) -> rows.Row:
         "rank": fact.rank,
         "identity": fact.identity,
         "payload": fact.payload,
+        "reading": recording.reading,
         "user_id": recording.user_id,
         "user_email": fact.user_email,
         "user_name": fact.user_name,

@@ -46,6 +46,7 @@ TONES = {
     # verdicts on deliveries
     "received": "info",
     "applied": "calm",
+    "waiting": "watch",
     "unrecognized": "info",
     "quarantined": "watch",
     "duplicate": "quiet",

@@ -125,6 +125,12 @@ def spanning(seconds: float) -> str:
     return span(seconds)
 
 
+@register.simple_tag
+def ahead(seconds: float) -> str:
+    """How far ahead something is dated, e.g. `20 h`; no year of it is counted beyond a hundred."""
+    return "more than 100 years" if seconds > 36_525 * DAY else span(seconds)
+
+
 @register.filter
 def day(value: datetime) -> str:
     """`Today`, `Yesterday`, `Wednesday 13 May` or `Tuesday 13 May 2025`, in the reader's time zone."""

@@ -1,5 +1,6 @@
 """
-Deliveries: what came in, as it came in, and what became of it; replaying what is in quarantine.
+Deliveries: what came in, as it came in, and what became of it; replaying what is in quarantine, and applying now what
+is dated ahead and waits.
 
 Not here: judging and applying (integrations.inbox).
 """
@@ -16,11 +17,12 @@ from config.paging import Order, page
 from config.rawtext import indented, visible
 from dashboard.access import TeamRequest, reached, require, team_page
 from dashboard.forms import DeliveryFilters
-from dashboard.frame import counts, show
+from dashboard.frame import counted, counts, show
 from dashboard.views.lists import older
 from incidents.models import Incident
 from integrations import replay
-from integrations.models import InboundDelivery
+from integrations.models import InboundDelivery, Verdict
+from integrations.waiting import ahead_by, waiting
 from teams.models import Role
 from timeline.models import TimelineEvent
 
@@ -41,6 +43,7 @@ def deliveries(request: TeamRequest) -> HttpResponse:
         "deliveries": rows,
         "more": older(request, cursor),
         "quarantined": counts(request)["quarantined"],
+        "waiting": counted(waiting(request.team)),
         "may_replay": request.membership.may(Role.RESPONDER),
     }
     status = 200 if filters.is_valid() else 400
@@ -56,7 +59,9 @@ def delivery(request: TeamRequest, pk: int) -> HttpResponse:
         "delivery": found,
         "raw": visible(bytes(found.body)),
         "details": indented(found.error["details"]) if found.error and found.error.get("details") else "",
-        "may_replay": request.membership.may(Role.RESPONDER) and found.status in replay.REPLAYABLE,
+        "may_replay": request.membership.may(Role.RESPONDER) and replay.can_be_replayed(found),
+        "ahead": ahead_by(found, now()) if found.status == Verdict.WAITING else None,
+        "may_apply": request.membership.may(Role.RESPONDER) and found.status == Verdict.WAITING,
     } | led_to(found)
     return show(request, "deliveries/delivery.html", context)
 
@@ -104,8 +109,8 @@ def replay_quarantine(request: TeamRequest) -> HttpResponse:
         number = replay.replay_all(request.team, by=request.user, at=now())
         messages.success(request, f"Handed to the worker again: {number}. What is still not understood comes back.")
         return redirect("deliveries")
-    waiting = replay.quarantine(request.team)
-    tried = waiting.defer("body", "headers")[: replay.DRY_RUN_AT_MOST]
+    aside = replay.quarantine(request.team).filter(replay.WHOLE)
+    tried = aside.defer("body", "headers")[: replay.DRY_RUN_AT_MOST]
     changes = replay.dry_run(tried, by=request.user, at=now())
     context = {"changes": changes, "number": counts(request)["quarantined"], "is_of_use": is_of_use(changes)}
     return show(request, "deliveries/replay.html", context)
@@ -114,6 +119,41 @@ def replay_quarantine(request: TeamRequest) -> HttpResponse:
 def is_of_use(changes: list[replay.Change]) -> bool:
     """Whether a replay would change anything, as far as a dry run looked."""
     return any(each.is_any for each in changes) or len(changes) >= replay.DRY_RUN_AT_MOST
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def apply_one(request: TeamRequest, pk: int) -> HttpResponse:
+    """`/deliveries/{id}/apply`: what applying one that waits would change; POST does it."""
+    found: InboundDelivery = reached(request, "deliveries", pk=pk)
+    require(request, Role.RESPONDER)
+    if request.method == "POST":
+        if found.status != Verdict.WAITING:
+            messages.info(request, f"It waits no longer: {found.status}.")
+        else:
+            verdict = replay.apply_now(found, by=request.user, at=now()).verdict
+            done = verdict == Verdict.APPLIED
+            words = "Applied, dated when it was received." if done else f"It could not be applied: {verdict}."
+            messages.add_message(request, messages.SUCCESS if done else messages.WARNING, words)
+        return redirect("delivery", pk=found.pk)
+    changes = replay.dry_run([found], by=request.user, at=now()) if found.status == Verdict.WAITING else []
+    context = {"delivery": found, "changes": changes, "ahead": ahead_by(found, now())}
+    return show(request, "deliveries/apply.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_page
+def apply_all(request: TeamRequest) -> HttpResponse:
+    """`/deliveries/apply`: what applying all that waits would change; POST does it."""
+    require(request, Role.RESPONDER)
+    if request.method == "POST":
+        number = replay.apply_all_now(request.team, by=request.user, at=now())
+        messages.success(request, f"Handed to the worker: {number}, each dated when it was received.")
+        return redirect("deliveries")
+    found = waiting(request.team).defer("body", "headers")
+    changes = replay.dry_run(found[: replay.DRY_RUN_AT_MOST], by=request.user, at=now())
+    context = {"changes": changes, "number": counted(found)}
+    return show(request, "deliveries/apply.html", context)
 
 
 def announce(request: TeamRequest, change: replay.Change) -> None:

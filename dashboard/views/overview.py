@@ -18,8 +18,9 @@ from dashboard.frame import counted, counts, show
 from dashboard.logbook import Line, line
 from incidents.holding import holders
 from integrations.models import InboundDelivery
+from integrations.waiting import newest_waiting
 from monitors.models import Resource, Status
-from teams.models import Team
+from teams.models import Role, Team
 from timeline.models import SubjectKind, TimelineEvent
 
 INCIDENTS_SHOWN = 30
@@ -40,6 +41,8 @@ def overview(request: TeamRequest) -> HttpResponse:
         "resources": worrying_resources(team),
         "paused": {"monitors": paused(team.monitors.all()), "heartbeats": paused(team.heartbeats.all())},
         "integrations": heard_from(team),
+        "waiting": newest_waiting(team, now()),
+        "may_apply": request.membership.may(Role.RESPONDER),
         "stopped": [loop for loop in loops() if loop.stopped],
         "is_live_refresh": bool(request.htmx),
     }

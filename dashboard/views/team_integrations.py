@@ -41,6 +41,7 @@ from dashboard.views.team import (
     unchanged,
     unless_second,
 )
+from integrations.counts import SHOWN_FOR, refusals
 from integrations.forms import GIVEN, KEEP, NONE, NamingForm, SigningForm
 from integrations.lifecycle import (
     ROTATED,
@@ -95,7 +96,12 @@ def integration(request: TeamRequest, pk: int) -> HttpResponse:
     """`/team/integrations/{id}`: what it is called, when it was heard last, and what can be done with it."""
     record(request, "integrations", pk)
     found = heard(request.team).get(pk=pk)
-    context = {"integration": found, "quarantined": quarantined(request.team)[pk]}
+    context = {
+        "integration": found,
+        "quarantined": quarantined(request.team)[pk],
+        "refused": refusals(found, now()),
+        "days": SHOWN_FOR.days,
+    }
     return team_show(request, "team/integration.html", context)
 
 

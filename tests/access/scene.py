@@ -182,6 +182,7 @@ def told(side: Side, team: Team, at: datetime) -> None:
         an_event("incident.acknowledged", at + timedelta(minutes=2), **of_incident, **acted),
         an_event("incident.acknowledged", at + timedelta(minutes=3), incident_id=f"{word} is no number"),
         an_event(f"{word}.happened", at + timedelta(minutes=4)),
+        an_event("incident.acknowledged", at + timedelta(days=1), **of_incident),
     ]
     said = [event | {"message": f"{event['event']} at {word}"} for event in events]
     tell_it(integration, *said, at=at + timedelta(minutes=5))
@@ -200,6 +201,7 @@ def told(side: Side, team: Team, at: datetime) -> None:
         "delivery": deliveries.get(status="applied", event="incident.started").pk,
         "quarantined": deliveries.get(status="quarantined").pk,
         "unrecognized": deliveries.get(status="unrecognized").pk,
+        "ahead": deliveries.get(status="waiting").pk,
         "counted": DoorCount.objects.get(integration=integration).pk,
     }
 

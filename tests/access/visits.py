@@ -174,6 +174,7 @@ PAGES = {
     "POST /heartbeats/new": Visit(form={"name": "Backup", "period": "1 h", "grace": "1 min"}),
     "POST /heartbeats/<int:pk>/edit": Visit(form={"name": "Backup", "period": "1 h", "grace": "1 min"}),
     "POST /heartbeats/<int:pk>/unpause": Visit(path={"pk": "paused_heartbeat"}),
+    **{f"{method} /deliveries/<int:pk>/apply": Visit(path={"pk": "ahead"}) for method in METHODS},
     **{f"{method} /deliveries/<int:pk>/replay": Visit(path={"pk": "quarantined"}) for method in METHODS},
 }
 

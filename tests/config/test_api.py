@@ -1,9 +1,10 @@
+import gzip
 import io
 import json
 
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from config import api
 from config.api import read_body
@@ -13,6 +14,7 @@ from config.errors import PayloadTooLarge
 pytestmark = pytest.mark.urls("tests.config.urls")
 
 KEY = {"X-API-Key": "good"}
+LARGE = b" " * (LARGEST_BODY + 1)
 
 
 @pytest.fixture
@@ -236,3 +238,54 @@ def test_a_plus_that_became_a_space_is_a_bad_time_and_no_crash(client):
 
 def test_ok_is_the_envelope_of_success():
     assert json.loads(api.ok([1], status=202).content) == {"success": True, "data": [1]}
+
+
+# Bodies that are compressed
+
+
+def zipped(client, data, **headers):
+    sent = KEY | {"Content-Encoding": "gzip"} | headers
+    return client.generic("POST", "/api/things/1", data, content_type="application/json", headers=sent)
+
+
+def test_a_compressed_body_is_read_as_what_comes_out(client):
+    body = b'{"a": 1}'
+    assert zipped(client, gzip.compress(body)).json()["data"] == {"a": 1}
+    assert zipped(client, body, **{"Content-Encoding": "identity"}).json()["data"] == {"a": 1}
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "x-gzip", "gzip, gzip", "gzip;q=1"])
+def test_another_encoding_is_a_415_that_says_which_there_is(client, encoding):
+    for body in (b"{}", LARGE, b"{"):
+        answer = zipped(client, body, **{"Content-Encoding": encoding})
+        assert code(answer) == (415, "UNSUPPORTED_MEDIA_TYPE")
+        assert answer["Accept-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda z: z[:-1], lambda z: z + b"x", lambda z: z + z, lambda z: b"{}", lambda z: z[:4]]
+)
+def test_broken_gzip_is_a_400(client, spoil):
+    answer = zipped(client, spoil(gzip.compress(b"{}")))
+    assert code(answer) == (400, "MALFORMED_JSON")
+    assert "gzip" in answer.json()["error"]["message"]
+
+
+def test_what_comes_out_has_at_most_4_mib(client):
+    assert code(zipped(client, gzip.compress(b" " * LARGEST_BODY))) == (400, "MALFORMED_JSON")
+    for size in (LARGEST_BODY + 1, 20 * LARGEST_BODY):
+        assert code(zipped(client, gzip.compress(b" " * size))) == (413, "PAYLOAD_TOO_LARGE")
+
+
+def test_nothing_is_opened_before_the_key_was_found_right(client, monkeypatch):
+    monkeypatch.setattr(api, "gunzip", lambda *_: pytest.fail("opened"))
+    for key in ("wrong", ""):
+        assert zipped(client, gzip.compress(b"{}"), **{"X-API-Key": key}).status_code == 401
+
+
+def test_what_was_opened_is_not_opened_again(monkeypatch):
+    seen = []
+    monkeypatch.setattr(api, "gunzip", lambda data, limit: seen.append(data) or b"{}")
+    request = RequestFactory().generic("POST", "/api/posted", b"zipped", headers={"Content-Encoding": "gzip"})
+    assert [read_body(request) for _ in range(3)] == [b"{}"] * 3
+    assert seen == [b"zipped"]

@@ -67,6 +67,24 @@ def test_a_larger_one_is_read_off_and_no_more_of_it_kept_than_of_the_largest(ann
     assert len(body.data) <= LARGEST_BODY
 
 
+def test_how_large_a_body_is_is_known_whether_it_was_announced_or_not():
+    pieces = [b"x" * PIECE] * (5 * MIB // PIECE)
+    assert (read(arriving(*pieces), None).size, read(arriving(*pieces), 5 * MIB).size) == (5 * MIB, 5 * MIB)
+    assert read(arriving(b"{}"), 2).size == 2
+
+
+def test_of_what_is_too_large_to_be_read_off_the_beginning_is_kept_if_it_is_there():
+    body = read(arriving(b"ab" * KIB, b"more"), LARGEST_READ_OFF + 1)
+    assert (body.data, body.problem, body.size) == (b"ab" * (KIB // 2), TOO_LARGE, LARGEST_READ_OFF + 1)
+
+    async def silent():
+        await asyncio.sleep(60)
+
+    keeping = Bodies()
+    body = read(silent, LARGEST_READ_OFF + 1, keeping)
+    assert (body.data, body.problem, keeping.held) == (b"", TOO_LARGE, 0)
+
+
 def test_of_an_endless_one_no_more_than_16_mib_are_read():
     came = 0
 
@@ -79,11 +97,11 @@ def test_of_an_endless_one_no_more_than_16_mib_are_read():
     assert came <= LARGEST_READ_OFF + PIECE
 
 
-def test_one_announced_as_larger_than_16_mib_is_not_read_at_all():
+def test_one_announced_as_larger_than_16_mib_is_not_asked_for_where_its_sender_waits():
     async def never():
         raise AssertionError("nobody should ask")
 
-    assert read(never, LARGEST_READ_OFF + 1).problem == TOO_LARGE
+    assert asyncio.run(Bodies().read(never, LARGEST_READ_OFF + 1, waits_to_be_asked=True)).problem == TOO_LARGE
 
 
 def test_who_sends_too_slowly_is_given_up_and_others_are_not(monkeypatch):

@@ -1,8 +1,9 @@
+import gzip
 import json
 
 import pytest
 from django.db import OperationalError
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client, RequestFactory
 
 from config import middleware
@@ -185,3 +186,43 @@ def test_every_answer_carries_the_headers_of_security(client, path):
 
 def test_what_a_view_says_about_caching_stays(client):
     assert client.get("/healthz")["Cache-Control"] == "no-store"
+
+
+# Compressed
+
+
+def answered(content, accepts="gzip", **headers):
+    request = RequestFactory().get("/", headers={"Accept-Encoding": accepts} if accepts else {})
+    answer = content if not isinstance(content, bytes) else HttpResponse(content, headers=headers)
+    return middleware.Compressed(lambda _: answer)(request)
+
+
+def test_an_answer_of_more_than_1_kib_is_compressed_for_who_accepts_it():
+    text = b"a" * 1025
+    answer = answered(text)
+    assert (answer["Content-Encoding"], answer["Vary"]) == ("gzip", "Accept-Encoding")
+    assert (gzip.decompress(answer.content), int(answer["Content-Length"])) == (text, len(answer.content))
+    refusing = ("gzip;q=0", "br, GZIP ; q=0.0, *", "identity;q=0, gzip;q=0")
+    assert answered(text, accepts="gzip;q=0.5")["Content-Encoding"] == "gzip"
+    for plain in (*(answered(text, accepts=each) for each in (None, "br", *refusing)), answered(text[:1024])):
+        assert "Content-Encoding" not in plain
+        assert not plain.content.startswith(b"\x1f\x8b")
+
+
+def test_how_well_a_page_was_compressed_is_hidden():
+    assert len({len(answered(b"a" * 5000).content) for _ in range(30)}) > 5
+
+
+def test_a_page_that_shows_a_secret_is_not_compressed():
+    for mark in (b'<code class="secret">whi_x</code>', b'<pre id="secret">x</pre>'):
+        assert "Content-Encoding" not in answered(b"a" * 5000 + mark)
+
+
+def test_event_streams_and_whatever_streams_are_never_compressed():
+    stream = StreamingHttpResponse([b"a" * 5000])
+    assert answered(stream) is stream and "Content-Encoding" not in stream
+    assert "Content-Encoding" not in answered(b"a" * 5000, **{"Content-Type": "text/event-stream; charset=utf-8"})
+
+
+def test_an_etag_of_a_compressed_answer_is_a_weak_one():
+    assert answered(b"a" * 5000, ETag='"x"')["ETag"] == 'W/"x"'

@@ -11,6 +11,7 @@ from integrations import applying, inbox
 from integrations.models import InboundDelivery, Verdict
 from tests.conftest import NOON, an_event, make_integration, tell_it
 from tests.dashboard.conftest import words
+from timeline.models import TimelineEvent
 
 MINUTE = timedelta(minutes=1)
 
@@ -198,8 +199,92 @@ def test_replaying_the_quarantine_leaves_another_team_s_alone(staff, strangers):
 
 def test_the_list_asks_the_database_as_often_for_one_as_for_thirty(staff, tell, django_assert_num_queries):
     tell(an_event("monitor.created"))
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         staff.get("/deliveries")
     tell(*(an_event("monitor.created", monitor_id=n) for n in range(30)))
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         staff.get("/deliveries")
+
+
+# --- what waits, what was ignored, what was too large ---------------------------------------------------------
+
+
+@pytest.fixture
+def waiting(integration):
+    """A delivery from a source whose clock is 20 hours ahead."""
+    return send(integration, json.dumps(an_event("incident.started", NOON + timedelta(hours=21))).encode())
+
+
+def test_what_waits_is_said_with_how_far_ahead_it_is_and_found(staff, waiting, tell):
+    tell(an_event("monitor.created"))
+    assert "1 waits, dated ahead." in words(staff.get("/deliveries"))
+    assert rows(staff.get("/deliveries?status=waiting")) == [waiting.pk]
+    read = words(staff.get(f"/deliveries/{waiting.pk}"))
+    assert "Waiting" in read and "Dated 19 h 30 min ahead." in read and "Apply now" in read
+
+
+def test_somebody_applies_it_now_and_the_history_says_so(staff, user, waiting):
+    asked = words(staff.get(f"/deliveries/{waiting.pk}/apply"))
+    assert "It is dated 19 h 30 min ahead." in asked and "A dry run: nothing has been changed yet." in asked
+    assert not Incident.objects.exists()
+    answer = staff.post(f"/deliveries/{waiting.pk}/apply", follow=True)
+    assert "Applied, dated when it was received." in words(answer)
+    assert f"by {user.name} , dated 2026-05-13" in words(answer)
+    incident = Incident.objects.get()
+    assert incident.started_at == NOON + 60 * MINUTE
+    read = words(staff.get(f"/incidents/{incident.uuid}"))
+    assert f"Dated when it was received, by {user.name}" in read
+    assert "Its source said 2026-05-14T09:00:00.000Z" in read
+    fact = incident_fact()
+    assert f"when it was received, by {user.name}" in words(staff.get(f"/facts/{fact.pk}"))
+    assert "It waits no longer: applied." in words(staff.post(f"/deliveries/{waiting.pk}/apply", follow=True))
+    assert "It waits no longer" in words(staff.get(f"/deliveries/{waiting.pk}/apply"))
+    assert TimelineEvent.objects.count() == 1
+
+
+def incident_fact():
+    return TimelineEvent.objects.get(subject_kind="incident")
+
+
+def test_all_that_waits_can_be_applied_now(staff, integration, waiting):
+    send(integration, json.dumps(an_event("incident.started", NOON + timedelta(days=900), incident_id=5)).encode())
+    asked = words(staff.get("/deliveries/apply"))
+    assert "Apply all that waits now?" in asked and "2 wait, dated ahead." in asked
+    assert "Handed to the worker: 2" in words(staff.post("/deliveries/apply", follow=True))
+    while applying.apply_due(NOON + 90 * MINUTE):
+        pass
+    assert set(InboundDelivery.objects.values_list("status", flat=True)) == {"applied"}
+    assert "Nothing waits" in words(staff.get("/deliveries/apply"))
+
+
+def test_who_only_reads_sees_what_waits_and_applies_nothing(viewer, waiting):
+    assert "Apply now" not in words(viewer.get(f"/deliveries/{waiting.pk}"))
+    for address in (f"/deliveries/{waiting.pk}/apply", "/deliveries/apply"):
+        assert viewer.get(address).status_code == viewer.post(address).status_code == 403
+    assert InboundDelivery.objects.get().status == "waiting"
+
+
+def test_what_lies_thousands_of_years_ahead_is_shown_all_the_same(staff, integration):
+    far = send(integration, json.dumps(an_event("incident.started") | {"dt": "9999-12-31T23:59:59Z"}).encode())
+    for address in (f"/deliveries/{far.pk}", f"/deliveries/{far.pk}/apply", "/"):
+        assert "more than 100 years ahead" in words(staff.get(address))
+
+
+def test_delivery_and_fact_say_what_was_ignored(staff, integration, tell):
+    tell(an_event("incident.started", regions=5, incident_cause=[]))
+    delivery = InboundDelivery.objects.get()
+    assert "Ignored, for it has a wrong type: incident_cause , regions" in words(
+        staff.get(f"/deliveries/{delivery.pk}")
+    )
+    assert "Ignored incident_cause , regions : a wrong type" in words(staff.get(f"/facts/{delivery.fact_id}"))
+
+
+def test_of_what_was_too_large_the_beginning_and_the_size_are_shown_and_nothing_to_replay(staff, integration):
+    large = send(integration, json.dumps(an_event("incident.started", message="x" * 70_000)).encode())
+    read = words(staff.get(f"/deliveries/{large.pk}"))
+    assert "PAYLOAD_TOO_LARGE" in read and f"1024 of {large.size} bytes" in read and "Replay" not in read
+    assert "There is nothing to replay." in words(staff.get("/deliveries/replay"))
+    staff.post("/deliveries/replay")
+    staff.post(f"/deliveries/{large.pk}/replay")
+    large.refresh_from_db()
+    assert (large.status, large.replayed_at) == ("quarantined", None)

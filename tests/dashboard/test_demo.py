@@ -247,7 +247,7 @@ def test_time_text_and_whether_it_counts_were_corrected(demo_team):
 def test_quarantine_has_what_was_meant_for_it(demo_team):
     aside = demo_team.deliveries.filter(status=Verdict.QUARANTINED).order_by("received_at")
     assert [(each.error["code"], list(each.error.get("details", {}).get("fields", {}))) for each in aside] == [
-        ("VALIDATION_ERROR", ["regions", "incident_id"]),
+        ("VALIDATION_ERROR", ["incident_id"]),
         ("VALIDATION_ERROR", ["dt"]),
         ("MALFORMED_JSON", []),
     ]

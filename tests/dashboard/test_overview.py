@@ -7,6 +7,7 @@ from config import clock
 from config.health import report_loop
 from incidents import lifecycle
 from incidents.models import Incident
+from integrations import waiting
 from tests.conftest import NOON, an_event, make_integration, tell_it
 from tests.dashboard.conftest import words
 
@@ -43,6 +44,21 @@ def test_all_quiet_says_so(staff, tell):
     read = words(staff.get("/"))
     assert "All quiet" in read
     assert "Nothing needs you" in read
+
+
+def test_while_something_dated_ahead_waits_it_is_not_quiet_and_says_from_whom_what_and_how_far_ahead(staff, tell):
+    tell(an_event("monitor.created"))
+    tell(*(an_event("incident.started", NOON + timedelta(hours=20), incident_id=n) for n in range(7)), at=NOON)
+    read = words(staff.get("/"))
+    assert "All quiet" not in read and "Nothing needs you" not in read
+    assert "No incident is live" in read
+    assert "incident.started Better Stack 18 h 46 min ahead received" in read
+    assert (read.count("18 h 46 min ahead"), read.count("Apply now")) == (5, 5)
+    assert "All that wait" in read
+    with clock.at(NOON + timedelta(hours=20)):
+        waiting.release_due(NOON + timedelta(hours=20))
+        tell()
+        assert "7 incidents are live" in words(staff.get("/"))
 
 
 def test_a_live_incident_says_what_since_when_who_and_what_was_done_last(staff, user, tell):
@@ -148,4 +164,4 @@ def test_it_asks_the_database_as_often_for_one_as_for_thirty(staff, team, tell, 
 
 # Session, user, memberships; incidents, their facts, names; two of resources, two of paused ones; integrations and the
 # newest of each; the worker's loops; two counts.
-QUERIES = 15
+QUERIES = 16

@@ -12,6 +12,7 @@ from standardwebhooks.webhooks import Webhook
 from config import clock
 from config.signing import new_signing_secret
 from config.vault import open_sealed
+from integrations import counts
 from integrations.models import InboundDelivery, Integration
 from tests.conftest import NOON, an_event, make_integration, tell_it
 from tests.dashboard.conftest import secret_of, words
@@ -216,3 +217,20 @@ def test_a_name_that_a_form_cannot_show_is_not_changed_by_it(manager, integratio
     assert "nothing was changed" in words(manager.post(at("edit"), sent, follow=True))
     integration.refresh_from_db()
     assert (integration.name, integration.count_only) == ("Two\nlines", ["b", "a"])
+
+
+def test_wrong_signatures_a_slash_and_what_was_not_kept_are_warned_of_there(manager, integration, at, team):
+    other = make_integration(team, "Another")
+    with clock.at(NOON):
+        counts.count(integration, counts.SIGNATURE, NOON - timedelta(days=2), 3)
+        counts.count(integration, counts.SIGNATURE, NOON - timedelta(minutes=5))
+        counts.count(integration, counts.SLASH, NOON - timedelta(minutes=7), 2)
+        counts.count(integration, counts.NOT_KEPT, NOON - timedelta(minutes=9))
+        counts.count(integration, counts.SIGNATURE, NOON - timedelta(days=30), 100)
+        read = words(manager.get(at()))
+        assert "4 refused for their signatures in the last 7 days; the last 5 min ago" in read
+        assert "2 sent to the address with a slash at its end in the last 7 days; the last 7 min ago" in read
+        assert "1 that could not be read was not kept in the last 7 days; the last 9 min ago" in read
+        assert "in the last 7 days" not in words(manager.get(f"/team/integrations/{other.pk}"))
+    with clock.at(NOON + timedelta(days=9)):
+        assert "in the last 7 days" not in words(manager.get(at()))

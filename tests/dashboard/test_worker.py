@@ -202,8 +202,8 @@ def test_the_worker_s_own_steps_apply_what_was_received_and_recognize_what_is_kn
     InboundDelivery.objects.filter(event="heartbeat.down").update(status="unrecognized")
     worker = Worker()
     with clock.at(LATER):
-        assert turns(worker, "apply", "recognize") == [1, 1]
-        assert turns(worker, "apply", "recognize") == [1, 0]
+        assert turns(worker, "apply", "waiting", "recognize") == [1, 0, 1]
+        assert turns(worker, "apply", "waiting", "recognize") == [1, 0, 0]
     assert set(InboundDelivery.objects.values_list("status", flat=True)) == {"applied"}
 
 

@@ -85,7 +85,7 @@ def test_an_acknowledged_or_resolved_incident_can_be_closed(incident, user, tell
     assert (incident.status, incident.closed_at, incident.is_live) == ("closed", LATER, False)
     assert incident.resolved_at == (NOON + timedelta(minutes=len(told)) if "resolved" in told else LATER)
     assert fact.entries[0]["old"] == told[-1]
-    assert validate(fact.payload, LATER, EVENTS).fields == {}
+    assert (judged := validate(fact.payload, LATER, EVENTS)).fields == {} and not judged.ignored
     assert Monitor.objects.get().status == "up"
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -14,9 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from standardwebhooks.webhooks import Webhook
 
 from config import clock, strictjson
+from config.times import rfc3339
 from config.vault import open_sealed
 from incidents.models import Incident
-from integrations import inbox
+from integrations import counts, inbox
 from integrations.lifecycle import webhook_path
 from integrations.models import DoorCount, InboundDelivery, IngestKey, Integration
 from teams.models import APIKey
@@ -248,7 +250,7 @@ def test_an_ingest_key_acts_for_its_maker_who_is_in_the_integrations_team(staff,
 @pytest.fixture
 def put_aside(integration):
     """Deliveries with wrong fields, of an unknown event, and of bytes that are no JSON."""
-    inbox.receive(integration, json.dumps(an_event("incident.started", incident_name=5)).encode(), {}, NOON)
+    inbox.receive(integration, json.dumps(an_event("incident.started", incident_id=None)).encode(), {}, NOON)
     inbox.receive(integration, json.dumps(an_event("monitor.checked")).encode(), {}, NOON)
     with pytest.raises(strictjson.Refused):
         inbox.receive(integration, b'{"not": \xff json <script>', {"user-agent": "vendor/1"}, NOON)
@@ -300,6 +302,36 @@ def test_replaying_shows_what_it_would_do_before_it_does_it(staff, operator, put
     assert "nothing to replay" in said(again)
 
 
+def test_what_is_too_large_is_shown_with_its_size_and_is_nothing_to_replay(staff, integration):
+    body = json.dumps(an_event("incident.started", message="x" * 70_000)).encode()
+    inbox.receive(integration, body, {}, NOON)
+    kept = InboundDelivery.objects.get()
+    page = staff.get(f"{DELIVERIES}{kept.pk}/change/").content.decode()
+    assert f"Only the first 1,024 of {len(body):,} bytes are kept." in page
+    assert 'value="replay"' not in page
+    answer = staff.post(DELIVERIES, {"action": "replay", "_selected_action": kept.pk, "post": "yes"})
+    assert "nothing to replay" in said(answer)
+
+
+def test_what_waits_is_applied_now_after_what_that_would_do_was_shown(staff, operator, integration):
+    inbox.receive(integration, json.dumps(an_event("incident.started", NOON + timedelta(hours=20))).encode(), {}, NOON)
+    [waiting] = InboundDelivery.objects.all()
+    page = staff.get(f"{DELIVERIES}{waiting.pk}/change/").content.decode()
+    assert "Waiting" in page and 'value="apply_now"' in page and 'value="replay"' not in page
+    chosen = {"action": "apply_now", "_selected_action": [waiting.pk]}
+    asked = staff.post(DELIVERIES, chosen).content.decode()
+    assert "A dry run: nothing has been changed yet." in asked
+    assert "My Website is Down</bdi>: new → open" in asked
+    assert not Incident.objects.exists()
+    assert "Applied now: 1 applied." in said(staff.post(DELIVERIES, chosen | {"post": "yes"}))
+    fact = TimelineEvent.objects.get()
+    assert (fact.occurred_at, fact.dated["by"]["email"]) == (NOON, operator.email)
+    page = staff.get(f"/admin/timeline/timelineevent/{fact.pk}/change/").content.decode()
+    assert "dt_as_sent" in page and operator.email in page
+    again = staff.post(DELIVERIES, chosen | {"post": "yes"})
+    assert "None of these waits" in said(again)
+
+
 def test_only_who_may_change_deliveries_replays(client, put_aside):
     looking = make_user("looking@example.com", is_staff=True)
     looking.user_permissions.set(Permission.objects.filter(codename="view_inbounddelivery"))
@@ -332,13 +364,14 @@ def test_deliveries_are_found_by_verdict_integration_incident_and_id(staff, put_
 
 
 def test_what_the_door_did_not_keep_is_counted_and_shown(staff, integration):
-    counts = "/admin/integrations/doorcount/"
-    inbox.count(None, "unauthorized", NOON, 3)
-    inbox.count(integration, "not_kept", NOON)
-    page = staff.get(counts).content.decode()
+    shown = "/admin/integrations/doorcount/"
+    counts.count(None, "unauthorized", NOON, 3)
+    counts.count(integration, "not_kept", NOON)
+    page = staff.get(shown).content.decode()
     assert "unauthorized" in page and "not_kept" in page
-    assert staff.post(f"{counts}{DoorCount.objects.first().pk}/delete/").status_code == 403
-    nobodys = staff.get(f"{counts}?integration__isnull=True").context["cl"].result_list
+    assert f'<time datetime="{rfc3339(NOON)}"' in page
+    assert staff.post(f"{shown}{DoorCount.objects.first().pk}/delete/").status_code == 403
+    nobodys = staff.get(f"{shown}?integration__isnull=True").context["cl"].result_list
     assert [each.reason for each in nobodys] == ["unauthorized"]
 
 
@@ -349,7 +382,7 @@ def test_a_list_costs_the_same_for_two_rows_and_for_thirty(staff, team, inside, 
         form = {"integration": another.pk, "name": f"key {number}"}
         assert staff.post(f"{KEYS}add/", form).status_code == 302
         inbox.receive(another, json.dumps(an_event("incident.started", NOON, n=number)).encode(), {}, NOON)
-        inbox.count(another, "not_kept", NOON)
+        counts.count(another, "not_kept", NOON)
 
     def cost():
         with CaptureQueriesContext(connection) as queries:

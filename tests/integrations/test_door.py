@@ -1,7 +1,9 @@
+import gzip
 import json
 import random
 import re
 import string
+import zlib
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +14,8 @@ from standardwebhooks.webhooks import Webhook
 from config import clock
 from config.vault import seal
 from incidents.models import Incident
-from integrations import applying, door, inbox
+from integrations import applying, aside, door
+from integrations.counts import Refusals, refusals
 from integrations.models import DoorCount, InboundDelivery, IngestKey
 from monitors.models import Heartbeat, Monitor
 from teams.authentication import make_key
@@ -149,10 +152,10 @@ def test_a_name_to_be_counted_only_is_counted_and_not_kept(send, integration):
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"incident_id": "201"}, {"incident_id"}),
-        ({"incident_id": None, "message": " ", "regions": "us"}, {"incident_id", "message", "regions"}),
+        ({"incident_id": "0201"}, {"incident_id"}),
+        ({"incident_id": None, "message": " ", "regions": 5}, {"incident_id", "message"}),
         ({"dt": "9999-12-31T23:59:59-14:00"}, {"dt"}),
-        ({"dt": rfc(NOON + timedelta(days=2))}, {"dt"}),
+        ({"dt": rfc(NOON + timedelta(days=2)), "team_id": []}, {"team_id"}),
         ({"dt": "1999-12-31T23:59:59.999Z"}, {"dt"}),
         ({"event": None}, {"event"}),
     ],
@@ -261,30 +264,58 @@ def sized(size, **fields):
     return json.dumps(told(**fields) | {"message": "x" * (size - bare)}).encode()
 
 
-def test_an_event_has_at_most_64_kib(send):
+def is_kept_in_part(delivery, body, size=None):
+    """Whether of a body the first KiB lies in quarantine, and its size."""
+    seen = (bytes(delivery.body), delivery.size, delivery.status, delivery.is_event, delivery.error["code"])
+    return seen == (body[:KIB], size or len(body), "quarantined", False, "PAYLOAD_TOO_LARGE")
+
+
+def test_an_event_has_at_most_64_kib_and_of_a_larger_one_the_beginning_is_kept_once(send):
     assert verdict(send(sized(64 * KIB))) == (202, "accepted")
-    assert verdict(send(sized(64 * KIB + 1))) == (413, "PAYLOAD_TOO_LARGE")
-    assert verdict(send(sized(64 * KIB - 1) + b"  ")) == (413, "PAYLOAD_TOO_LARGE")
-    assert InboundDelivery.objects.count() == 1
+    for body in (sized(64 * KIB + 1), sized(64 * KIB - 1) + b"  "):
+        answers = [send(body, webhook_id="msg_1") for _ in range(2)]
+        assert {verdict(answer) for answer in answers} == {(413, "PAYLOAD_TOO_LARGE")}
+        kept = InboundDelivery.objects.latest("id")
+        assert is_kept_in_part(kept, body)
+        assert (kept.event, kept.webhook_id, kept.webhook_digest) == ("incident.started", "msg_1", None)
+        assert [answer.json()["error"]["details"] for answer in answers] == [{"size": 65_537, "id": kept.pk}] * 2
+        assert "65,537 bytes" in answers[0].json()["error"]["message"]
+    assert InboundDelivery.objects.count() == 3
 
 
-def test_a_request_has_at_most_4_mib(send):
+def test_a_request_has_at_most_4_mib_and_of_a_larger_one_the_beginning_is_kept(send):
     room = 4 * MIB - 2 - 63
     fitting = [sized(room // 64 + (n < room % 64), incident_id=1000 + n) for n in range(64)]
     body = b"[" + b",".join(fitting) + b"]"
     assert len(body) == 4 * MIB
-    assert verdict(send(body + b" ")) == (413, "PAYLOAD_TOO_LARGE")
-    assert InboundDelivery.objects.count() == 0
+    answer = send(body + b" ")
+    kept = InboundDelivery.objects.get()
+    assert verdict(answer) == (413, "PAYLOAD_TOO_LARGE")
+    assert answer.json()["error"]["details"] == {"size": 4 * MIB + 1, "id": kept.pk}
+    assert is_kept_in_part(kept, body, 4 * MIB + 1)
     assert verdicts(send(body)) == ["accepted"] * 64
 
 
-def test_in_an_array_an_event_that_is_too_large_is_rejected_alone(send):
+def test_in_an_array_an_event_that_is_too_large_is_put_aside_alone(send):
     large, small = sized(64 * KIB + 1), sized(64 * KIB, incident_id=202)
-    answer = send(b"[" + large + b" ,\n" + small + b"]")
-    first, second = answer.json()["data"]
-    assert verdicts(answer) == ["rejected", "accepted"]
-    assert (first["id"], first["error"]["code"]) == (None, "PAYLOAD_TOO_LARGE")
+    answer = send(b"[" + large + b" ,\n" + small + b"," + large + b"]")
+    first, second, third = answer.json()["data"]
+    assert verdicts(answer) == ["quarantined", "accepted", "quarantined"]
+    assert first["error"]["code"] == "PAYLOAD_TOO_LARGE"
+    assert first == third
+    assert is_kept_in_part(InboundDelivery.objects.get(pk=first["id"]), large)
     assert bytes(InboundDelivery.objects.get(pk=second["id"]).body) == small
+
+
+def test_what_is_too_large_takes_no_more_room_than_other_rubbish(send, monkeypatch):
+    monkeypatch.setattr(aside, "MOST_RUBBISH_ROWS", 1)
+    assert verdict(send(b"{")) == (400, "MALFORMED_JSON")
+    answer = send(sized(64 * KIB + 1))
+    assert (verdict(answer), "details" in answer.json()["error"]) == ((413, "PAYLOAD_TOO_LARGE"), True)
+    assert "id" not in answer.json()["error"]["details"]
+    assert verdicts(send(b"[" + sized(64 * KIB + 1) + b"]")) == ["rejected"]
+    assert verdict(send(b" " * (4 * MIB + 1))) == (413, "PAYLOAD_TOO_LARGE")
+    assert (InboundDelivery.objects.count(), counted()) == (1, {"not_kept": 3})
 
 
 # --- arrays ---------------------------------------------------------------------------------------------------
@@ -486,28 +517,11 @@ def test_the_same_event_well_written_takes_the_quarantined_one_s_place(send):
     assert (statuses(), bytes(InboundDelivery.objects.get().body)) == (["applied"], well)
 
 
-def test_what_lay_too_far_ahead_is_accepted_when_it_comes_again_in_time(send, integration, user):
-    from integrations.replay import replay
-
-    event = told(at=RECEIVED + timedelta(hours=30))
-    assert verdict(send(event)) == (422, "VALIDATION_ERROR")
-    # A replay in between, still too early, must not decide when the event was received.
-    early = replay(InboundDelivery.objects.get(), by=user, at=RECEIVED + timedelta(hours=1))
-    assert early.verdict == "quarantined"
-    later = RECEIVED + timedelta(hours=10)
-    assert verdict(send(event, at=later)) == (202, "accepted")
-    delivery = InboundDelivery.objects.get()
-    assert (delivery.replayed_at, delivery.replayed_by, delivery.received_at) == (None, None, later)
-    apply_all(later)
-    assert statuses() == ["applied"]
-    assert TimelineEvent.objects.get().recorded_at == later
-
-
 # --- rubbish --------------------------------------------------------------------------------------------------
 
 
 def test_of_rubbish_so_many_rows_are_kept_and_the_rest_is_counted(send, monkeypatch, integration):
-    monkeypatch.setattr(inbox, "MOST_RUBBISH_ROWS", 3)
+    monkeypatch.setattr(aside, "MOST_RUBBISH_ROWS", 3)
     for number in range(5):
         assert verdict(send(b"{%d" % number)) == (400, "MALFORMED_JSON")
     assert InboundDelivery.objects.filter(is_event=False).count() == 3
@@ -521,7 +535,7 @@ def test_of_rubbish_so_many_rows_are_kept_and_the_rest_is_counted(send, monkeypa
 
 
 def test_of_rubbish_so_many_bytes_are_kept(send, monkeypatch):
-    monkeypatch.setattr(inbox, "MOST_RUBBISH_BYTES", 100)
+    monkeypatch.setattr(aside, "MOST_RUBBISH_BYTES", 100)
     for body in (b"{" + b"a" * 59, b"{" + b"b" * 40, b"{" + b"c" * 39, b"{"):
         assert verdict(send(body)) == (400, "MALFORMED_JSON")
     assert [len(bytes(each.body)) for each in InboundDelivery.objects.order_by("id")] == [60, 40]
@@ -529,7 +543,7 @@ def test_of_rubbish_so_many_bytes_are_kept(send, monkeypatch):
 
 
 def test_one_integration_s_rubbish_leaves_the_others_their_room(send, monkeypatch, team):
-    monkeypatch.setattr(inbox, "MOST_RUBBISH_ROWS", 1)
+    monkeypatch.setattr(aside, "MOST_RUBBISH_ROWS", 1)
     other = make_integration(team, "Another")
     for where in (None, f"{KEY_DOOR}/{other.token}"):
         send(*([b"{"] if where is None else [b"{", where]))
@@ -830,6 +844,222 @@ def test_a_signing_secret_that_we_can_not_open_is_our_fault(send, signing):
     assert verdict(send(BODY, **signed(BODY))) == (500, "INTERNAL_ERROR")
 
 
+@pytest.mark.parametrize("named", ["id", "timestamp", "signature"])
+def test_the_signing_headers_may_have_their_names_at_svix(send, signing, named):
+    headers = signed(BODY)
+    theirs = {name.replace("webhook", "svix"): value for name, value in headers.items()}
+    mixed = {(f"svix_{named}" if name == f"webhook_{named}" else name): value for name, value in headers.items()}
+    assert verdict(send(BODY, **theirs)) == (202, "accepted")
+    assert verdict(send(BODY, **mixed)) == (200, "duplicate")
+    assert refused_signature(send(BODY, **theirs | {"svix_signature": "v1,AAAA"}))
+    kept = InboundDelivery.objects.get()
+    assert (kept.webhook_id, kept.headers["svix-id"]) == ("msg_1", "msg_1")
+    assert kept.headers.keys() == {"content-type", "svix-id", "svix-timestamp"}
+
+
+def test_a_standard_header_goes_before_its_name_at_svix(send, signing):
+    headers = signed(BODY)
+    wrong = {"svix_id": "x", "svix_timestamp": "1", "svix_signature": "v1,AAAA"}
+    assert verdict(send(BODY, **headers | wrong)) == (202, "accepted")
+    assert InboundDelivery.objects.get().webhook_id == "msg_1"
+
+
+def test_a_webhook_id_is_an_identity_under_its_name_at_svix_too(send):
+    assert verdict(send(told(), svix_id="msg_1")) == (202, "accepted")
+    assert verdict(send(told(incident_id=5), svix_id="msg_1")) == (200, "conflict")
+    assert verdict(send(told(incident_id=6), webhook_id="msg_1")) == (200, "conflict")
+
+
+def test_wrong_signatures_are_counted_for_their_integration_with_the_time_of_the_last(send, signing, ingest_key, team):
+    for minute, (where, headers) in enumerate([(None, {}), (KEY_DOOR, {"x_api_key": ingest_key})]):
+        send(*([BODY] if where is None else [BODY, where]), at=RECEIVED + timedelta(minutes=minute), **headers)
+    send(BODY, at=RECEIVED - timedelta(minutes=5))  # by a clock that was set back
+    send(BODY, f"{KEY_DOOR}/wrong")
+    assert refusals(signing, RECEIVED) == {"signature": Refusals(3, RECEIVED + timedelta(minutes=1))}
+    assert refusals(make_integration(team, "Another"), RECEIVED) == {}
+    assert refusals(signing, RECEIVED + timedelta(days=8)) == {}
+
+
+def test_a_counted_event_that_is_called_like_a_refusal_is_none(send, integration):
+    integration.count_only = ["signature"]
+    integration.save()
+    assert verdict(send(told("signature"))) == (202, "unrecognized")
+    assert (counted(), refusals(integration, RECEIVED)) == ({"event signature": 1}, {})
+
+
+# --- a slash at the end ---------------------------------------------------------------------------------------
+
+
+def test_the_door_s_address_with_a_slash_at_its_end_is_a_404_that_is_counted(send, path, ingest_key, integration):
+    answer = send(told(), f"{path}/")
+    assert verdict(answer) == (404, "NOT_FOUND")
+    assert "slash" in answer.json()["error"]["message"]
+    assert verdict(send(told(), f"{KEY_DOOR}/", x_api_key=ingest_key)) == (404, "NOT_FOUND")
+    assert refusals(integration, RECEIVED) == {"slash": Refusals(2, RECEIVED)}
+    assert InboundDelivery.objects.count() == 0
+
+
+def test_with_a_slash_a_wrong_token_or_key_or_another_method_is_as_any_404(send, client, path, api_key, db):
+    nowhere = send(told(), "/api/nowhere").json()
+    for where, headers in (("/wrong/", {}), ("/", {}), ("/", {"x_api_key": "wk_wrong"}), ("/", {"x_api_key": api_key})):
+        answer = send(told(), KEY_DOOR + where, **headers)
+        assert (answer.status_code, answer.json()) == (404, nowhere)
+    assert client.get(f"{path}/").json() == nowhere
+    assert counted() == {}
+
+
+# --- gzip -----------------------------------------------------------------------------------------------------
+
+
+def packed(send, data, *more, **headers):
+    return send(data if isinstance(data, bytes) else gzip.compress(json.dumps(data).encode()), *more,
+                content_encoding="gzip", **headers)  # fmt: skip
+
+
+def test_a_compressed_event_is_the_event(send):
+    body = json.dumps(told(), indent=2).encode()
+    for written in ("gzip", "GZIP", " gzip "):
+        assert send(gzip.compress(body), content_encoding=written).status_code in (200, 202)
+    assert send(body, content_encoding="identity").status_code == 200
+    kept = InboundDelivery.objects.get()
+    assert (bytes(kept.body), kept.headers["content-encoding"]) == (body, "gzip")
+    assert verdict(send(told())) == (200, "duplicate")
+    assert verdicts(packed(send, [told(), told(incident_id=5)])) == ["duplicate", "accepted"]
+
+
+def test_by_a_key_a_compressed_event_comes_in_too(send, ingest_key):
+    assert verdict(packed(send, told(), KEY_DOOR, x_api_key=ingest_key)) == (202, "accepted")
+
+
+def test_what_is_signed_is_the_decoded_body(send, signing):
+    assert verdict(packed(send, gzip.compress(BODY), **signed(BODY))) == (202, "accepted")
+    assert refused_signature(packed(send, gzip.compress(BODY), **signed(BODY, ANOTHER)))
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "x-gzip", "gzip, gzip", "identity, gzip", "zstd", "*", "utf-8"])
+def test_any_other_encoding_is_a_415_before_the_body_is_looked_at(send, client, encoding):
+    answer = send(LARGE, content_encoding=encoding)
+    assert verdict(answer) == (415, "UNSUPPORTED_MEDIA_TYPE")
+    assert answer["Accept-Encoding"] == "gzip"
+    assert send(LARGE, f"{KEY_DOOR}/wrong", content_encoding=encoding).status_code == 401
+    assert InboundDelivery.objects.count() == 0
+
+
+WHOLE = gzip.compress(json.dumps(told()).encode())
+BROKEN = {
+    "no gzip": json.dumps(told()).encode(),
+    "zlib": zlib.compress(json.dumps(told()).encode()),
+    "cut off in its head": WHOLE[:5],
+    "cut off in the middle": WHOLE[: len(WHOLE) // 2],
+    "without its last byte": WHOLE[:-1],
+    "another member behind it": WHOLE + WHOLE,
+    "an empty member behind it": WHOLE + gzip.compress(b""),
+    "zeros behind it": WHOLE + b"\0" * 8,
+    "a wrong checksum": WHOLE[:-8] + b"\0" * 4 + WHOLE[-4:],
+    "a wrong length": WHOLE[:-4] + b"\0" * 4,
+    "another method": WHOLE[:2] + b"\7" + WHOLE[3:],
+}
+
+
+@pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
+def test_broken_gzip_is_a_400_and_kept_as_it_came(send, body):
+    for _ in range(2):
+        assert verdict(packed(send, body)) == (400, "MALFORMED_JSON")
+    kept = InboundDelivery.objects.get()
+    assert (bytes(kept.body), kept.status, kept.is_event, kept.size) == (body, "quarantined", False, None)
+    assert kept.headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("decoded", [b"", b"{", b"\xff", b'{"a": NaN}', WHOLE])
+def test_what_comes_out_and_is_no_json_is_kept_as_it_came_out(send, decoded):
+    assert packed(send, gzip.compress(decoded)).status_code == 400
+    assert bytes(InboundDelivery.objects.get().body) == decoded
+
+
+def test_the_limits_hold_for_what_comes_out(send):
+    event = sized(64 * KIB + 1)
+    assert verdict(packed(send, gzip.compress(event))) == (413, "PAYLOAD_TOO_LARGE")
+    assert is_kept_in_part(InboundDelivery.objects.get(), event)
+    InboundDelivery.objects.all().delete()
+    bomb = gzip.compress(b" " * (100 * MIB), 9)
+    answer = packed(send, bomb)
+    assert verdict(answer) == (413, "PAYLOAD_TOO_LARGE")
+    assert is_kept_in_part(InboundDelivery.objects.get(), b" " * KIB, 4 * MIB + 1)
+    assert "at least 4,194,305 bytes" in InboundDelivery.objects.get().error["message"]
+    assert verdict(packed(send, gzip.compress(sized(64 * KIB)))) == (202, "accepted")
+    assert packed(send, gzip.compress(b" " * (4 * MIB))).status_code == 400
+    assert packed(send, gzip.compress(b" " * (4 * MIB + 1))).status_code == 413
+
+
+def test_nothing_is_opened_for_who_may_not_send(send, integration, monkeypatch):
+    def opened(*_):
+        raise AssertionError("opened")
+
+    monkeypatch.setattr("config.api.gunzip", opened)
+    for where, headers in ((f"{KEY_DOOR}/wrong", {}), (KEY_DOOR, {}), (KEY_DOOR, {"x_api_key": "wk_wrong"})):
+        assert packed(send, told(), where, **headers).status_code == 401
+
+
+def test_what_can_not_be_proved_to_be_signed_is_kept_nowhere(send, signing):
+    for body, status in ((BROKEN["without its last byte"], 400), (gzip.compress(b" " * (5 * MIB)), 413)):
+        assert packed(send, body, **signed(BODY)).status_code == status
+    assert send(LARGE, **signed(BODY)).status_code == 413
+    assert (InboundDelivery.objects.count(), counted()) == (0, {"not_kept": 3})
+
+
+# --- what is ignored, and what waits --------------------------------------------------------------------------
+
+
+def test_an_optional_field_of_a_wrong_type_is_ignored_and_delivery_and_fact_say_so(send, api):
+    sent = told(regions={"a": 1}, incident_cause=5, incident_name="N")
+    answer = send(sent)
+    assert (answer.status_code, answer.json()["data"]["ignored"]) == (202, ["incident_cause", "regions"])
+    apply_all()
+    delivery, fact = InboundDelivery.objects.get(), TimelineEvent.objects.get()
+    assert (delivery.ignored, fact.ignored) == (["incident_cause", "regions"],) * 2
+    assert json.loads(bytes(delivery.body)) == sent
+    assert "regions" not in fact.payload and "incident_cause" not in fact.payload
+    incident = Incident.objects.get()
+    assert (incident.title, incident.error_message, incident.affected_regions) == ("N", None, [])
+    told_of = api.get(f"/api/deliveries/{delivery.pk}").json()["data"]
+    assert (told_of["ignored"], told_of["status"], told_of["size"]) == (["incident_cause", "regions"], "applied", None)
+    [event] = api.get(f"/api/incidents/{incident.uuid}/timeline").json()["data"]["events"]
+    assert (event["ignored"], event["dated"]) == (["incident_cause", "regions"], None)
+    again = send(sent)
+    assert (verdict(again), "ignored" in again.json()["data"]) == ((200, "duplicate"), False)
+
+
+def test_what_a_public_client_writes_otherwise_is_the_same_record_and_another_event(send):
+    odd = told(incident_id="201", resource_id="789", organization_id=123, team_id="team_456", regions="eu")
+    plain = told(organization_id="123", regions=["eu"])
+    assert verdict(send(odd)) == verdict(send(plain)) == (202, "accepted")
+    assert "ignored" not in send(told(incident_id="5")).json()["data"]
+    apply_all()
+    facts = TimelineEvent.objects.filter(subject_id=Incident.objects.get(source_id=201).pk)
+    assert [each.payload for each in facts] == [plain, plain]
+    assert Incident.objects.get(source_id=201).affected_regions == ["eu"]
+    assert Monitor.objects.filter(source_organization_id="123").count() == 1
+    assert check_by_hand() == []
+
+
+def test_in_an_array_each_answer_says_what_was_ignored(send):
+    answer = send([told(), told(incident_id=5, regions=[1]), told("monitor.checked", regions=[1])])
+    assert [each.get("ignored") for each in answer.json()["data"]] == [None, ["regions"], None]
+
+
+def test_what_waits_is_said_to_its_sender_and_over_the_api(send, api):
+    ahead = RECEIVED + timedelta(hours=20)
+    answer = send(told(at=ahead, incident_cause=[]))
+    delivery = InboundDelivery.objects.get()
+    assert (answer.status_code, answer.json()["data"]) == (
+        202, {"id": delivery.pk, "status": "waiting", "ignored": ["incident_cause"]},
+    )  # fmt: skip
+    assert verdict(send(told(at=ahead, incident_cause=[]))) == (200, "duplicate")
+    [found] = api.get("/api/deliveries?status=waiting").json()["data"]["deliveries"]
+    assert (found["id"], found["waiting_until"]) == (delivery.pk, rfc(ahead - timedelta(minutes=10)))
+    assert api.get("/api/deliveries?status=applied,quarantined").json()["data"]["deliveries"] == []
+
+
 # --- secrets stay secret --------------------------------------------------------------------------------------
 
 
@@ -911,7 +1141,7 @@ def poisons():
     yield "empty", told(incident_name="", resource_type="  ", resource_name="", incident_cause=" ", regions=[])
     yield "numbers", told(more=[1e308, -1e308, 5e-324, 10**39, -(10**38), 0.1, 1e21, 1e-7, -0.0, 2**53 + 1])
     yield "first moment", told() | {"dt": "2000-01-01T00:00:00Z"}
-    yield "last moment", told(at=RECEIVED + timedelta(hours=24))
+    yield "last moment", told(at=RECEIVED + timedelta(minutes=10))
     yield "shadows", told(id=1, status="open", uuid="x", provisional=5, why=[], user_email=7, presses="hold", hold=9)
 
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from integrations import inbox
+from integrations import counts, inbox
 from integrations.applying import apply_due
 from integrations.models import DoorCount, InboundDelivery
 from integrations.replay import replay_all
@@ -116,7 +116,7 @@ def test_an_event_to_be_counted_is_counted_with_its_number(integration):
 
 def test_what_is_nobody_s_is_counted_in_one_row_a_day(db):
     for _ in range(3):
-        inbox.count(None, "unauthorized", NOON)
+        counts.count(None, counts.UNAUTHORIZED, NOON)
     assert DoorCount.objects.get().count == 3
 
 

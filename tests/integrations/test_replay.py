@@ -37,10 +37,18 @@ def everything():
     return [list(model.objects.order_by("pk").values()) for model in EVERYTHING]
 
 
+def refused_then(delivery):
+    """A delivery as a version put it aside that took no event from more than 24 hours ahead."""
+    wrong = {"code": "VALIDATION_ERROR", "message": "Not valid: dt."}
+    InboundDelivery.objects.filter(pk=delivery.pk).update(status="quarantined", error=wrong, due_at=None)
+    delivery.refresh_from_db()
+    return delivery
+
+
 @pytest.fixture
 def early(integration):
     """An event that came more than 24 hours before it occurred, and lies in quarantine."""
-    return receive(integration, told(at=RECEIVED + timedelta(hours=30)))
+    return refused_then(receive(integration, told(at=RECEIVED + timedelta(hours=30))))
 
 
 def test_what_is_sound_now_is_applied_at_once(early, user):
@@ -56,7 +64,7 @@ def test_what_is_sound_now_is_applied_at_once(early, user):
 
 @pytest.mark.parametrize("wrong", [{}, {"message": None}, {"incident_id": "x"}])
 def test_what_this_installation_sent_itself_is_not_applied_however_wrong_it_is(integration, user, wrong):
-    """Its clock may be ahead; then it is wrong when it comes, and would be sound when it is replayed."""
+    """Its clock may be ahead; then it would have waited when it came, and be sound when it is replayed."""
     ours = this_installation().public_id
     back = receive(integration, told(at=RECEIVED + timedelta(hours=30)) | {"via": [ours]} | wrong)
     assert (back.status, back.error["code"]) == ("duplicate", "RETURNED")
@@ -66,11 +74,35 @@ def test_what_this_installation_sent_itself_is_not_applied_however_wrong_it_is(i
     assert not TimelineEvent.objects.exists()
 
 
-def test_what_is_still_wrong_stays_aside_and_says_why(early, user):
-    change = replay.replay(early, by=user, at=RECEIVED + timedelta(minutes=1))
+def test_what_is_still_wrong_stays_aside_and_says_why(integration, user):
+    change = replay.replay(receive(integration, told(None)), by=user, at=LATER)
     assert (change.verdict, change.subject, change.before, change.after) == ("quarantined", None, None, None)
-    assert set(change.error["details"]["fields"]) == {"dt"}
+    assert set(change.error["details"]["fields"]) == {"incident_id"}
     assert not TimelineEvent.objects.exists()
+
+
+def test_what_was_refused_for_its_time_and_is_still_ahead_waits_now(early, user):
+    change = replay.replay(early, by=user, at=RECEIVED + timedelta(minutes=1))
+    assert (change.verdict, change.error, early.status, early.error) == ("waiting", None, "waiting", None)
+    assert early.due_at == RECEIVED + timedelta(hours=30) - timedelta(minutes=10)
+    assert not TimelineEvent.objects.exists()
+
+
+@pytest.mark.parametrize("all_of_it", [False, True])
+def test_what_was_refused_for_an_optional_field_is_applied_and_says_what_was_ignored(integration, user, all_of_it):
+    """As a version put it aside that wanted every documented field in its documented type."""
+    sent = told(regions={"eu": 1}, resource_id="789", organization_id=12)
+    aside = refused_then(receive(integration, sent))
+    if all_of_it:
+        replay_all(integration.team, by=user, at=LATER)
+        apply_all(LATER)
+    else:
+        assert replay.replay(aside, by=user, at=LATER).verdict == "applied"
+    aside.refresh_from_db()
+    fact = TimelineEvent.objects.get()
+    assert (aside.status, aside.ignored, fact.ignored) == ("applied", ["regions"], ["regions"])
+    del sent["regions"]
+    assert fact.payload == sent | {"resource_id": 789, "organization_id": "12"}
 
 
 @pytest.mark.parametrize("body", [b"{", b'{"a": NaN}', b"[]", b"\xff", b"7"])
@@ -85,7 +117,7 @@ def test_bytes_that_are_no_event_stay_aside(integration, user, body):
 def test_a_change_says_what_the_record_was_and_what_it_is_then(integration, user, early):
     receive(integration, told())
     apply_all()
-    late = receive(integration, told(name="incident.resolved", at=RECEIVED + timedelta(hours=40)))
+    late = refused_then(receive(integration, told(name="incident.resolved", at=RECEIVED + timedelta(hours=40))))
     change = replay.replay(late, by=user, at=LATER)
     assert (change.subject, change.before, change.after) == ("My Website is Down", "open", "resolved")
 
@@ -156,7 +188,7 @@ def test_the_quarantine_is_a_team_s_own_oldest_first(integration, team, other_te
 def test_all_of_the_quarantine_is_handed_to_the_worker(integration, team, user, other_team, early):
     receive(integration, b"{")
     receive(integration, told("x"))
-    theirs = receive(make_integration(other_team), told(at=RECEIVED + timedelta(hours=30)))
+    theirs = refused_then(receive(make_integration(other_team), told(at=RECEIVED + timedelta(hours=30))))
     conflict = [receive(integration, told(n), "msg_1") for n in (1, 2)][1]
     assert replay_all(team, by=user, at=LATER) == 3
     assert not TimelineEvent.objects.exists()
@@ -185,8 +217,8 @@ def test_a_failed_delivery_has_all_its_tries_again(integration, team, user):
 def test_a_dry_run_says_what_would_change_and_changes_nothing(integration, team, user, early):
     receive(integration, told())
     apply_all()
-    receive(integration, told(name="incident.resolved", at=RECEIVED + timedelta(hours=40)))
-    receive(integration, told(77, at=RECEIVED + timedelta(hours=41)))
+    refused_then(receive(integration, told(name="incident.resolved", at=RECEIVED + timedelta(hours=40))))
+    refused_then(receive(integration, told(77, at=RECEIVED + timedelta(hours=41))))
     receive(integration, b"{")
     receive(integration, told(1), "msg_1")
     conflict = receive(integration, told(2), "msg_1")

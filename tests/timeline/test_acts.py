@@ -46,7 +46,7 @@ def test_an_act_is_the_very_payload_that_a_vendor_would_have_sent(incident, user
         "integration_type": None,
         "comment": "Looked at it.",
     }
-    assert validate(fact.payload, LATER, EVENTS).fields == {}
+    assert (judged := validate(fact.payload, LATER, EVENTS)).fields == {} and not judged.ignored
     assert bytes(fact.identity) == event_identity(fact.payload)
     assert (fact.integration_id, fact.user, fact.user_email, fact.user_name) == (
         None, user, "alice@example.com", "Alice Johnson",

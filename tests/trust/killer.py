@@ -125,6 +125,7 @@ class Killer:
             "replay": lambda: self.hand.do("replay_all" if "quarantine" in point else "replay"),
             "rebuild": lambda: self.hand.do("rebuild"),
             "recognize": self.come_to_know,
+            "waiting": self.believe,
             "sending": lambda: self.hand.do("tell"),
         }
         if point in FAILING:
@@ -190,6 +191,15 @@ class Killer:
             )
         if pid := self.running.pids.worker:  # whose successor may be killed in turn, at the point
             self.kill("the worker", pid, self.worker_is_back, 2 * WORKER_BACK)
+
+    def believe(self) -> None:
+        """Let an ill written event be one that waited until now; it is put aside again, when it is looked at."""
+        with self.running.connect() as connection:
+            connection.execute(
+                "UPDATE integrations_inbounddelivery SET status = 'waiting', due_at = now() WHERE id = "
+                "(SELECT id FROM integrations_inbounddelivery WHERE status = 'quarantined' AND is_event "
+                "AND position('tag=w'::bytea IN body) = 0 LIMIT 1)"
+            )
 
     # --- being back -------------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ SAMPLE: list[Kill | str] = [
     "applying: verdicts written, before the commit",
     "applying: committed",
     "applying: claimed",
+    "waiting: released",
     "applying: one postponed, before the commit",
     "act: recorded, not folded",
     "idempotency: kept, before the commit",
