@@ -23,6 +23,7 @@ from bench import ground
 from bench.copies import COLUMNS, COPIES, FACTS, FUNCTIONS, INDEXES, NEXT_ID, PAYLOAD, RESOURCES
 from config.console import CannotStart, say
 from config.embedded import Cluster
+from incidents.words import vector
 from tests.running import Running
 
 SIZES = ("10k", "100k", "1m")
@@ -175,6 +176,7 @@ class Copying:
             ("dropping indexes", self.drop_indexes),
             ("what is copied where", self.plan),
             ("monitors and heartbeats", self.copy_resources),
+            ("what incidents are found by", self.write_words),
             ("incidents", self.copy_incidents),
             ("which fact when", self.order_facts),
             ("facts", self.copy_facts),
@@ -205,7 +207,7 @@ class Copying:
 
     def tidy_up(self) -> None:
         """What autovacuum would do in its own time; and the next ids."""
-        self.connection.execute("DROP TABLE bench_copy, bench_fact, bench_resource")
+        self.connection.execute("DROP TABLE bench_copy, bench_fact, bench_resource, bench_words")
         for table in FILLED:
             self.connection.execute(NEXT_ID.format(table=table).encode())
         self.connection.execute("VACUUM (FREEZE, ANALYZE)")
@@ -244,15 +246,26 @@ class Copying:
                 },
             )
 
+    def write_words(self) -> None:
+        """What each copy is found by, as the product's own words have it."""
+        self.connection.execute("CREATE UNLOGGED TABLE bench_words (n bigint PRIMARY KEY, search tsvector)")
+        with connected(self.url) as reading, reading.transaction(), reading.cursor("copies") as found:
+            found.execute("SELECT n, title, cause, resource_name FROM bench_copy")
+            with self.connection.cursor() as writing, writing.copy("COPY bench_words FROM STDIN") as lines:
+                for n, *texts in found:
+                    lines.write_row((n, vector(*(text or "" for text in texts))))
+        self.connection.execute("ANALYZE bench_words")
+
     def copy_incidents(self) -> None:
         """The incidents, each folded as its prototype is."""
         seldom = self.told["seldom"]["id"]
         people = self.told["people"][:-1]
         self.copy(
             "incidents_incident",
-            "bench_copy c JOIN incidents_incident p ON p.id = c.prototype",
+            "bench_copy c JOIN bench_words w USING (n) JOIN incidents_incident p ON p.id = c.prototype",
             {
                 "id": "c.id",
+                "search": "w.search",
                 "uuid": "gen_random_uuid()",
                 "team_id": "c.team_id",
                 "integration_id": "c.integration_id",

@@ -22,6 +22,8 @@ from functools import lru_cache
 VERSION = 1
 # How much of a word is looked at (PostgreSQL takes 2,046 bytes).
 LONGEST_WORD = 200
+# Some letters are ligatures of eighteen; of what a text becomes no more is looked at.
+LONGEST_FOLDED = 4_000
 # PostgreSQL's bounds for where a word stands, and how often.
 LAST_PLACE, MOST_PLACES = 16_383, 255
 
@@ -51,8 +53,11 @@ def vector(*texts: str) -> str:
     return _vector(texts)
 
 
-@lru_cache(maxsize=2_048)
+@lru_cache(maxsize=512)
 def _vector(texts: tuple[str, ...]) -> str:
+    if all(text.isascii() for text in texts):  # nearly all are, and then no word has a place
+        found = {word[:LONGEST_WORD] for text in texts for word in _ascii_words(text.lower())}
+        return " ".join(f"'{word}'" for word in sorted(found))
     places: dict[str, list[int]] = defaultdict(list)
     place = 0
     for text in texts:
@@ -113,7 +118,7 @@ def runs(text: str) -> Iterator[Run]:
 
 def folded(text: str) -> str:
     """Letters apart from their marks, without case, width and ligatures."""
-    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())[:LONGEST_FOLDED]
     return "".join(LIKE.get(letter, letter) for letter in apart)
 
 
