@@ -25,14 +25,13 @@ from django.core.exceptions import (
 from django.db import DataError, InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
-from django.middleware.csrf import REASON_BAD_ORIGIN, REASON_NO_CSRF_COOKIE
 from django.template import loader
 from rest_framework import exceptions as drf
 from rest_framework.views import set_rollback
 
 from config import strictjson
 from config.envelope import failure
-from config.refusals import note_refusal
+from config.refusals import note_refusal, why_form_refused
 
 log = structlog.get_logger(__name__)
 
@@ -392,24 +391,7 @@ def handler500(request: HttpRequest) -> HttpResponse:
     return answer(request, translated(sys.exc_info()[1] or fault) or fault)
 
 
-# What a form is refused for, by how Django's reason begins: the sentence, in which {} is where it was sent from.
-_FORM_REFUSED = {
-    REASON_BAD_ORIGIN.partition("%s")[0]: (
-        "This form was sent from {}, which is not trusted here, so nothing was recorded. Whoever runs Watchkeeper "
-        "names the address that people use in WATCHKEEPER_ORIGINS."
-    ),
-    REASON_NO_CSRF_COOKIE.partition(".")[0]: (
-        "The browser sent no cookie with this form, so nothing was recorded. Allow cookies for this site, go back, "
-        "reload the page and send it again."
-    ),
-}
-
-
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A form without its token: sent from elsewhere, without its cookie, or, mostly, open for too long."""
     note_refusal(request, "form", why=reason)
-    origin = request.META.get("HTTP_ORIGIN") or request.META.get("HTTP_REFERER") or "an unknown address"
-    beginning = reason.replace("Referer checking failed", "Origin checking failed")
-    known = (words for begin, words in _FORM_REFUSED.items() if beginning.startswith(begin))
-    words = next(known, "This form has expired. Go back, reload the page and send it again.")
-    return answer(request, Forbidden(words.format(origin[:200])))
+    return answer(request, Forbidden(why_form_refused(request, reason)))

@@ -9,6 +9,7 @@ doors, config.ratelimit).
 from typing import Any
 
 from django.http import HttpRequest
+from django.middleware.csrf import REASON_BAD_ORIGIN, REASON_NO_CSRF_COOKIE
 
 REFUSED = {401, 403, 429}
 # Enough to tell who it was; what strangers send has no end.
@@ -51,3 +52,27 @@ def _logged_in(request: HttpRequest) -> str:
     """The address of who is logged in, if somebody has asked for that before: no question to the database from here."""
     user = request.__dict__.get("_cached_user")
     return str(user.get_username()) if user is not None and user.is_authenticated else ""
+
+
+# Forms
+
+# What a form is refused for, by how Django's reason begins: the sentence, in which {} is where it was sent from.
+_FORM_REFUSED = {
+    REASON_BAD_ORIGIN.partition("%s")[0]: (
+        "This form was sent from {}, which is not trusted here, so nothing was recorded. Whoever runs Watchkeeper "
+        "names the address that people use in WATCHKEEPER_ORIGINS."
+    ),
+    REASON_NO_CSRF_COOKIE.partition(".")[0]: (
+        "The browser sent no cookie with this form, so nothing was recorded. Allow cookies for this site, go back, "
+        "reload the page and send it again."
+    ),
+}
+
+
+def why_form_refused(request: HttpRequest, reason: str) -> str:
+    """A sentence to whoever sent a form that Django refused for a reason."""
+    origin = request.META.get("HTTP_ORIGIN") or request.META.get("HTTP_REFERER") or "an unknown address"
+    beginning = reason.replace("Referer checking failed", "Origin checking failed")
+    known = (words for begin, words in _FORM_REFUSED.items() if beginning.startswith(begin))
+    words = next(known, "This form has expired. Go back, reload the page and send it again.")
+    return words.format(origin[:LONGEST])
