@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('timeline', '0008_ranks_are_numbers'),
+        ('timeline', '0010_messages_after_others_are_found'),
     ]
 
     operations = [
