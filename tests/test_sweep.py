@@ -14,7 +14,7 @@ from incidents.declaring import Declaration, declare
 from incidents.grouping import group_anew
 from incidents.lifecycle import comment
 from incidents.models import Severity, Type
-from integrations import counts, inbox
+from integrations import counts
 from monitors.lifecycle import create
 from monitors.models import Heartbeat, Monitor
 from tests.conftest import NOON, an_event

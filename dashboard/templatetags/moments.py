@@ -126,7 +126,7 @@ def spanning(seconds: float) -> str:
 
 
 @register.simple_tag
-def ahead(seconds: float) -> str:
+def dated_ahead(seconds: float) -> str:
     """How far ahead something is dated, e.g. `20 h`; no year of it is counted beyond a hundred."""
     return "more than 100 years" if seconds > 36_525 * DAY else span(seconds)
 

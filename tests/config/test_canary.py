@@ -9,6 +9,7 @@ from django.apps import apps
 from django.core import checks
 from django.core.management import CommandError, call_command
 from django.db import connection, connections, models
+from django.http import HttpResponse
 from django.test import Client
 
 from config import canary, keyring, vault
@@ -112,7 +113,7 @@ def seal_a_rotated_secret(team):
 
 
 def seal_an_answer(team):
-    keep(b"k" * 32, b"r" * 32, type("Answer", (), {"content": b"{}", "status_code": 201}), datetime.now(UTC))
+    keep(b"k" * 32, b"r" * 32, HttpResponse(b"{}", status=201), datetime.now(UTC))
 
 
 KINDS = [seal_a_token, seal_a_signing_secret, seal_an_endpoint_s_secret, seal_a_rotated_secret, seal_an_answer]

@@ -135,7 +135,9 @@ def test_who_guesses_from_one_port_after_the_other_locks_out_himself_alone(setti
     settings.FAILED_LOGINS_PER_MINUTE, settings.TRUSTED_PROXIES = 3, 1
 
     def guess(named):
-        ratelimit.count_failure(RequestFactory().get("/", HTTP_X_FORWARDED_FOR=named, REMOTE_ADDR=PROXY))
+        ratelimit.count_failure(
+            RequestFactory().get("/", HTTP_X_FORWARDED_FOR=named, REMOTE_ADDR=PROXY), ratelimit.LOGINS
+        )
 
     for port in range(3):
         guess(f"198.51.100.66:{17085 + port}")

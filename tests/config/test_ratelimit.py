@@ -212,11 +212,11 @@ def test_nobody_is_locked_out_for_longer_than_a_window_when_the_clock_is_set(jum
     settings.FAILED_LOGINS_PER_MINUTE = 2
     request = RequestFactory().post("/login", REMOTE_ADDR="192.0.2.1")
     for _ in range(2):
-        ratelimit.count_failure(request)
+        ratelimit.count_failure(request, ratelimit.LOGINS)
         ratelimit.hit("key", 2)
         ratelimit.hit_of_many("many", 2)
     with clock.at(NOON + jump + timedelta(seconds=70)):
-        ratelimit.check_failures(request)
+        ratelimit.check_failures(request, ratelimit.LOGINS)
         assert [ratelimit.hit("key", 2).allowed for _ in range(3)] == [True, True, False]
         assert [ratelimit.hit_of_many("many", 2).allowed for _ in range(3)] == [True, True, False]
         assert ratelimit.hit("key", 2).retry_after <= 60
