@@ -20,6 +20,7 @@ from django.db import Error, InterfaceError, InternalError, OperationalError, co
 
 from config import clock, faults
 from config.health import report_loop
+from config.troubles import Troubles
 from dashboard.refolding import REWORDED_AT_ONCE, Refolding, Renumbering, Rewording
 from integrations import applying, waiting
 from integrations.turns import Turns
@@ -99,6 +100,7 @@ class Worker:
         self.steps = steps()
         self.sender = Sender()
         self.watch = clock.Watch()
+        self.troubles = Troubles()
         self.stopping = False
 
     def stop(self, *_: object) -> None:
@@ -132,13 +134,15 @@ class Worker:
     def turn(self, step: Step) -> int:
         """One turn of a step; trouble is logged, and waited out."""
         try:
-            return step.turn(clock.now(), self.watch.words())
+            work = step.turn(clock.now(), self.watch.words())
         except (OperationalError, InterfaceError, InternalError) as error:  # the last says read-only, among others
-            log.warning("database trouble", step=step.name, error=str(error))
-            self.wait_out()
-        except Exception:
-            log.exception("step failed", step=step.name)
-            self.wait_out()
+            self.troubles.tell(log.warning, "database trouble", step.name, error, error=str(error))
+        except Exception as error:
+            self.troubles.tell(log.exception, "step failed", step.name, error)
+        else:
+            self.troubles.are_over(step.name)
+            return work
+        self.wait_out()
         return 0
 
     def wait_out(self) -> None:

@@ -26,6 +26,7 @@ from config import clock
 from config.egress import Failed, Outward, Refused
 from config.health import report_loop
 from config.signing import signed
+from config.troubles import Troubles
 from config.vault import CannotOpen, open_sealed
 from timeline.outbound.engine import Engine, after_a_jump
 from timeline.outbound.installation import look, this_installation
@@ -105,6 +106,7 @@ class Sender:
         # How much of what ended is written down in one turn.
         self.at_most = MOST_IN_HAND
         self.report_at = 0.0
+        self.troubles = Troubles()
         # None until the first turn, which puts right what was scheduled before we were there to notice.
         self.watch: clock.Watch | None = None
         # Everything in the database is done in one thread, with its own connection.
@@ -121,10 +123,10 @@ class Sender:
             try:
                 asyncio.run(self.work())
             except Error as error:
-                log.warning("database trouble", step=LOOP, error=str(error))
+                self.troubles.tell(log.warning, "database trouble", LOOP, error, error=str(error))
                 self.wait_out()
-            except (Exception, asyncio.CancelledError):
-                log.exception("sender failed, beginning again")
+            except (Exception, asyncio.CancelledError) as error:
+                self.troubles.tell(log.exception, "sender failed, beginning again", LOOP, error)
                 self.wait_out()
         self.database.submit(hang_up).result()
         self.database.shutdown()
@@ -164,6 +166,7 @@ class Sender:
         except Error as error:
             await self.failed(ended, error)
             return TROUBLE_SECONDS
+        self.troubles.are_over(LOOP)
         self.at_most = min(2 * self.at_most, MOST_IN_HAND)
         self.drop(lambda parcel: not self.is_ours(parcel))
         for parcel, endpoint in parcels:
@@ -182,9 +185,9 @@ class Sender:
         if isinstance(
             error, OperationalError | InterfaceError | InternalError
         ):  # the last says read-only, among others
-            log.warning("database trouble", step=LOOP, error=str(error))
+            self.troubles.tell(log.warning, "database trouble", LOOP, error, error=str(error))
         else:
-            log.exception("a turn failed", ended=len(ended), exc_info=error)
+            self.troubles.tell(log.exception, "a turn failed", LOOP, error, ended=len(ended), exc_info=error)
             self.at_most = max(len(ended) // 2, 1)
             if len(ended) == 1:
                 [(parcel, outcome)] = ended
