@@ -83,7 +83,7 @@ def steps() -> list[Step]:
         Step("renumber", renumbering.run, every=timedelta(minutes=10)),
         Step("refold", renumbering.before(refolding.run, meanwhile=1), every=timedelta(hours=1)),
         # Never full: it takes its time, so that what arrives need not wait for it.
-        Step("reword", Rewording().run, full=REWORDED_AT_ONCE + 1, every=timedelta(minutes=10)),
+        Step("reword", Rewording().run, full=REWORDED_AT_ONCE + 1, every=timedelta(minutes=1)),
         Step("apply", renumbering.before(apply), full=applying.BATCH),
         Step("waiting", waiting.release_due, full=waiting.AT_ONCE, every=timedelta(seconds=1)),
         # Only a new version makes an event known; looking now and then catches what an old one left while it was

@@ -14,6 +14,7 @@ TOGETHER = {f"tests/trust/{name}.py": "tests/trust" for name in HOUSE}
 LONGEST_FIRST = (
     "tests/trust",
     "tests/trust/test_pooled.py",
+    "tests/trust/test_clock.py",
     "tests/trust/test_rubbish_pages.py",
     "tests/trust/test_rubbish_door.py",
     "tests/flows/test_histories.py",
