@@ -237,7 +237,7 @@ LIVE_ENDPOINTS = "(SELECT * FROM timeline_endpoint WHERE deleted_at IS NULL)"
 def kept_by_managers(ground: Ground) -> Iterator[Read]:
     """The team's members, integrations and keys, and what it watches itself; and everybody's own password."""
     for pages, table, doings in (
-        ("members", "teams_membership", ("/role", "/remove")),
+        ("members", "teams_membership", ("/role", "/remove", "/password")),
         ("integrations", "integrations_integration", ("", "/edit", "/rotate", "/signing", "/shut")),
         ("keys", "teams_apikey", ("/revoke",)),
         ("endpoints", LIVE_ENDPOINTS, ("", "/edit", "/rotate", "/replay", "/delete")),
@@ -254,6 +254,9 @@ def kept_by_managers(ground: Ground) -> Iterator[Read]:
         )
         for (key,) in ground.ask(question, ground.team):
             yield from (Read(f"/{kind}s/{key}/{doing}", UTC) for doing in ("edit", "delete"))
+    links = "SELECT id FROM teams_entrylink WHERE team_id = %s ORDER BY 1 DESC LIMIT 200"
+    for (key,) in ground.ask(links, ground.team):
+        yield Read(f"/team/invitations/{key}/revoke", UTC)
     yield Read("/password", UTC)
     for (key,) in ground.ask(f"SELECT id FROM {LIVE_ENDPOINTS} AS known WHERE team_id = %s", ground.team):
         yield Read(f"/api/endpoints/{key}", PROGRAM, JSON)

@@ -17,6 +17,8 @@ from incidents.models import Severity, Type
 from integrations import counts
 from monitors.lifecycle import create
 from monitors.models import Heartbeat, Monitor
+from teams.entry_links import invite
+from teams.models import Role
 from tests.conftest import NOON, an_event
 from tests.endpoints import make_attempt, make_endpoint, make_message
 from tests.readers import Answer, enter, in_process
@@ -53,6 +55,8 @@ UNREAD = {
         "a POST alone",
     ),
     "api/incidents/<str:uuid>/status": "a PUT alone",
+    "unsent": "shows what was typed when a session had ended, else leads away",
+    "link/<str:token>": "its token is kept nowhere",
     "admin": "leads to admin/",
     "admin/login/": "leads to /login",
     "admin/password_change/": "shows no record",
@@ -103,6 +107,7 @@ def told(tell, integration, ingest_key):
 @pytest.fixture
 def ours(team, user, told):
     """What staff make and say here: resources, an incident in a group, and corrections of its history."""
+    invite(team, "new@example.com", Role.VIEWER, by=user, at=NOON)
     endpoint = make_endpoint(team, description="<b>Hook</b>")
     make_attempt(make_message(endpoint, status="dead", ended_at=NOON, why="<b>"), error="<b>", excerpt="<script>")
     disable(make_endpoint(team), at=NOON, why="It answered 410: it is gone.")
