@@ -13,7 +13,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
-from timeline.events import IDENTITY, LOWEST_RANK, ORIGIN, Payload
+from timeline.events import IDENTITY, INCIDENT_ORIGIN, LOWEST_RANK, ORIGIN, Payload
 
 # A checkpoint costs a row, a late fact without one costs this many steps.
 CHECKPOINT_EVERY = 100
@@ -61,6 +61,11 @@ class Fact:
         their identity, which nothing else can.
         """
         return self.native or (ORIGIN in self.payload and self.payload.get(IDENTITY) == self.identity.hex())
+
+    @property
+    def taken(self) -> bool:
+        """Whether it was done elsewhere to an incident that is mirrored there."""
+        return INCIDENT_ORIGIN in self.payload
 
     @property
     def hidden(self) -> bool:

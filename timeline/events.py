@@ -279,6 +279,7 @@ def vocabulary() -> dict[str, EventType]:
         EventType("incident.destroyed", OF_AN_INCIDENT),
         EventType("incident.escalated", OF_AN_INCIDENT | {"escalation_targets": targets}),
         EventType("incident.grouped", OF_AN_INCIDENT | {"incident_group_id": identifier}),
+        EventType("incident.ungrouped", acted, ours=True),
         EventType("incident.closed", acted, ours=True),
         EventType("incident.commented", acted | {"comment": text, "reason": text}, ours=True),
         EventType("incident.severity_changed", acted | {"severity": severity}, ours=True),
@@ -297,6 +298,10 @@ VENDOR_EVENTS = {name: each for name, each in EVENTS.items() if not each.ours}
 # What an event of another Watchkeeper says besides (timeline.outbound.shapes): whose own act it was, through which
 # installations it came, and the identity of the fact there.
 ORIGIN, VIA, IDENTITY = "origin", "via", "identity"
+# Of an act on an incident that is mirrored there: whose incident it is.
+INCIDENT_ORIGIN = "incident_origin"
+# When somebody acted, where the act stands later: behind what a source told whose clock is ahead.
+ACTED_AT = "acted_at"
 
 
 def passed(payload: Payload) -> list[str]:
