@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from incidents.wording import Entry, as_text, by_integration, differences, entry
 from timeline.chronology import Fact, Link, Outcome
 from timeline.corrections import CORRECTED
 from timeline.events import RESOURCES, SEVERITIES, named_resource, said
@@ -44,8 +45,6 @@ def steps_from(status: str) -> list[str]:
 
 # What is said about an incident and is nothing that happened to it.
 NOTES = ("incident.commented", CORRECTED)
-
-Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -366,44 +365,3 @@ EFFECTS: dict[str, Callable[[IncidentState, Fact], Effect]] = {
     "incident.commented": commented,
     CORRECTED: corrected,
 }
-
-
-# --- the words of an entry ------------------------------------------------------------------------------------
-
-FIELDS = {
-    "title": "Title",
-    "error_message": "Cause",
-    "affected_regions": "Regions",
-    "escalation_policy_id": "Escalation policy",
-    "severity": "Severity",
-    "type": "Type",
-}
-
-
-def entry(action: str, message: str, field: str | None = None, old: str | None = None, new: str | None = None) -> Entry:
-    """One line of the updates endpoint."""
-    return {"action": action, "field": field, "old": old, "new": new, "message": message}
-
-
-def differences(before: IncidentState, after: IncidentState) -> list[Entry]:
-    """An `updated` entry for each detail that differs."""
-    found = []
-    for field, word in FIELDS.items():
-        old, new = as_text(getattr(before, field)), as_text(getattr(after, field))
-        if old != new:
-            message = f"{word} changed from {old} to {new or 'none'}" if old else f"{word} set to {new}"
-            found.append(entry("updated", message, field, old, new))
-    return found
-
-
-def as_text(value: object) -> str | None:
-    """A detail's value in words; None for none."""
-    if isinstance(value, tuple):
-        return ", ".join(value) or None
-    return None if value is None else str(value)
-
-
-def by_integration(fact: Fact) -> str:
-    """ " by …" where a program and no person acted."""
-    program = said(fact.payload, "integration_name")
-    return f" by {program}" if program and not fact.user_email and not fact.user_name else ""

@@ -13,12 +13,17 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
-from timeline.events import IDENTITY, INCIDENT_ORIGIN, LOWEST_RANK, ORIGIN, Payload
+from timeline.events import EARLIEST, IDENTITY, INCIDENT_ORIGIN, LOWEST_RANK, ORIGIN, Payload
 
 # A checkpoint costs a row, a late fact without one costs this many steps.
 CHECKPOINT_EVERY = 100
 
 Position = tuple[datetime, int, bytes]
+# Before every fact there can be.
+BEGINNING: Position = (EARLIEST, -1, b"")
+# The version of a state that is to be found anew from all of its facts, with the next one if not before.
+DOUBTED = -1
+
 Link = tuple[str, int]
 Correction = dict[str, Any]
 
@@ -202,6 +207,8 @@ def take_in(
 
 def late_since(standing: Standing[State], arrived: Iterable[Fact]) -> Position | None:
     """The position from which a history must be read again for facts that arrived; None where all sort last."""
+    if standing.version == DOUBTED:
+        return BEGINNING
     first = min(map(by_position, arrived))
     return None if standing.last is None or first > standing.last else first
 

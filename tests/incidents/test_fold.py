@@ -57,7 +57,8 @@ def test_every_event_about_incidents_has_its_effect():
 def test_the_first_start_opens_it_with_all_that_it_tells():
     state, [outcome] = run(told("started"))
     assert state == IncidentState(
-        title="Shop is down", told_title="Shop is down", error_message="Connection refused", affected_regions=("us-east-1", "eu-central-1"),
+        title="Shop is down", told_title="Shop is down", error_message="Connection refused",
+        affected_regions=("us-east-1", "eu-central-1"),
         escalation_policy_id=111, resource_type="monitor", resource_id=789, resource_name="Shop",
         started_at=moment(0), provisional=False,
     )  # fmt: skip
