@@ -19,7 +19,8 @@ from monitors import keeper as resource_keeper
 from timeline import corrected, kept
 from timeline.chronology import DOUBTED, Fact, Folded, Link, Outcome, Standing, fold
 from timeline.corrections import CORRECTED, correct_all
-from timeline.events import INCIDENT, rank_now
+from timeline.events import INCIDENT
+from timeline.ranks import rank_now
 from timeline.renumbering import renumbered
 
 READ = faults.point("incidents: outcomes kept, before the rows")

@@ -12,7 +12,8 @@ from monitors.fold import VERSION, ResourceState, step
 from monitors.models import Heartbeat, Monitor
 from timeline import kept
 from timeline.chronology import DOUBTED, Fact, Folded, Link, Position, Standing, fold
-from timeline.events import HEARTBEAT, MONITOR, rank_now
+from timeline.events import HEARTBEAT, MONITOR
+from timeline.ranks import rank_now
 from timeline.renumbering import renumbered
 
 MODELS: dict[str, type[Monitor] | type[Heartbeat]] = {MONITOR: Monitor, HEARTBEAT: Heartbeat}

@@ -15,7 +15,7 @@ from config.clock import milliseconds
 from config.times import rfc3339
 from teams.models import Team, User
 from timeline.chronology import Fact, Link
-from timeline.events import ACTED_AT, EVENTS, Payload
+from timeline.events import ACTED_AT, EARLIEST, EVENTS, Payload
 from timeline.identity import event_identity
 from timeline.models import TimelineEvent
 from timeline.record import Recording, record
@@ -24,6 +24,16 @@ RECORDED = faults.point("act: recorded, not folded")
 COMMITTED = faults.point("act: committed, before the answer")
 
 APART = timedelta(milliseconds=1)
+# An act that stands so much later than it was done says when that was.
+NOTABLY = timedelta(seconds=1)
+# Clocks differ: what is told of so much ahead is told of now.
+AHEAD = timedelta(seconds=60)
+PAST = "Must be from 2000-01-01 to now."
+
+
+def told_moment(told: datetime, at: datetime) -> datetime | None:
+    """When something occurred that is told to have been then: a minute ahead at most is now; None for what can't be."""
+    return min(told, at) if EARLIEST <= told <= at + AHEAD else None
 
 
 def act(
@@ -54,7 +64,7 @@ def act(
         "organization_id": team.organization.public_id,
         "team_id": team.public_id,
         **fields,
-        **({ACTED_AT: rfc3339(acted_at)} if occurred_at - acted_at >= AHEAD else {}),
+        **({ACTED_AT: rfc3339(acted_at)} if occurred_at - acted_at >= NOTABLY else {}),
     }
     fact = Fact(
         event=event,

@@ -13,7 +13,8 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
-from timeline.events import EARLIEST, IDENTITY, INCIDENT_ORIGIN, LOWEST_RANK, ORIGIN, Payload
+from timeline.events import EARLIEST, IDENTITY, INCIDENT_ORIGIN, ORIGIN, Payload
+from timeline.ranks import LOWEST_RANK
 
 # A checkpoint costs a row, a late fact without one costs this many steps.
 CHECKPOINT_EVERY = 100

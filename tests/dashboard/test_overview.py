@@ -164,7 +164,7 @@ def test_it_asks_the_database_as_often_for_one_as_for_thirty(staff, team, tell, 
 
 # Session, user, memberships; incidents, their facts, names; two of resources, two of paused ones; integrations and the
 # newest of each; the worker's loops; two counts.
-QUERIES = 16
+QUERIES = 17
 
 
 def test_an_acknowledgement_shows_when_it_was_pressed_also_where_the_source_s_clock_is_ahead(staff, user, tell, later):

@@ -20,9 +20,10 @@ from tests.conftest import NOON, an_event, make_integration, make_team, make_use
 from tests.dashboard.test_rebuild import CLEAN, check, snapshot
 from tests.floods import RECEIVED, tell_together
 from timeline import chronology, kept
-from timeline.events import EVENTS, RANKS
+from timeline.events import EVENTS
 from timeline.models import Checkpoint, TimelineEvent
 from timeline.outbound.models import Message
+from timeline.ranks import RANKS
 
 LANDED = [action for action in RANKS if action != "ungrouped"]
 
