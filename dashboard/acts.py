@@ -234,7 +234,7 @@ class Group(Act):
     """Putting incidents into a group of the team, or into a new one, which the first of them makes."""
 
     verb, word, icon, done = "group", "Group", "grouped", "Grouped."
-    changing, changing_of = ("incident.grouped",), ("incident_group_id", "incident_group_native")
+    changing, changing_of = ("incident.grouped", "incident.ungrouped"), ("incident_group_id", "incident_group_native")
     changed = "changed its group"
     group = OfferedRecord(label="Group", required=False, error_messages={"invalid_choice": NO_GROUP})
     name = Text(

@@ -31,4 +31,4 @@ def attempt(form: Act, incident: Incident, *, by: User, at: datetime) -> Timelin
 def first(form: Act, incident: Incident) -> Deed | None:
     """What somebody else did to what the sender of a form saw."""
     fact = last_change(incident, form.changing, form.changing_of)
-    return Deed(actor_of(fact), did(fact, form.changed), fact.occurred_at, fact.user_email) if fact else None
+    return Deed(actor_of(fact), did(fact, form.changed), fact.done_at, fact.user_email) if fact else None

@@ -76,14 +76,14 @@ def doubt(subjects: Collection[Link]) -> None:
     with transaction.atomic():
         incidents = folded_now(INCIDENT, {identity for kind, identity in subjects if kind == INCIDENT})
         resources = {
-            kind: folded_now(kind, {identity for each, identity in subjects if each == kind})
+            (kind, identity)
             for kind in resource_keeper.MODELS
+            for identity in folded_now(kind, {identity for each, identity in subjects if each == kind})
         }
-        if incidents or any(resources.values()):
-            incident_keeper.lock(incidents, {(kind, identity) for kind, ids in resources.items() for identity in ids})
+        if incidents or resources:
+            incident_keeper.lock(incidents, resources)
             incident_keeper.doubt(incidents)
-            for kind, ids in resources.items():
-                resource_keeper.doubt(kind, ids)
+            resource_keeper.doubt(resources)
 
 
 def folded_now(kind: str, ids: Collection[int]) -> list[int]:

@@ -272,7 +272,7 @@ def taken_in(
 
 def standing(incident: Incident) -> dict[str, Any]:
     """What a correction may change of an incident, by name."""
-    return {name: getattr(incident, name) for name in keeper.COLUMNS if name != "corrections"}
+    return {name: getattr(incident, name) for name in keeper.COLUMNS if name not in ("corrections", "told_title")}
 
 
 def outcome(was: dict[str, Any], now: dict[str, Any]) -> Payload:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from incidents.wording import Entry, as_text, by_integration, differences, entry
 from timeline.chronology import Fact, Link, Outcome
 from timeline.corrections import CORRECTED
 from timeline.events import RESOURCES, SEVERITIES, named_resource, said
@@ -20,7 +21,7 @@ LIVE = (OPEN, ACKNOWLEDGED)
 
 # Which version of this fold it is. What changes what it makes of facts raises it: then the worker folds again what a
 # lower one found (dashboard.refolding).
-VERSION = 1
+VERSION = 2
 
 # The legal moves: which statuses each can be reached from. The one table of them, read by fold and verbs alike.
 MOVES: dict[str, tuple[str, ...]] = {
@@ -45,8 +46,6 @@ def steps_from(status: str) -> list[str]:
 # What is said about an incident and is nothing that happened to it.
 NOTES = ("incident.commented", CORRECTED)
 
-Entry = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class IncidentState:
@@ -56,10 +55,12 @@ class IncidentState:
     `started_at` is None before the first fact. `resource_id` is the local id of a monitor or heartbeat, the source's
     id of anything else. `incident_group_id` is ours where `incident_group_native`, else the source's. `provisional`:
     its start was not told yet. `only_noted`: there are notes of it and nothing else, which make no beginning.
-    `corrections`: how many of its facts are corrections of others.
+    `corrections`: how many of its facts are corrections of others. `told_title` is what its source called it last;
+    `destroyed_at_source` says who deleted it: its source, or somebody here.
     """
 
     title: str = ""
+    told_title: str | None = None
     status: str = OPEN
     severity: str = "major"
     type: str = "other"
@@ -79,6 +80,7 @@ class IncidentState:
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
     destroyed_at: datetime | None = None
+    destroyed_at_source: bool = False
     provisional: bool = True
     only_noted: bool = False
     corrections: int = 0
@@ -111,6 +113,8 @@ def step(state: IncidentState, fact: Fact) -> tuple[IncidentState, Outcome]:
         return state, Outcome(why=hidden_by(fact))
     met = introduced(state, fact)
     after, entries, why = EFFECTS[fact.event](met, fact)
+    after, called = renamed(after, fact)
+    entries, why = [*entries, *called], "" if called else why
     if fact.text and entries:
         entries[0]["message"] = fact.text
     return after, Outcome(
@@ -132,8 +136,26 @@ def introduced(state: IncidentState, fact: Fact) -> IncidentState:
     if state.started_at is None or (state.only_noted and not note):
         met = replace(state, started_at=fact.occurred_at, only_noted=note)
     if not met.title:
-        met = replace(met, title=said(fact.payload, "incident_name") or "")
+        name = said(fact.payload, "incident_name")
+        met = replace(met, title=name or "", told_title=name if names_it(fact) else met.told_title)
     return about(met, fact)
+
+
+def names_it(fact: Fact) -> bool:
+    """
+    Whether a fact's name of the incident is news of its source's. Our own acts repeat a name, as another Watchkeeper's
+    do: those rename by an event of its own. So do notes.
+    """
+    return not fact.kin and not fact.taken and fact.event not in NOTES
+
+
+def renamed(state: IncidentState, fact: Fact) -> tuple[IncidentState, list[Entry]]:
+    """The incident as its source calls it from then on, where that is another name than it told last."""
+    name = said(fact.payload, "incident_name") if names_it(fact) else None
+    if name is None or name == state.told_title:
+        return state, []
+    after = replace(state, title=name, told_title=name)
+    return after, differences(state, after)
 
 
 def about(state: IncidentState, fact: Fact) -> IncidentState:
@@ -165,22 +187,22 @@ def pressure(before: IncidentState, met: IncidentState, after: IncidentState, fa
 
 def started(state: IncidentState, fact: Fact) -> Effect:
     """The first `started` creates; any other fills in what it knows. It never reopens."""
-    told = filled_in(state, fact)
     if state.provisional:
+        told = filled_in(state, fact)
         cause = told.error_message
         message = f"Incident created: {cause}" if cause else "Incident created"
         return replace(told, provisional=False), [entry("created", message)], ""
-    changed = differences(state, told) or [entry("updated", "Incident reported again")]
-    return told, changed, ""
+    told = filled_in(renamed(state, fact)[0], fact)
+    return told, differences(state, told) or [entry("updated", "Incident reported again")], ""
 
 
 def filled_in(state: IncidentState, fact: Fact) -> IncidentState:
-    """The state with the name, cause, regions and policy that a `started` tells."""
+    """The state with the cause, regions and policy that a `started` tells, and a Watchkeeper's name of its own."""
     regions, policy = fact.payload.get("regions"), fact.payload.get("escalation_policy_id")
     told = graded(state, fact) if fact.kin else state
     return replace(
         told,
-        title=said(fact.payload, "incident_name") or state.title,
+        title=(said(fact.payload, "incident_name") if fact.kin else None) or state.title,
         error_message=said(fact.payload, "incident_cause") or state.error_message,
         affected_regions=state.affected_regions if regions is None else tuple(regions),
         escalation_policy_id=state.escalation_policy_id if policy is None else policy,
@@ -228,8 +250,10 @@ def destroyed(state: IncidentState, fact: Fact) -> Effect:
     """A tombstone, final: later facts still join the history and move the status."""
     if state.destroyed_at is not None:
         return state, [], "It was deleted already."
-    gone = entry("updated", "Incident deleted at source", "deleted", None, "deleted at source")
-    return replace(state, destroyed_at=fact.occurred_at), [gone], ""
+    # A Watchkeeper that mirrors another one shows what is read there.
+    where = "deleted" if fact.kin else "deleted at source"
+    gone = entry("updated", f"Incident {where}", "deleted", None, where)
+    return replace(state, destroyed_at=fact.occurred_at, destroyed_at_source=not fact.native), [gone], ""
 
 
 def escalated(state: IncidentState, fact: Fact) -> Effect:
@@ -246,13 +270,25 @@ def target_name(target: dict[str, Any]) -> str | None:
 
 
 def grouped(state: IncidentState, fact: Fact) -> Effect:
-    """Put into a group, or (no id) taken out of one."""
+    """Put into a group. Without an id a Watchkeeper took it out of one, before it had a word for that."""
     group, name = fact.payload.get("incident_group_id"), said(fact.payload, "incident_group_name")
-    called = f'"{name}"' if name else f"incident group {group}"
-    message = "Taken out of its incident group" if group is None else f"Grouped into {called}"
+    if group is None:
+        return taken_out(state) if fact.kin else (state, [], "It names no group.")
+    message = f'Grouped into "{name}"' if name else f"Grouped into incident group {group}"
     changed = entry("updated", message, "incident_group_id", as_text(state.incident_group_id), as_text(group))
-    native = fact.native and group is not None
-    return replace(state, incident_group_id=group, incident_group_native=native), [changed], ""
+    return replace(state, incident_group_id=group, incident_group_native=fact.native), [changed], ""
+
+
+def ungrouped(state: IncidentState, fact: Fact) -> Effect:
+    """Taken out of its group."""
+    return taken_out(state) if state.incident_group_id is not None else (state, [], "It was in no group then.")
+
+
+def taken_out(state: IncidentState) -> Effect:
+    """The state in no group."""
+    was = as_text(state.incident_group_id)
+    changed = entry("updated", "Taken out of its incident group", "incident_group_id", was, None)
+    return replace(state, incident_group_id=None, incident_group_native=False), [changed], ""
 
 
 def severity_changed(state: IncidentState, fact: Fact) -> Effect:
@@ -322,50 +358,10 @@ EFFECTS: dict[str, Callable[[IncidentState, Fact], Effect]] = {
     "incident.destroyed": destroyed,
     "incident.escalated": escalated,
     "incident.grouped": grouped,
+    "incident.ungrouped": ungrouped,
     "incident.severity_changed": severity_changed,
     "incident.assigned": assigned,
     "incident.updated": updated,
     "incident.commented": commented,
     CORRECTED: corrected,
 }
-
-
-# --- the words of an entry ------------------------------------------------------------------------------------
-
-FIELDS = {
-    "title": "Title",
-    "error_message": "Cause",
-    "affected_regions": "Regions",
-    "escalation_policy_id": "Escalation policy",
-    "severity": "Severity",
-    "type": "Type",
-}
-
-
-def entry(action: str, message: str, field: str | None = None, old: str | None = None, new: str | None = None) -> Entry:
-    """One line of the updates endpoint."""
-    return {"action": action, "field": field, "old": old, "new": new, "message": message}
-
-
-def differences(before: IncidentState, after: IncidentState) -> list[Entry]:
-    """An `updated` entry for each detail that differs."""
-    found = []
-    for field, word in FIELDS.items():
-        old, new = as_text(getattr(before, field)), as_text(getattr(after, field))
-        if old != new:
-            message = f"{word} changed from {old} to {new or 'none'}" if old else f"{word} set to {new}"
-            found.append(entry("updated", message, field, old, new))
-    return found
-
-
-def as_text(value: object) -> str | None:
-    """A detail's value in words; None for none."""
-    if isinstance(value, tuple):
-        return ", ".join(value) or None
-    return None if value is None else str(value)
-
-
-def by_integration(fact: Fact) -> str:
-    """ " by …" where a program and no person acted."""
-    program = said(fact.payload, "integration_name")
-    return f" by {program}" if program and not fact.user_email and not fact.user_name else ""

@@ -74,7 +74,7 @@ def ungroup(incident: Incident, *, by: User | None, at: datetime) -> TimelineEve
         left = group_of(incident)
         out_of = called(left) if left else "its incident group"
         message = f'Incident "{incident}" taken out of {out_of}{by_whom(by)}'
-        return recorded(incident, "incident.grouped", message, by=by, at=at, fields={"incident_group_id": None})
+        return recorded(incident, "incident.ungrouped", message, by=by, at=at)
 
 
 def called(group: IncidentGroup) -> str:

@@ -5,7 +5,8 @@ Not here: assigning (incidents.details), and what programs read, which is the as
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from incidents.fold import ACKNOWLEDGED
 from incidents.models import Incident
@@ -17,10 +18,14 @@ UNKNOWN = "somebody"
 
 @dataclass(frozen=True)
 class Holder:
-    """Who has an incident: the name, and whether it was assigned to them rather than acknowledged by them."""
+    """
+    Who has an incident: the name, whether it was assigned to them rather than acknowledged by them, and when it was
+    acknowledged, if it was, by the clock of who did so.
+    """
 
     name: str
     is_assigned: bool
+    acknowledged_at: datetime | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -32,7 +37,7 @@ def holders(incidents: Iterable[Incident]) -> dict[int, Holder]:
     for incident in incidents:
         if assignee := incident.assignee_name or incident.assignee_email:
             found[incident.pk] = Holder(assignee, is_assigned=True)
-        elif incident.acknowledged_at is not None:
+        if incident.acknowledged_at is not None:
             acknowledged[incident.pk] = incident.acknowledged_at
     # The fact by which an incident was acknowledged occurred at exactly that moment.
     facts = TimelineEvent.objects.filter(
@@ -45,7 +50,11 @@ def holders(incidents: Iterable[Incident]) -> dict[int, Holder]:
     for fact in facts.order_by("rank", "identity") if acknowledged else ():
         if fact.occurred_at == acknowledged[fact.subject_id]:
             name = fact.user_name or fact.user_email or said(fact.payload, "integration_name") or UNKNOWN
-            found[fact.subject_id] = Holder(name, is_assigned=False)
+            assigned = found.get(fact.subject_id)
+            if assigned and assigned.is_assigned:
+                found[fact.subject_id] = replace(assigned, acknowledged_at=fact.done_at)
+            else:
+                found[fact.subject_id] = Holder(name, is_assigned=False, acknowledged_at=fact.done_at)
     return found
 
 

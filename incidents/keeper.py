@@ -17,9 +17,10 @@ from incidents.fold import VERSION, IncidentState, step
 from incidents.models import Incident
 from monitors import keeper as resource_keeper
 from timeline import corrected, kept
-from timeline.chronology import Fact, Folded, Link, Outcome, Standing, fold
+from timeline.chronology import DOUBTED, Fact, Folded, Link, Outcome, Standing, fold
 from timeline.corrections import CORRECTED, correct_all
-from timeline.events import INCIDENT, rank_now
+from timeline.events import INCIDENT
+from timeline.ranks import rank_now
 from timeline.renumbering import renumbered
 
 READ = faults.point("incidents: outcomes kept, before the rows")
@@ -91,15 +92,14 @@ def fold_anew(incident_ids: Collection[int]) -> None:
     """
     Fold incidents again as this version does, all of their histories; they are locked, and whatever their facts name.
     """
-    changed: dict[Link, list[Fact]] = defaultdict(list)
-    for link, fact in written(kept.fold_anew(INCIDENT, standings(incident_ids), BEGINNING, step)):
-        changed[link].append(fact)
-    resource_keeper.take_in_facts(changed)
+    bearings = written(kept.fold_anew(INCIDENT, standings(incident_ids), BEGINNING, step))
+    # Not taken in one by one: what a resource makes of them is found once, when it is folded again.
+    resource_keeper.doubt({link for link, _ in bearings})
 
 
 def doubt(ids: Collection[int]) -> None:
-    """Let incidents be folded again by the worker; they are locked."""
-    Incident.objects.filter(pk__in=ids).update(fold_version=0)
+    """Let incidents, which are locked, be folded again whole: by the worker, or with their next fact."""
+    Incident.objects.filter(pk__in=ids).update(fold_version=DOUBTED)
 
 
 def written(folds: Mapping[int, Folded[IncidentState]]) -> list[tuple[Link, Fact]]:

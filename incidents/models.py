@@ -206,6 +206,7 @@ class Incident(models.Model):
 
     # Fold.
     title = models.TextField(blank=True)
+    told_title = models.TextField(null=True, blank=True, help_text="What its source called it last.")
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.OPEN)
     severity = models.CharField(max_length=20, choices=Severity.choices, default=Severity.MAJOR)
     type = models.CharField(max_length=20, choices=Type.choices, default=Type.OTHER)
@@ -231,6 +232,9 @@ class Incident(models.Model):
     resolved_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
     destroyed_at = models.DateTimeField(null=True, blank=True)
+    destroyed_at_source = models.BooleanField(
+        default=False, db_default=False, help_text="Deleted by its source, and not by somebody here."
+    )
     provisional = models.BooleanField(default=True, help_text="Known from later events; its start was never told.")
     only_noted = models.BooleanField(default=False, db_default=False, help_text="There are notes of it, no events.")
     corrections = models.BigIntegerField(default=0, db_default=0, help_text="How many of its facts correct others.")

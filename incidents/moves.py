@@ -73,7 +73,7 @@ def last_change(incident: Incident, events: Collection[str], columns: Collection
 def last_said(incident: Incident, at: datetime) -> str:
     """Who moved the incident last, and when: "Bob Smith acknowledged it at 10:02:13 UTC."; empty if nobody did."""
     fact = last_move(incident)
-    return "" if fact is None else f"{actor_of(fact)} {did(fact)} {when(fact.occurred_at, at)}."
+    return "" if fact is None else f"{actor_of(fact)} {did(fact)} {when(fact.done_at, at)}."
 
 
 def did(fact: TimelineEvent, otherwise: str = "changed it") -> str:

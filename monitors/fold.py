@@ -17,7 +17,7 @@ from timeline.chronology import Fact, Outcome
 from timeline.events import HEARTBEAT, MONITOR, said, seconds
 
 # Which version of this fold it is: see incidents.fold.
-VERSION = 1
+VERSION = 2
 
 PENDING, UP, DOWN, VERIFYING, PAUSED = "pending", "up", "down", "verifying_recovery", "paused"
 
@@ -112,10 +112,13 @@ def turned(state: ResourceState, status: str, fact: Fact, *, inferred: bool) -> 
 
 
 def created(state: ResourceState, fact: Fact) -> ResourceState:
-    """A mirrored resource that was created is up, we conclude; one of ours is pending until it was checked."""
+    """
+    A mirrored resource that was created is up, we conclude, or down while an incident is live; one of ours is pending
+    until it was checked.
+    """
     known = replace(state, provisional=False, kin=fact.kin)
     if not fact.kin:
-        return unless_paused(known, UP, fact)
+        return unless_paused(known, DOWN if known.live_incidents else UP, fact)
     # What incidents of before its creation came to says nothing of it.
     return known if known.live_incidents or known.status in (PENDING, PAUSED) else released(known, fact)
 

@@ -11,8 +11,9 @@ from config import faults, rows
 from monitors.fold import VERSION, ResourceState, step
 from monitors.models import Heartbeat, Monitor
 from timeline import kept
-from timeline.chronology import Fact, Folded, Link, Position, Standing, fold
-from timeline.events import HEARTBEAT, MONITOR, rank_now
+from timeline.chronology import DOUBTED, Fact, Folded, Link, Position, Standing, fold
+from timeline.events import HEARTBEAT, MONITOR
+from timeline.ranks import rank_now
 from timeline.renumbering import renumbered
 
 MODELS: dict[str, type[Monitor] | type[Heartbeat]] = {MONITOR: Monitor, HEARTBEAT: Heartbeat}
@@ -59,9 +60,12 @@ def fold_anew(kind: str, ids: Collection[int]) -> None:
     write(kind, kept.fold_anew(kind, standings(kind, ids), BEGINNING, step))
 
 
-def doubt(kind: str, ids: Collection[int]) -> None:
-    """Let resources of a kind be folded again by the worker; they are locked."""
-    MODELS[kind]._default_manager.filter(pk__in=ids).update(fold_version=0)
+def doubt(resources: Collection[Link]) -> None:
+    """Let resources, which are locked, be folded again whole: by the worker, or with their next fact."""
+    for kind, model in MODELS.items():
+        ids = [identity for each, identity in resources if each == kind]
+        if ids:
+            model._default_manager.filter(pk__in=ids).update(fold_version=DOUBTED)
 
 
 def write(kind: str, folds: Mapping[int, Folded[ResourceState]]) -> None:

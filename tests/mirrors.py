@@ -177,7 +177,6 @@ PLAIN: dict[str, Callable[[Staff, User, Act], None]] = {
     "reopen": on_incident(lifecycle.reopen),
     "escalate": escalated,
     "group": grouped,
-    "ungroup": on_incident(grouping.ungroup),
     "delete": on_incident(lifecycle.destroy),
     "pause": on_resource(resource_lifecycle.pause),
     "unpause": on_resource(resource_lifecycle.unpause),
@@ -188,6 +187,7 @@ FURTHER: dict[str, Callable[[Staff, User, Act], None]] = {
     # May begin before its monitor was created, which makes a mirrored one up, whatever was before.
     "declare late": partial(declared, ago=timedelta(minutes=5)),
     "comment": on_incident(lifecycle.comment, message="The switch was replaced."),
+    "ungroup": on_incident(grouping.ungroup),
     "assign": lambda staff, by, act: details.assign(
         staff.incident(act), by=by, at=staff.at, assignee=(staff.people[0], staff.people[1], None)[act.choice % 3]
     ),

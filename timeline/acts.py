@@ -15,7 +15,7 @@ from config.clock import milliseconds
 from config.times import rfc3339
 from teams.models import Team, User
 from timeline.chronology import Fact, Link
-from timeline.events import EARLIEST, EVENTS, Payload
+from timeline.events import ACTED_AT, EARLIEST, EVENTS, Payload
 from timeline.identity import event_identity
 from timeline.models import TimelineEvent
 from timeline.record import Recording, record
@@ -24,6 +24,8 @@ RECORDED = faults.point("act: recorded, not folded")
 COMMITTED = faults.point("act: committed, before the answer")
 
 APART = timedelta(milliseconds=1)
+# An act that stands so much later than it was done says when that was.
+NOTABLY = timedelta(seconds=1)
 # Clocks differ: what is told of so much ahead is told of now.
 AHEAD = timedelta(seconds=60)
 PAST = "Must be from 2000-01-01 to now."
@@ -53,7 +55,8 @@ def act(
     `fields` are the event's own; `by` is None where the system itself acted. `occurred_at` is given where it lies in
     the past, told after the fact. `ended`: it closes an incident that was live.
     """
-    occurred_at = milliseconds(occurred_at) if occurred_at else after_last(subject, milliseconds(at))
+    acted_at = milliseconds(at)
+    occurred_at = milliseconds(occurred_at) if occurred_at else after_last(subject, acted_at)
     payload = {
         "dt": rfc3339(occurred_at),
         "event": event,
@@ -61,11 +64,12 @@ def act(
         "organization_id": team.organization.public_id,
         "team_id": team.public_id,
         **fields,
+        **({ACTED_AT: rfc3339(acted_at)} if occurred_at - acted_at >= NOTABLY else {}),
     }
     fact = Fact(
         event=event,
         occurred_at=occurred_at,
-        recorded_at=milliseconds(at),
+        recorded_at=acted_at,
         rank=EVENTS[event].rank,
         identity=event_identity(payload),
         payload=payload,

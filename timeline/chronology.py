@@ -13,12 +13,18 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
-from timeline.events import IDENTITY, LOWEST_RANK, ORIGIN, Payload
+from timeline.events import EARLIEST, IDENTITY, INCIDENT_ORIGIN, ORIGIN, Payload
+from timeline.ranks import LOWEST_RANK
 
 # A checkpoint costs a row, a late fact without one costs this many steps.
 CHECKPOINT_EVERY = 100
 
 Position = tuple[datetime, int, bytes]
+# Before every fact there can be.
+BEGINNING: Position = (EARLIEST, -1, b"")
+# The version of a state that is to be found anew from all of its facts, with the next one if not before.
+DOUBTED = -1
+
 Link = tuple[str, int]
 Correction = dict[str, Any]
 
@@ -61,6 +67,11 @@ class Fact:
         their identity, which nothing else can.
         """
         return self.native or (ORIGIN in self.payload and self.payload.get(IDENTITY) == self.identity.hex())
+
+    @property
+    def taken(self) -> bool:
+        """Whether it was done elsewhere to an incident that is mirrored there."""
+        return INCIDENT_ORIGIN in self.payload
 
     @property
     def hidden(self) -> bool:
@@ -197,6 +208,8 @@ def take_in(
 
 def late_since(standing: Standing[State], arrived: Iterable[Fact]) -> Position | None:
     """The position from which a history must be read again for facts that arrived; None where all sort last."""
+    if standing.version == DOUBTED:
+        return BEGINNING
     first = min(map(by_position, arrived))
     return None if standing.last is None or first > standing.last else first
 

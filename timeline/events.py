@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from config.times import parse_rfc3339
+from timeline.ranks import RANKS
 
 MONITOR, HEARTBEAT, INCIDENT = "monitor", "heartbeat", "incident"
 RESOURCES = (MONITOR, HEARTBEAT)
@@ -26,39 +27,6 @@ LONGEST_SPAN = 2**31 - 1
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 # What is further ahead of its receipt waits (integrations.waiting).
 AHEAD_AT_MOST = timedelta(minutes=10)
-
-# Which of two events of the same millisecond comes first. The number is stored with each fact, so once landed it never
-# changes; a new action takes one from the gap where it belongs.
-RANKS = {
-    "created": 100,
-    "unpaused": 200,
-    "started": 300,
-    "reopened": 400,
-    "down": 500,
-    "verifying_recovery": 600,
-    "acknowledged": 700,
-    "escalated": 800,
-    "grouped": 900,
-    "ungrouped": 950,
-    "assigned": 1000,
-    "severity_changed": 1100,
-    "updated": 1200,
-    "commented": 1300,
-    "resolved": 1400,
-    "up": 1500,
-    "closed": 1600,
-    "paused": 1700,
-    "destroyed": 1800,
-    "corrected": 1900,
-}
-# Before there were numbers, places in a list were stored: 0 to 18. No number is as low.
-LOWEST_RANK = 100
-
-
-def rank_now(stored: int) -> int:
-    """The number of a stored rank, which may be a place of before."""
-    return (stored + 1) * 100 if 0 <= stored < LOWEST_RANK else stored
-
 
 SEVERITIES = ("critical", "major", "minor", "warning")
 
@@ -279,6 +247,7 @@ def vocabulary() -> dict[str, EventType]:
         EventType("incident.destroyed", OF_AN_INCIDENT),
         EventType("incident.escalated", OF_AN_INCIDENT | {"escalation_targets": targets}),
         EventType("incident.grouped", OF_AN_INCIDENT | {"incident_group_id": identifier}),
+        EventType("incident.ungrouped", acted, ours=True),
         EventType("incident.closed", acted, ours=True),
         EventType("incident.commented", acted | {"comment": text, "reason": text}, ours=True),
         EventType("incident.severity_changed", acted | {"severity": severity}, ours=True),
@@ -297,6 +266,10 @@ VENDOR_EVENTS = {name: each for name, each in EVENTS.items() if not each.ours}
 # What an event of another Watchkeeper says besides (timeline.outbound.shapes): whose own act it was, through which
 # installations it came, and the identity of the fact there.
 ORIGIN, VIA, IDENTITY = "origin", "via", "identity"
+# Of an act on an incident that is mirrored there: whose incident it is.
+INCIDENT_ORIGIN = "incident_origin"
+# When somebody acted, where the act stands later: behind what a source told whose clock is ahead.
+ACTED_AT = "acted_at"
 
 
 def passed(payload: Payload) -> list[str]:

@@ -21,6 +21,7 @@ from django.db.models import Q, QuerySet
 
 from config import faults, rows
 from timeline.chronology import (
+    BEGINNING,
     CHECKPOINT_EVERY,
     Fact,
     Folded,
@@ -35,7 +36,7 @@ from timeline.chronology import (
     late_since,
     take_in,
 )
-from timeline.events import EARLIEST, INCIDENT
+from timeline.events import INCIDENT
 from timeline.models import Checkpoint, Effect, TimelineEvent
 
 State = TypeVar("State")
@@ -51,9 +52,6 @@ FACT_COLUMNS = (
 )  # fmt: skip
 
 JSON_COLUMNS = ("payload", "correction", "entries")
-
-# Before every fact there can be.
-BEGINNING: Position = (EARLIEST, -1, b"")
 
 
 def fact_of(row: dict[str, Any]) -> Fact:

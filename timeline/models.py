@@ -7,17 +7,19 @@ occurred is what its payload says, unless that was corrected: `correction` is wh
 Facts name their subjects by plain columns (kind and id), so that history outlives its subject.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.fields.json import KeyTextTransform
 
+from config.times import parse_rfc3339
 from teams.models import Team, User
 from timeline.corrections import told_at
-from timeline.events import EARLIEST, LATEST, LOWEST_RANK
+from timeline.events import ACTED_AT, EARLIEST, LATEST, said, time
 from timeline.outbound.models import Attempt, Endpoint, Installation, Message
+from timeline.ranks import LOWEST_RANK
 
 __all__ = ["Attempt", "Checkpoint", "Effect", "Endpoint", "Installation", "Message", "SubjectKind", "TimelineEvent"]
 
@@ -135,6 +137,24 @@ class TimelineEvent(models.Model):
     def told_at(self) -> datetime:
         """When it occurred, as it was told: before any correction."""
         return told_at(self.payload) if self.correction else self.occurred_at
+
+    @property
+    def acted_at(self) -> datetime | None:
+        """
+        When somebody did it, where it stands later: behind what a source told whose clock is ahead. None where it
+        stands when it was done.
+        """
+        told = said(self.payload, ACTED_AT)
+        if told and time(told) is None:
+            at = parse_rfc3339(told)
+            return at if at < self.told_at else None
+        ahead = self.told_at - self.recorded_at >= timedelta(seconds=1)
+        return self.recorded_at if self.integration_id is None and ahead else None
+
+    @property
+    def done_at(self) -> datetime:
+        """When it occurred; of what stands later than it was done, when it was done."""
+        return (None if self.correction else self.acted_at) or self.occurred_at
 
     @property
     def is_hidden(self) -> bool:

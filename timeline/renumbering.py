@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from django.db import connection
 
 from timeline.chronology import Fact, Link, by_position
-from timeline.events import EVENTS, LOWEST_RANK
+from timeline.events import EVENTS
+from timeline.ranks import LOWEST_RANK
 
 # Both find their facts in the index fact_to_renumber.
 NEXT = f"""

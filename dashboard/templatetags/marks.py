@@ -70,6 +70,7 @@ HAPPENINGS = {
     "unpaused": ("pending", "info"),
     "created": ("created", "info"),
     "grouped": ("grouped", "info"),
+    "ungrouped": ("grouped", "info"),
     "assigned": ("person", "info"),
     "updated": ("updated", "info"),
     "comment_added": ("note", "info"),

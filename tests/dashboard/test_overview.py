@@ -164,4 +164,37 @@ def test_it_asks_the_database_as_often_for_one_as_for_thirty(staff, team, tell, 
 
 # Session, user, memberships; incidents, their facts, names; two of resources, two of paused ones; integrations and the
 # newest of each; the worker's loops; two counts.
-QUERIES = 16
+QUERIES = 17
+
+
+def test_an_acknowledgement_shows_when_it_was_pressed_also_where_the_source_s_clock_is_ahead(staff, user, tell, later):
+    ahead = later + 7 * MINUTE
+    tell(an_event("incident.started", ahead), at=later)
+    incident = Incident.objects.get()
+    lifecycle.acknowledge(incident, by=user, at=later)
+    assert incident.acknowledged_at > ahead
+    read = words(staff.get("/"))
+    assert "Alice Johnson , acknowledged just now" in read
+    assert "Incident acknowledged by Alice Johnson , just now" in read
+    page = words(staff.get(f"/incidents/{incident.uuid}"))
+    assert "stands at 13:21" in page
+    assert "behind its source, whose clock is ahead" in page
+    fact = incident.team.timeline_events.get(event="incident.acknowledged")
+    assert (fact.acted_at, fact.done_at, fact.payload["acted_at"]) == (later, later, "2026-05-13T13:14:00.000Z")
+
+
+def test_what_an_older_version_stored_of_such_an_act_shows_it_too(staff, user, tell, later):
+    tell(an_event("incident.started", later + 7 * MINUTE), at=later)
+    lifecycle.acknowledge(Incident.objects.get(), by=user, at=later)
+    fact = Incident.objects.get().team.timeline_events.get(event="incident.acknowledged")
+    del fact.payload["acted_at"]
+    fact.save()
+    assert fact.acted_at == later
+    assert "Alice Johnson , acknowledged just now" in words(staff.get("/"))
+
+
+def test_what_occurred_before_it_was_recorded_shows_when_it_occurred(user, tell):
+    tell(an_event("incident.started"))
+    incident = Incident.objects.get()
+    lifecycle.comment(incident, by=user, at=NOON + MINUTE, message="A note.")
+    assert {each.acted_at for each in incident.team.timeline_events.all()} == {None}

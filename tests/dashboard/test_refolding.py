@@ -20,9 +20,10 @@ from tests.conftest import NOON, an_event, make_integration, make_team, make_use
 from tests.dashboard.test_rebuild import CLEAN, check, snapshot
 from tests.floods import RECEIVED, tell_together
 from timeline import chronology, kept
-from timeline.events import EVENTS, RANKS
+from timeline.events import EVENTS
 from timeline.models import Checkpoint, TimelineEvent
 from timeline.outbound.models import Message
+from timeline.ranks import RANKS
 
 LANDED = [action for action in RANKS if action != "ungrouped"]
 
@@ -286,3 +287,19 @@ def test_every_state_says_which_version_of_its_fold_found_it(history):
         (Heartbeat, resource_fold.VERSION),
     ):
         assert set(model.objects.values_list("fold_version", flat=True)) == {version}
+
+
+def test_what_changed_for_a_resource_is_found_once_when_it_is_folded_again_or_with_its_next_fact(history, capsys):
+    """An incident's fact that an older fold read otherwise: its monitor counted no live incident."""
+    incident, monitor = Incident.objects.get(source_id=202), Monitor.objects.get()
+    TimelineEvent.objects.filter(subject_id=incident.pk).update(hold=0, presses="")
+    Monitor.objects.update(live_incidents=0, status="up")
+    Incident.objects.filter(pk=incident.pk).update(fold_version=0)
+    refolding.fold_anew("incident", [incident.pk])
+    monitor.refresh_from_db()
+    assert (monitor.live_incidents, monitor.fold_version) == (0, chronology.DOUBTED)
+    assert check(capsys) == (0, [*CLEAN[1], "1 incidents, monitors and heartbeats still to be folded again."])
+    lifecycle.resolve(incident, by=None, at=at(60))
+    monitor.refresh_from_db()
+    assert (monitor.live_incidents, monitor.fold_version) == (1, resource_fold.VERSION)
+    assert check(capsys) == CLEAN

@@ -127,6 +127,8 @@ def worded(update: dict[str, Any]) -> dict[str, Any]:
     found = update | {name: WORDS.get(update[name], update[name]) for name in ("action", "old_value", "new_value")}
     if update["action"] == "closed":
         found["message"] = "Incident resolved"
+    if update["new_value"] == "deleted":  # nor for where
+        found |= {"new_value": "deleted at source", "message": "Incident deleted at source"}
     if update["message"].startswith("Grouped into"):  # the log has no name for a group
         found["message"] = f"Grouped into incident group {update['new_value']}"
     if found["action"] not in SAYS_WHO:

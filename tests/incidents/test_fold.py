@@ -18,6 +18,16 @@ def told(name, at=0, *, native=False, **fields):
     return one
 
 
+def ours(one):
+    """A fact as an act of ours."""
+    return replace(one, native=True)
+
+
+def kin(one):
+    """A fact as another Watchkeeper tells of its own."""
+    return replace(one, payload=one.payload | {"origin": "wk_other", "identity": one.identity.hex()})
+
+
 def run(*facts, state=BLANK):
     """The state after some facts and what each of them did."""
     outcomes = []
@@ -47,7 +57,8 @@ def test_every_event_about_incidents_has_its_effect():
 def test_the_first_start_opens_it_with_all_that_it_tells():
     state, [outcome] = run(told("started"))
     assert state == IncidentState(
-        title="Shop is down", error_message="Connection refused", affected_regions=("us-east-1", "eu-central-1"),
+        title="Shop is down", told_title="Shop is down", error_message="Connection refused",
+        affected_regions=("us-east-1", "eu-central-1"),
         escalation_policy_id=111, resource_type="monitor", resource_id=789, resource_name="Shop",
         started_at=moment(0), provisional=False,
     )  # fmt: skip
@@ -241,15 +252,34 @@ def test_escalated_names_whom(targets, new, message):
 
 
 def test_grouped_and_taken_out_again():
-    state, outcomes = run(
-        told("grouped", 1), told("grouped", 2, incident_group_id=0), told("grouped", 3, incident_group_id=None)
-    )
+    state, outcomes = run(told("grouped", 1), told("grouped", 2, incident_group_id=0), told("ungrouped", 3))
     assert state.incident_group_id is None
     assert [shown(each) for outcome in outcomes for each in outcome.entries] == [
         ("updated", None, "999", "Grouped into incident group 999"),
         ("updated", "999", "0", "Grouped into incident group 0"),
         ("updated", "0", None, "Taken out of its incident group"),
     ]
+
+
+def test_taken_out_of_no_group_does_nothing():
+    before = after(told("started"))
+    state, [outcome] = run(told("ungrouped", 5), state=before)
+    assert (state, outcome.entries, outcome.why) == (before, [], "It was in no group then.")
+
+
+@pytest.mark.parametrize("further", [{}, {"identity": "ab" * 32}, {"origin": "wk_other"}])
+def test_a_source_s_grouping_without_a_group_does_nothing(further):
+    before = after(told("grouped"))
+    state, [outcome] = run(told("grouped", 5, incident_group_id=None, **further), state=before)
+    assert (state, outcome.entries, outcome.why) == (before, [], "It names no group.")
+
+
+@pytest.mark.parametrize("whose", [ours, kin])
+def test_a_watchkeeper_s_grouping_without_a_group_took_it_out_before_there_was_a_word_for_that(whose):
+    before = after(told("grouped"))
+    state, [outcome] = run(whose(told("grouped", 5, incident_group_id=None)), state=before)
+    assert (state.incident_group_id, state.incident_group_native) == (None, False)
+    assert [shown(each) for each in outcome.entries] == [("updated", "999", None, "Taken out of its incident group")]
 
 
 def test_assigned_carries_the_assignee_and_names_the_actor_in_the_message():
@@ -329,9 +359,64 @@ def test_half_a_resource_is_none(missing):
 
 def test_an_incident_without_a_title_takes_the_first_that_it_is_given():
     state = after(
-        told("acknowledged", incident_name=None), told("escalated", 1, incident_name=" Named "), told("resolved", 2)
+        told("acknowledged", incident_name=None),
+        told("escalated", 1, incident_name=" Named "),
+        told("resolved", 2, incident_name=None),
     )
     assert state.title == "Named"
+
+
+def titles(*facts):
+    """What some facts tell of the title."""
+    entries = [each for outcome in run(*facts)[1] for each in outcome.entries if each["field"] == "title"]
+    return [(each["action"], each["old"], each["new"]) for each in entries]
+
+
+def test_a_name_that_its_source_tells_later_is_its_title_from_then_on():
+    facts = told("started"), told("acknowledged", 1, incident_name="Till is down"), told("resolved", 2)
+    state, outcomes = run(*facts)
+    assert state.title == "Shop is down"
+    assert titles(*facts) == [("updated", "Shop is down", "Till is down"), ("updated", "Till is down", "Shop is down")]
+    assert [each["action"] for each in outcomes[1].entries] == ["acknowledged", "updated"]
+
+
+def test_a_name_is_news_also_of_a_fact_that_does_nothing_else():
+    state, outcomes = run(told("acknowledged"), told("acknowledged", 1, incident_name="Till is down"))
+    assert (state.title, outcomes[1].why, len(outcomes[1].entries)) == ("Till is down", "", 1)
+
+
+def test_a_start_after_others_tells_its_name_too():
+    state, outcomes = run(told("acknowledged"), told("started", 1, incident_name="Till is down"))
+    assert [each["action"] for each in outcomes[1].entries] == ["created", "updated"]
+    assert state.title == "Till is down"
+
+
+def test_staff_s_title_stands_until_the_source_says_something_new():
+    edit = ours(told("updated", 2, incident_name="Shop is down", title="Edited"))
+    before = (told("started"), told("acknowledged", 1), edit)
+    assert after(*before, told("started", 3), told("resolved", 4)).title == "Edited"
+    assert after(*before, told("resolved", 4, incident_name="Till is down")).title == "Till is down"
+    assert after(*before, told("resolved", 4, incident_name="Edited")).title == "Edited"
+
+
+@pytest.mark.parametrize("whose", [ours, kin])
+def test_what_a_watchkeeper_s_own_acts_call_it_is_no_news(whose):
+    assert titles(told("started"), whose(told("acknowledged", 1, incident_name="Other"))) == []
+
+
+def test_nor_what_it_is_called_in_acts_from_elsewhere():
+    act = told("acknowledged", 1, incident_name="Other", incident_origin={"installation": "wk_x"})
+    assert titles(told("started"), act) == []
+
+
+@pytest.mark.parametrize(
+    ("whose", "word", "at_source"),
+    [(lambda fact: fact, "deleted at source", True), (kin, "deleted", True), (ours, "deleted", False)],
+)
+def test_who_deleted_it_is_said(whose, word, at_source):
+    state, outcomes = run(told("started"), whose(told("destroyed", 1)))
+    assert [shown(each) for each in outcomes[1].entries] == [("updated", None, word, f"Incident {word}")]
+    assert state.destroyed_at_source is at_source
 
 
 # --- what it does to its resource -----------------------------------------------------------------------------

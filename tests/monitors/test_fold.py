@@ -39,6 +39,12 @@ def test_what_was_created_at_a_source_is_up_we_conclude():
     assert (outcome.why, outcome.resource, outcome.hold, outcome.presses) == ("", ("monitor", 789), 0, "")
 
 
+def test_what_was_created_at_a_source_while_an_incident_is_live_is_down_we_conclude():
+    state = after(pressing("hold", 1), told("monitor.created", 1))
+    assert (state.status, state.status_inferred, state.provisional) == ("down", True, False)
+    assert after(pressing("hold", 1), told("monitor.created", 1), pressing("release", -1, at=2)).status == "up"
+
+
 def test_what_was_created_here_waits_for_its_first_check():
     one = told("monitor.created")
     one.native = True

@@ -10,7 +10,8 @@ from monitors import fold as resource_fold
 from tests.conftest import NOON, an_event, rfc
 from tests.histories import fact
 from timeline import kept
-from timeline.events import EVENTS, LOWEST_RANK, RANKS, VENDOR_EVENTS, named_resource, rank_now, said, validate
+from timeline.events import EVENTS, VENDOR_EVENTS, named_resource, said, validate
+from timeline.ranks import LOWEST_RANK, RANKS, rank_now
 
 # The vendor's document once more, written down apart from the vocabulary that is tested with it.
 MONITOR = {"monitor_id": "id", "monitor_url": "text", "monitor_name": "text", "monitor_type": "text"}

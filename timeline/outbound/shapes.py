@@ -31,6 +31,7 @@ from timeline.events import (
 )
 
 CLOSED, RESOLVED = "incident.closed", "incident.resolved"
+GROUPED, UNGROUPED = "incident.grouped", "incident.ungrouped"
 TEST = "endpoint.test"
 # From it and the fact's identity a webhook-id is made, so that it is the same whenever and to whomever it is sent.
 NAMESPACE = uuid.UUID("5c6d1b9e-0f5e-5d0b-9a53-3c1f0a6f4b1d")
@@ -78,6 +79,9 @@ def told(fact: Fact, whose: Whose, wishes: Wishes, *, ended: bool = False) -> It
     event = fact.event
     if event == CLOSED and ended and not wishes.wants(CLOSED):
         event = RESOLVED
+    if event == GROUPED and fact.kin and fact.payload.get("incident_group_id") is None:
+        # So a Watchkeeper said that it was taken out of a group, before there was a word for that.
+        event = UNGROUPED
     if wishes.wants(event):
         yield Sent(event, webhook_id(whose, fact, event), shaped(fact, whose, wishes, event))
 
@@ -93,6 +97,8 @@ def shaped(fact: Fact, whose: Whose, wishes: Wishes, event: str) -> Payload:
     whole = ours(fact, whose)
     if event == RESOLVED and fact.event == CLOSED:
         whole |= {"event": RESOLVED, "message": resolving(fact)}
+    if event == UNGROUPED:
+        whole |= {"event": UNGROUPED}
     payload = whole if wishes.further else documented(whole, event)
     if wishes.further:
         payload = payload | acting(fact) | {IDENTITY: fact.identity.hex()}

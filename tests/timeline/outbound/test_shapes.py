@@ -60,11 +60,18 @@ def test_there_are_19():
     assert len(VENDOR_EVENTS) == len(EXAMPLES) == 19
 
 
-@pytest.mark.parametrize("name", sorted(VENDOR_EVENTS))
+@pytest.mark.parametrize("name", sorted(VENDOR_EVENTS.keys() - {"incident.grouped"}))
 def test_a_field_that_was_not_said_is_null_and_not_missing(name):
     common = {field: value for field, value in example(name).items() if field not in EXAMPLES[name]}
     [(_, payload)] = sent(a_fact(common))
     assert payload == common | dict.fromkeys(EXAMPLES[name])
+
+
+def test_what_was_taken_out_of_a_group_before_there_was_a_word_for_that_goes_out_under_the_word():
+    fact = a_fact(example("incident.grouped") | {"incident_group_id": None})
+    assert sent(fact) == []
+    [(event, payload)] = sent(fact, Wishes(further=True))
+    assert (event, payload["event"], payload["identity"]) == (*("incident.ungrouped",) * 2, fact.identity.hex())
 
 
 def test_what_is_sent_is_json_in_utf_8_as_it_was_said():
