@@ -13,6 +13,7 @@ from rest_framework import serializers
 from config.fields import ListQuery, Pagination, QueryChoices, QueryInteger, StrictMoment
 from config.times import rfc3339
 from integrations.models import InboundDelivery, Integration, IntegrationType, Verdict
+from timeline import openapi
 
 UTF_8, BASE64 = "utf-8", "base64"
 
@@ -132,20 +133,7 @@ class DeliveryQuery(ListQuery):
 
 # --- the inbound door -------------------------------------------------------------------------------------------------
 
-EVENT: dict[str, Any] = {
-    "type": "object",
-    "title": "Event",
-    "description": "An event of the incident log. Fields beyond the documented ones are kept.",
-    "required": ["dt", "event", "message", "organization_id", "team_id"],
-    "properties": {
-        "dt": {"type": "string", "format": "date-time"},
-        "event": {"type": "string", "example": "incident.started"},
-        "message": {"type": "string"},
-        "organization_id": {"type": "string"},
-        "team_id": {"type": "string"},
-    },
-    "additionalProperties": True,
-}
+EVENT: dict[str, Any] = {"anyOf": [{"$ref": openapi.reference(name)} for name in (openapi.LOG, openapi.OTHER)]}
 
 
 IGNORED = "Optional fields of a wrong type, which are read as if they were not there."
@@ -180,7 +168,10 @@ RECEIVE: dict[str, Any] = {
     "The `webhook-` headers may have their `svix-` names.",
     "request": {
         "application/json": {
-            "oneOf": [EVENT, {"type": "array", "items": EVENT, "minItems": 1, "maxItems": 1000}],
+            "oneOf": [
+                EVENT,
+                {"type": "array", "items": EVENT, "minItems": 1, "maxItems": 1000, "description": "Several."},
+            ],
         }
     },
     "parameters": [
