@@ -227,7 +227,7 @@ class QueryChoices(StrictChoice):
 class ListQuery(serializers.Serializer):
     """What the query string of every list may say; inherit from it and add the list's own filters."""
 
-    limit = QueryInteger(min_value=1, max_value=100, default=20)
+    limit = QueryInteger(min_value=1, max_value=100, default=20, help_text="How many at most.")
     cursor = StrictChar(required=False, help_text="The `next_cursor` of the page before.")
 
 
@@ -248,7 +248,7 @@ def among_destroyed(chosen: Mapping[str, Any]) -> Q:
 class Pagination(serializers.Serializer):
     """Which page of a list this is."""
 
-    limit = StrictInteger(min_value=1, max_value=100)
+    limit = StrictInteger(min_value=1, max_value=100, help_text="How many a page has at most.")
     next_cursor = serializers.CharField(allow_null=True, help_text="The next page's `cursor`; null on the last page.")
 
 

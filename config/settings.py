@@ -253,9 +253,8 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Watchkeeper",
-    "DESCRIPTION": "Incidents, their timelines, and the incident log they come from.",
     "VERSION": "1",
-    "TAGS": [{"name": name} for name in ("incidents", "monitors", "heartbeats", "deliveries", "webhooks")],
+    "DEFAULT_GENERATOR_CLASS": "dashboard.schema.Generator",
     "OAS_VERSION": "3.1.0",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {

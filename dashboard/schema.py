@@ -16,14 +16,17 @@ from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerial
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
-from drf_spectacular.renderers import OpenApiJsonRenderer
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from config import idempotency
 from config.api import APIView
+from config.envelope import dump
 from config.errors import STATUS
 from config.fields import LARGEST_ID, Body
+from dashboard.schema_examples import put_in
+from dashboard.schema_words import INFO, INTRODUCTION, SERVERS, TAGS
+from timeline import openapi
 
 Schema = dict[str, Any]
 
@@ -32,19 +35,21 @@ ERROR: Schema = {
     "description": "What went wrong.",
     "required": ["success", "error"],
     "properties": {
-        "success": {"const": False},
+        "success": {"const": False, "description": "It was not done."},
         "error": {
             "type": "object",
+            "description": "Why not.",
             "required": ["code", "message"],
             "properties": {
-                "code": {"type": "string", "enum": list(STATUS)},
-                "message": {"type": "string"},
+                "code": {"type": "string", "enum": list(STATUS), "description": "What kind of error it is."},
+                "message": {"type": "string", "description": "What is wrong, in a sentence for people."},
                 "details": {
                     "type": "object",
                     "description": "For a VALIDATION_ERROR, `fields`: what is wrong with each.",
                     "properties": {
                         "fields": {
                             "type": "object",
+                            "description": "Name of a field → what is wrong with it.",
                             "additionalProperties": {"type": "array", "items": {"type": "string"}},
                         }
                     },
@@ -100,6 +105,8 @@ IF_MATCH = OpenApiParameter(
     description="Only change the record if it has this `ETag`, or one of these; `*` is any.",
 )
 
+ANSWERS = "What became of the event; of an array, of each in order."
+
 # The ways to present a key.
 KEYS: dict[str, Schema] = {
     "X-API-Key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -126,6 +133,15 @@ class Operation(AutoSchema):
         if self.is_tagged:
             given += [ETAG, IF_MATCH] if self.is_conditional else [ETAG]
         return given
+
+    def get_tags(self) -> list[str]:
+        """The path's first word."""
+        return [self.path.split("/")[2]]
+
+    def get_operation(self, *args: Any, **kwargs: Any) -> Any:
+        """An operation that a secret in the path opens says that it needs no key."""
+        operation: Schema | None = super().get_operation(*args, **kwargs)
+        return operation | {"security": []} if operation and self.is_opened_by_path else operation
 
     def get_auth(self) -> list[Schema]:
         """A key, in either of two ways."""
@@ -214,7 +230,10 @@ def enveloped(data: Schema) -> Schema:
     return {
         "type": "object",
         "required": ["success", "data"],
-        "properties": {"success": {"const": True}, "data": data},
+        "properties": {
+            "success": {"const": True, "description": "It was done."},
+            "data": data if "$ref" in data or "description" in data else data | {"description": "What was asked for."},
+        },
     }
 
 
@@ -239,10 +258,41 @@ class WordsField(OpenApiSerializerFieldExtension):
         return {"type": "string", "pattern": f"^{word}(,{word})*$"}
 
 
+class Generator(SchemaGenerator):
+    """Makes the document: what the views say of themselves, the events of the incident log, examples and words."""
+
+    def get_schema(self, request: Any = None, public: bool = False) -> Schema:
+        made: Schema = super().get_schema(request=request, public=public)
+        made["info"] |= {"description": INTRODUCTION} | INFO
+        made["servers"] = SERVERS
+        made["tags"] = [{"name": name, "description": words} for name, words in TAGS.items()]
+        made["components"]["schemas"] |= openapi.components()
+        made["components"]["schemas"]["Answers"]["description"] = ANSWERS
+        made["webhooks"] = openapi.webhooks()
+        describe(made, made["components"]["schemas"])
+        put_in(made)
+        return made
+
+
+def describe(schema: Any, components: Schema) -> None:
+    """Say of each field that is a component what it is, where the field doesn't say more."""
+    if isinstance(schema, list):
+        for each in schema:
+            describe(each, components)
+    if isinstance(schema, dict):
+        fields = schema.get("properties")
+        for field in fields.values() if isinstance(fields, dict) else ():
+            if isinstance(field, dict) and "$ref" in field and "description" not in field:
+                named = components[field["$ref"].rpartition("/")[2]]
+                field.update({"description": named["description"]} if "description" in named else {})
+        for each in schema.values():
+            describe(each, components)
+
+
 @cache
 def document() -> bytes:
     """The OpenAPI document; it is the same as long as the process lives."""
-    return bytes(OpenApiJsonRenderer().render(SchemaGenerator().get_schema(request=None, public=True)))
+    return dump(Generator().get_schema(request=None, public=True))
 
 
 class OpenAPI(APIView):

@@ -174,6 +174,7 @@ class OneGroup(TeamView):
     @extend_schema(
         operation_id="get_incident_group",
         summary="Get a group of incidents",
+        description="Which incidents are in it is said by their `incident_group_id`.",
         responses={200: GroupSerializer},
     )
     def get(self, request: Request, id: str) -> HttpResponse:

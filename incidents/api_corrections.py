@@ -30,9 +30,9 @@ CORRECTABLE = {"occurred_at", "message", "hidden"}
 class EntryBody(Body):
     """An entry that is added after the fact."""
 
-    message = StrictChar(max_length=NOTE_AT_MOST)
+    message = StrictChar(max_length=NOTE_AT_MOST, help_text="What happened.")
     occurred_at = StrictMoment(help_text="From 2000-01-01 to now.")
-    reason = StrictChar(max_length=REASON_AT_MOST)
+    reason = StrictChar(max_length=REASON_AT_MOST, help_text="Why it is added now.")
 
 
 class CorrectionBody(Body):
@@ -41,7 +41,7 @@ class CorrectionBody(Body):
     occurred_at = StrictMoment(required=False, help_text="From 2000-01-01 to now.")
     message = StrictChar(max_length=NOTE_AT_MOST, required=False, help_text="How it is to read.")
     hidden = StrictBoolean(required=False, help_text="Whether it is left out: it has no effect then.")
-    reason = StrictChar(max_length=REASON_AT_MOST)
+    reason = StrictChar(max_length=REASON_AT_MOST, help_text="Why it is corrected.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs.keys() & CORRECTABLE:
@@ -64,15 +64,15 @@ class HidingBody(Body):
     """Which events are to be hidden, or shown again."""
 
     ids = StrictList(child=AnyId(), min_length=1, max_length=EVENTS_AT_MOST, help_text="Of the timeline.")
-    hidden = StrictBoolean()
-    reason = StrictChar(max_length=REASON_AT_MOST)
+    hidden = StrictBoolean(help_text="True to hide them, false to show them again.")
+    reason = StrictChar(max_length=REASON_AT_MOST, help_text="Why.")
 
 
 class HidingAnswer(serializers.Serializer):
     """What became of one of several events: an answer as to a request of its own, and its id."""
 
-    id = serializers.CharField()
-    success = serializers.BooleanField()
+    id = serializers.CharField(help_text="As it was sent.")
+    success = serializers.BooleanField(help_text="Whether it was done, or was so already.")
     data = TimelineEventSerializer(required=False, help_text="The event, if `success`.")  # type: ignore[assignment]
     error = RefusalSerializer(required=False, help_text="What is wrong, if not.")
 

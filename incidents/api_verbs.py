@@ -253,6 +253,7 @@ class Ungrouping(OfWorkedIncident):
     @extend_schema(
         operation_id="ungroup_incident",
         summary="Take an incident out of its group",
+        description="One that is in none stays so.",
         request=None,
         responses={200: IncidentSerializer},
     )

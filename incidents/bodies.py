@@ -44,7 +44,7 @@ NOTE = "Becomes an investigation note."
 class NoteBody(Body):
     """A new investigation note."""
 
-    message = StrictChar(max_length=NOTE_AT_MOST)
+    message = StrictChar(max_length=NOTE_AT_MOST, help_text="What was seen, tried or decided.")
 
 
 class RegionsField(StrictList):
@@ -60,12 +60,12 @@ class DeclarationBody(Body):
 
     record = IncidentSerializer
 
-    severity = StrictChoice(choices=Severity.choices)
-    type = StrictChoice(choices=Type.choices)
-    error_message = StrictChar(max_length=CAUSE_AT_MOST)
+    severity = StrictChoice(choices=Severity.choices, help_text="How bad it is.")
+    type = StrictChoice(choices=Type.choices, help_text="What kind of failure it is.")
+    error_message = StrictChar(max_length=CAUSE_AT_MOST, help_text="What went wrong, in words.")
     title = StrictChar(max_length=TITLE_AT_MOST, required=False, allow_null=True, help_text="Else the error message.")
     started_at = StrictMoment(required=False, allow_null=True, help_text="May lie in the past; now, if not said.")
-    affected_regions = RegionsField()
+    affected_regions = RegionsField(help_text="Where it is felt.")
     affected_monitor_ids = StrictList(
         child=StrictInteger(), max_length=MONITORS_AT_MOST, required=False, help_text="Monitors of the team."
     )
@@ -81,10 +81,10 @@ class ChangesBody(Body):
 
     record = IncidentSerializer
 
-    severity = StrictChoice(choices=Severity.choices, required=False)
-    title = StrictChar(max_length=TITLE_AT_MOST, required=False)
-    error_message = StrictChar(max_length=CAUSE_AT_MOST, required=False)
-    affected_regions = RegionsField()
+    severity = StrictChoice(choices=Severity.choices, required=False, help_text="How bad it is.")
+    title = StrictChar(max_length=TITLE_AT_MOST, required=False, help_text="What it is called.")
+    error_message = StrictChar(max_length=CAUSE_AT_MOST, required=False, help_text="What went wrong, in words.")
+    affected_regions = RegionsField(help_text="Where it is felt; these instead of those of before.")
     assignee_id = StrictUUID(required=False, allow_null=True, help_text=WHOSE)
 
 
@@ -93,7 +93,7 @@ class StatusBody(Body):
 
     record = IncidentSerializer
 
-    status = StrictChoice(choices=Status.choices)
+    status = StrictChoice(choices=Status.choices, help_text="The status that it is to have.")
     note = StrictChar(max_length=MOVING_NOTE_AT_MOST, required=False, allow_null=True, help_text=NOTE)
     assignee_id = StrictUUID(required=False, allow_null=True, help_text=WHOSE)
 
@@ -125,7 +125,7 @@ class TargetId(serializers.Field):
 class TargetBody(Body):
     """To whom an incident is escalated."""
 
-    type = StrictChoice(choices=TARGETS)
+    type = StrictChoice(choices=TARGETS, help_text="What the id is of.")
     id = TargetId(help_text="A member's UUID, or the id of the team itself; or either's integer of the incident log.")
 
 
@@ -139,7 +139,7 @@ class TargetsField(StrictList):
 class EscalationBody(Body):
     """To whom it is escalated."""
 
-    targets = TargetsField()
+    targets = TargetsField(help_text="To whom it is escalated, each once.")
 
 
 class GroupingBody(Body):

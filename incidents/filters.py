@@ -64,7 +64,7 @@ class IncidentQuery(ListQuery):
     integration = QueryInteger(required=False, help_text="An integration's id: the incidents that it tells of.")
     group = QueryInteger(required=False, help_text="An incident group's id.")
     q = StrictChar(required=False, allow_blank=True, max_length=LONGEST_SEARCH, help_text=WHAT_SEARCH_DOES)
-    sort_by = StrictChoice(choices=list(DESCENDING), default="started_at")
+    sort_by = StrictChoice(choices=list(DESCENDING), default="started_at", help_text="By what the list is sorted.")
     sort_order = StrictChoice(
         choices=["desc", "asc"],
         default="desc",

@@ -27,21 +27,21 @@ class ResourceSerializer(serializers.Serializer):
 
     type = serializers.CharField(help_text="`monitor`, `heartbeat`, or what else the source calls it.")
     id = serializers.IntegerField(help_text="Its id here; the source's, if it is neither monitor nor heartbeat.")
-    name = serializers.CharField(allow_null=True)
+    name = serializers.CharField(allow_null=True, help_text="What it is called; null if that was never told.")
 
 
 class PersonSerializer(serializers.Serializer):
     """Somebody: a user of ours, or (without an id) somebody whom a source named."""
 
-    id = serializers.UUIDField(allow_null=True)
-    email = serializers.CharField(allow_null=True)
-    name = serializers.CharField(allow_null=True)
+    id = serializers.UUIDField(allow_null=True, help_text="The user's UUID; null if only a source knows them.")
+    email = serializers.CharField(allow_null=True, help_text="The e-mail address, as far as it is known.")
+    name = serializers.CharField(allow_null=True, help_text="The name, as far as it is known.")
 
 
 class IncidentSourceSerializer(serializers.Serializer):
     """Where an incident is mirrored from."""
 
-    integration_id = serializers.IntegerField()
+    integration_id = serializers.IntegerField(help_text="The integration that tells of it.")
     organization_id = serializers.CharField(source="source_organization_id", help_text="The source's own id.")
     team_id = serializers.CharField(source="source_team_id", help_text="The source's own id.")
     incident_id = serializers.IntegerField(source="source_id", help_text="The source's own id.")
@@ -50,7 +50,7 @@ class IncidentSourceSerializer(serializers.Serializer):
 class GroupSourceSerializer(serializers.Serializer):
     """Where a group is mirrored from."""
 
-    integration_id = serializers.IntegerField()
+    integration_id = serializers.IntegerField(help_text="The integration that tells of it.")
     organization_id = serializers.CharField(source="source_organization_id", help_text="The source's own id.")
     team_id = serializers.CharField(source="source_team_id", help_text="The source's own id.")
     incident_group_id = serializers.IntegerField(source="source_id", help_text="The source's own id.")
@@ -59,26 +59,26 @@ class GroupSourceSerializer(serializers.Serializer):
 class IncidentSerializer(serializers.Serializer):
     """An incident."""
 
-    id = serializers.UUIDField(source="uuid")
-    number = serializers.IntegerField()
+    id = serializers.UUIDField(source="uuid", help_text="Its UUID, by which paths name it.")
+    number = serializers.IntegerField(help_text="The integer by which people and the incident log call it.")
     title = serializers.CharField(help_text="Empty if it was never named.")
-    status = serializers.ChoiceField(choices=Status.choices)
-    severity = serializers.ChoiceField(choices=Severity.choices)
-    type = serializers.ChoiceField(choices=Type.choices)
-    error_message = serializers.CharField(allow_null=True)
-    affected_regions = serializers.ListField(child=serializers.CharField())
-    resource = serializers.SerializerMethodField()
-    assignee = serializers.SerializerMethodField()
-    started_at = StrictMoment()
-    acknowledged_at = StrictMoment(allow_null=True)
-    resolved_at = StrictMoment(allow_null=True)
-    closed_at = StrictMoment(allow_null=True)
+    status = serializers.ChoiceField(choices=Status.choices, help_text="Where it stands.")
+    severity = serializers.ChoiceField(choices=Severity.choices, help_text="How bad it is.")
+    type = serializers.ChoiceField(choices=Type.choices, help_text="What kind of failure it is.")
+    error_message = serializers.CharField(allow_null=True, help_text="What went wrong; null if that was never told.")
+    affected_regions = serializers.ListField(child=serializers.CharField(), help_text="Where it was seen or felt.")
+    resource = serializers.SerializerMethodField(help_text="What it is about; null if that was not told.")
+    assignee = serializers.SerializerMethodField(help_text="Who has it; null for nobody.")
+    started_at = StrictMoment(help_text="When it began: the earliest time of its events.")
+    acknowledged_at = StrictMoment(allow_null=True, help_text="When it was acknowledged; null if it is not.")
+    resolved_at = StrictMoment(allow_null=True, help_text="When it was resolved; null if it is not.")
+    closed_at = StrictMoment(allow_null=True, help_text="When it was closed; null if it is not.")
     destroyed_at = StrictMoment(allow_null=True, help_text="When it was deleted at its source, or here.")
     provisional = serializers.BooleanField(help_text="Known from later events; its start was never told.")
     incident_group_id = serializers.IntegerField(
         allow_null=True, help_text="Ours; or the source's, where it was grouped there."
     )
-    source = serializers.SerializerMethodField()  # type: ignore[assignment]
+    source = serializers.SerializerMethodField(help_text="Where it is mirrored from; null for one of our own.")  # type: ignore[assignment]
     updated_at = StrictMoment(help_text="When the last of its events occurred.")
 
     @extend_schema_field(ResourceSerializer(allow_null=True))
@@ -124,23 +124,23 @@ def person(identity: str | None, email: str | None, name: str | None) -> dict[st
 class IncidentPage(serializers.Serializer):
     """Some incidents."""
 
-    incidents = IncidentSerializer(many=True)
-    pagination = Pagination()
+    incidents = IncidentSerializer(many=True, help_text="Those of this page.")
+    pagination = Pagination(help_text="Which page this is.")
 
 
 class RefusalSerializer(serializers.Serializer):
     """Why something was refused, as in the answer to a request of its own."""
 
-    code = serializers.ChoiceField(choices=list(STATUS))
-    message = serializers.CharField()
-    details = serializers.DictField(required=False)
+    code = serializers.ChoiceField(choices=list(STATUS), help_text="What kind of error it is.")
+    message = serializers.CharField(help_text="What is wrong, in a sentence.")
+    details = serializers.DictField(required=False, help_text="More of it, by the kind of error.")
 
 
 class BulkAnswer(serializers.Serializer):
     """What became of one of several incidents: an answer as to a request of its own, and its id."""
 
     id = serializers.CharField(help_text="As it was sent.")
-    success = serializers.BooleanField()
+    success = serializers.BooleanField(help_text="Whether it was done, or was so already.")
     data = IncidentSerializer(required=False, help_text="The incident, if `success`.")  # type: ignore[assignment]
     error = RefusalSerializer(required=False, help_text="What is wrong, if not.")
 
@@ -148,10 +148,10 @@ class BulkAnswer(serializers.Serializer):
 class GroupSerializer(serializers.Serializer):
     """A group of incidents."""
 
-    id = serializers.IntegerField()
+    id = serializers.IntegerField(help_text="Its id here.")
     name = serializers.CharField(help_text="Empty for a source's group, which has only a number.")
-    created_at = StrictMoment()
-    source = serializers.SerializerMethodField()  # type: ignore[assignment]
+    created_at = StrictMoment(help_text="When it was made, or first heard of.")
+    source = serializers.SerializerMethodField(help_text="Where it is mirrored from; null for one of our own.")  # type: ignore[assignment]
 
     @extend_schema_field(GroupSourceSerializer(allow_null=True))
     def get_source(self, group: IncidentGroup) -> dict[str, Any] | None:
@@ -161,8 +161,8 @@ class GroupSerializer(serializers.Serializer):
 class GroupPage(serializers.Serializer):
     """Some groups."""
 
-    incident_groups = GroupSerializer(many=True)
-    pagination = Pagination()
+    incident_groups = GroupSerializer(many=True, help_text="Those of this page.")
+    pagination = Pagination(help_text="Which page this is.")
 
 
 # --- updates and notes ------------------------------------------------------------------------------------------------
@@ -182,34 +182,34 @@ NOTE = "comment_added"
 
 
 class _Line(serializers.Serializer):
-    id = serializers.RegexField(r"^event-[0-9a-f-]{36}$")
-    incident_id = serializers.UUIDField()
+    id = serializers.RegexField(r"^event-[0-9a-f-]{36}$", help_text="Stays the same for ever.")
+    incident_id = serializers.UUIDField(help_text="The incident's UUID.")
     user_id = serializers.UUIDField(allow_null=True, help_text="Null for the system, and for a source's users.")
-    user_email = serializers.CharField(allow_null=True)
-    user_name = serializers.CharField(allow_null=True)
-    message = serializers.CharField()
-    old_value = serializers.CharField(allow_null=True)
-    new_value = serializers.CharField(allow_null=True)
+    user_email = serializers.CharField(allow_null=True, help_text="The e-mail address of that person.")
+    user_name = serializers.CharField(allow_null=True, help_text="The name of that person.")
+    message = serializers.CharField(help_text="What happened, in a sentence.")
+    old_value = serializers.CharField(allow_null=True, help_text="What it was before.")
+    new_value = serializers.CharField(allow_null=True, help_text="What it is since.")
     created_at = StrictMoment(help_text="When it occurred.")
 
 
 class UpdateSerializer(_Line):
     """One update of an incident. In `assigned`, `user_…` is the assignee."""
 
-    action = serializers.ChoiceField(choices=UPDATES)
+    action = serializers.ChoiceField(choices=UPDATES, help_text="What kind of change it is.")
 
 
 class NoteSerializer(_Line):
     """One investigation note."""
 
-    action = serializers.ChoiceField(choices=[NOTE])
+    action = serializers.ChoiceField(choices=[NOTE], help_text="What it is, as in the vendor's list of actions.")
 
 
 class NotePage(serializers.Serializer):
     """Some investigation notes."""
 
-    comments = NoteSerializer(many=True)
-    pagination = Pagination()
+    comments = NoteSerializer(many=True, help_text="Those of this page.")
+    pagination = Pagination(help_text="Which page this is.")
 
 
 # --- the timeline -----------------------------------------------------------------------------------------------------
@@ -218,43 +218,43 @@ class NotePage(serializers.Serializer):
 class ChangeSerializer(serializers.Serializer):
     """One thing that an event changed: an update, or a note."""
 
-    action = serializers.ChoiceField(choices=[*UPDATES, NOTE])
-    field = serializers.CharField(allow_null=True)
-    old_value = serializers.CharField(allow_null=True)
-    new_value = serializers.CharField(allow_null=True)
-    message = serializers.CharField()
+    action = serializers.ChoiceField(choices=[*UPDATES, NOTE], help_text="What kind of change it is.")
+    field = serializers.CharField(allow_null=True, help_text="Which field was changed, where one was.")
+    old_value = serializers.CharField(allow_null=True, help_text="What it was before.")
+    new_value = serializers.CharField(allow_null=True, help_text="What it is since.")
+    message = serializers.CharField(help_text="What happened, in a sentence.")
 
 
 class EventSourceSerializer(serializers.Serializer):
     """Which integration told us of an event, and from which of the source's teams."""
 
-    integration_id = serializers.IntegerField()
-    organization_id = serializers.CharField(allow_null=True)
-    team_id = serializers.CharField(allow_null=True)
+    integration_id = serializers.IntegerField(help_text="The integration that told it.")
+    organization_id = serializers.CharField(allow_null=True, help_text="The source's own organization.")
+    team_id = serializers.CharField(allow_null=True, help_text="The source's own team.")
 
 
 class ToldSerializer(serializers.Serializer):
     """What an event said before any correction."""
 
-    occurred_at = StrictMoment()
+    occurred_at = StrictMoment(help_text="When it occurred, as it was told.")
     message = serializers.CharField(help_text="The words of a note; the message of anything else.")
 
 
 class CorrectionSerializer(serializers.Serializer):
     """The latest correction of an event."""
 
-    by = PersonSerializer(allow_null=True)
-    at = StrictMoment()
-    reason = serializers.CharField(allow_null=True)
+    by = PersonSerializer(allow_null=True, help_text="Who corrected it.")
+    at = StrictMoment(help_text="When it was corrected.")
+    reason = serializers.CharField(allow_null=True, help_text="Why.")
     correction_id = serializers.CharField(help_text="The `id` of the correction, an event of this timeline itself.")
-    was = ToldSerializer()
+    was = ToldSerializer(help_text="What it said before.")
 
 
 class DatedSerializer(serializers.Serializer):
     """Who let an event that its source dated ahead occur when it was received."""
 
-    by = PersonSerializer(allow_null=True)
-    at = StrictMoment()
+    by = PersonSerializer(allow_null=True, help_text="Who did so.")
+    at = StrictMoment(help_text="When.")
     dt_as_sent = serializers.CharField(help_text="When the source said that it occurs.")
 
 
@@ -268,13 +268,13 @@ class TimelineEventSerializer(serializers.Serializer):
     recorded_at = StrictMoment(help_text="When we came to know.")
     late = serializers.BooleanField(help_text="Recorded more than 60 seconds after it occurred.")
     late_by = serializers.FloatField(allow_null=True, help_text="Seconds; null if it was not late.")
-    effect = serializers.ChoiceField(choices=Effect.choices)
+    effect = serializers.ChoiceField(choices=Effect.choices, help_text="Whether it had an effect on the incident.")
     why = serializers.CharField(allow_null=True, help_text="Why it had no effect.")
-    user = PersonSerializer(allow_null=True)
-    source = EventSourceSerializer(allow_null=True)  # type: ignore[assignment]
-    changes = ChangeSerializer(many=True)
+    user = PersonSerializer(allow_null=True, help_text="Who acted; null for the system.")
+    source = EventSourceSerializer(allow_null=True, help_text="Who told us; null for an act of our own.")  # type: ignore[assignment]
+    changes = ChangeSerializer(many=True, help_text="What it changed.")
     hidden = serializers.BooleanField(help_text="Staff hid it: it has no effect and stands here only.")
-    corrected = CorrectionSerializer(allow_null=True)
+    corrected = CorrectionSerializer(allow_null=True, help_text="How it was corrected; null if it was not.")
     dated = DatedSerializer(allow_null=True, help_text="Null where it stands as it was sent.")
     ignored = serializers.ListField(
         child=serializers.CharField(), help_text="Fields that are left out of `payload`, for they had a wrong type."
@@ -285,30 +285,30 @@ class TimelineEventSerializer(serializers.Serializer):
 class TimelinePage(serializers.Serializer):
     """Some events of an incident."""
 
-    events = TimelineEventSerializer(many=True)
-    pagination = Pagination()
+    events = TimelineEventSerializer(many=True, help_text="Those of this page.")
+    pagination = Pagination(help_text="Which page this is.")
 
 
 class SecondsSerializer(serializers.Serializer):
     """How long it was in which state; what is not yet seen up again is down."""
 
-    up = serializers.FloatField()
-    down = serializers.FloatField()
-    paused = serializers.FloatField()
-    pending = serializers.FloatField()
+    up = serializers.FloatField(help_text="Seconds up.")
+    down = serializers.FloatField(help_text="Seconds down, or verifying its recovery.")
+    paused = serializers.FloatField(help_text="Seconds paused.")
+    pending = serializers.FloatField(help_text="Seconds of which nothing is known.")
 
 
 class StatsSerializer(serializers.Serializer):
     """What a period of a monitor or heartbeat came to."""
 
-    period = serializers.ChoiceField(choices=list(PERIODS))
-    since = StrictMoment()
-    until = StrictMoment()
+    period = serializers.ChoiceField(choices=list(PERIODS), help_text="How many days.")
+    since = StrictMoment(help_text="When the period begins.")
+    until = StrictMoment(help_text="When it ends.")
     uptime = serializers.FloatField(
         allow_null=True,
         help_text="Per cent of the time it was known to be up or down; 100 and 0 only where it was exactly that.",
     )
-    seconds = SecondsSerializer()
+    seconds = SecondsSerializer(help_text="How long it was in which state.")
     incidents = serializers.IntegerField(help_text="How many began in the period; deleted ones are left out.")
     mean_seconds_to_acknowledge = serializers.FloatField(allow_null=True, help_text="Of those acknowledged.")
     mean_seconds_to_resolve = serializers.FloatField(allow_null=True, help_text="Of those resolved.")

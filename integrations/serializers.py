@@ -13,6 +13,7 @@ from rest_framework import serializers
 from config.fields import ListQuery, Pagination, QueryChoices, QueryInteger, StrictMoment
 from config.times import rfc3339
 from integrations.models import InboundDelivery, Integration, IntegrationType, Verdict
+from timeline import openapi
 
 UTF_8, BASE64 = "utf-8", "base64"
 
@@ -49,22 +50,22 @@ class IntegrationPage(serializers.Serializer):
 class DeliveryErrorSerializer(serializers.Serializer):
     """Why a delivery was not applied."""
 
-    code = serializers.CharField()
-    message = serializers.CharField()
-    details = serializers.DictField(required=False)
+    code = serializers.CharField(help_text="What kind of error it is.")
+    message = serializers.CharField(help_text="What is wrong, in a sentence.")
+    details = serializers.DictField(required=False, help_text="More of it: `fields`, by name.")
 
 
 class DeliverySerializer(serializers.Serializer):
     """One event as it was received, and what became of it."""
 
-    id = serializers.IntegerField()
-    status = serializers.ChoiceField(choices=Verdict.choices)
+    id = serializers.IntegerField(help_text="Its id.")
+    status = serializers.ChoiceField(choices=Verdict.choices, help_text="What became of it.")
     event = serializers.CharField(allow_null=True, help_text="Its name, where it has one.")
-    integration_id = serializers.IntegerField()
-    incident_id = serializers.UUIDField(source="incident_uuid", allow_null=True)
-    webhook_id = serializers.CharField(allow_null=True)
-    received_at = StrictMoment()
-    applied_at = StrictMoment(allow_null=True)
+    integration_id = serializers.IntegerField(help_text="Through which integration it came.")
+    incident_id = serializers.UUIDField(source="incident_uuid", allow_null=True, help_text="The incident it is about.")
+    webhook_id = serializers.CharField(allow_null=True, help_text="Its header `webhook-id`, if it had one.")
+    received_at = StrictMoment(help_text="When it came.")
+    applied_at = StrictMoment(allow_null=True, help_text="When it took effect; null if it did not.")
     waiting_until = serializers.SerializerMethodField(
         help_text="From when on it is applied by itself; null if it does not wait."
     )
@@ -74,7 +75,7 @@ class DeliverySerializer(serializers.Serializer):
     size = serializers.IntegerField(
         allow_null=True, help_text="How many bytes it had, where it was too large and only its beginning is kept."
     )
-    error = serializers.SerializerMethodField()
+    error = serializers.SerializerMethodField(help_text="Why it was not applied; null where it was, or is yet to be.")
 
     @extend_schema_field(DeliveryErrorSerializer(allow_null=True))
     def get_error(self, delivery: InboundDelivery) -> dict[str, Any] | None:
@@ -93,7 +94,7 @@ class DeliverySerializer(serializers.Serializer):
 class WholeDeliverySerializer(DeliverySerializer):
     """One event as it was received, with its bytes and those of its headers that are kept."""
 
-    headers = serializers.DictField(child=serializers.CharField())
+    headers = serializers.DictField(child=serializers.CharField(), help_text="Those of its headers that are kept, by name.")
     body = serializers.SerializerMethodField(
         help_text="Exactly as received (what came out, if it was gzip), or its first KiB; see `size`, `body_encoding`."
     )
@@ -119,33 +120,20 @@ def as_text(body: bytes) -> tuple[str, str]:
 class DeliveryPage(serializers.Serializer):
     """Some deliveries."""
 
-    deliveries = DeliverySerializer(many=True)
-    pagination = Pagination()
+    deliveries = DeliverySerializer(many=True, help_text="Those of this page.")
+    pagination = Pagination(help_text="Which page this is.")
 
 
 class DeliveryQuery(ListQuery):
     """The query string of the list of deliveries."""
 
     status = QueryChoices(choices=Verdict.values, required=False, help_text="One, or several separated by commas.")
-    integration_id = QueryInteger(required=False)
+    integration_id = QueryInteger(required=False, help_text="Only those of this integration.")
 
 
 # --- the inbound door -------------------------------------------------------------------------------------------------
 
-EVENT: dict[str, Any] = {
-    "type": "object",
-    "title": "Event",
-    "description": "An event of the incident log. Fields beyond the documented ones are kept.",
-    "required": ["dt", "event", "message", "organization_id", "team_id"],
-    "properties": {
-        "dt": {"type": "string", "format": "date-time"},
-        "event": {"type": "string", "example": "incident.started"},
-        "message": {"type": "string"},
-        "organization_id": {"type": "string"},
-        "team_id": {"type": "string"},
-    },
-    "additionalProperties": True,
-}
+EVENT: dict[str, Any] = {"anyOf": [{"$ref": openapi.reference(name)} for name in (openapi.LOG, openapi.OTHER)]}
 
 
 IGNORED = "Optional fields of a wrong type, which are read as if they were not there."
@@ -155,7 +143,7 @@ class AnswerSerializer(serializers.Serializer):
     """What became of one event."""
 
     id = serializers.IntegerField(allow_null=True, help_text="The delivery's; null if it was not kept.")
-    status = serializers.ChoiceField(choices=["accepted", "waiting", "unrecognized", "duplicate", "conflict"])
+    status = serializers.ChoiceField(choices=["accepted", "waiting", "unrecognized", "duplicate", "conflict"], help_text="What became of it.")
     ignored = serializers.ListField(child=serializers.CharField(), required=False, help_text=IGNORED)
 
 
@@ -165,9 +153,10 @@ class AnswerInArraySerializer(serializers.Serializer):
     id = serializers.IntegerField(allow_null=True, help_text="The delivery's; null if it was not kept.")
     status = serializers.ChoiceField(
         choices=["accepted", "waiting", "unrecognized", "duplicate", "conflict", "quarantined", "rejected"]
+        help_text="What became of it.",
     )
     ignored = serializers.ListField(child=serializers.CharField(), required=False, help_text=IGNORED)
-    error = DeliveryErrorSerializer(required=False)
+    error = DeliveryErrorSerializer(required=False, help_text="Why it was not taken.")
 
 
 # What `Door.post` gives to extend_schema.
@@ -179,7 +168,10 @@ RECEIVE: dict[str, Any] = {
     "The `webhook-` headers may have their `svix-` names.",
     "request": {
         "application/json": {
-            "oneOf": [EVENT, {"type": "array", "items": EVENT, "minItems": 1, "maxItems": 1000}],
+            "oneOf": [
+                EVENT,
+                {"type": "array", "items": EVENT, "minItems": 1, "maxItems": 1000, "description": "Several."},
+            ],
         }
     },
     "parameters": [

@@ -131,7 +131,12 @@ class OfMonitor(ManagedView):
 class OneMonitor(OfMonitor):
     """`/api/monitors/{id}`."""
 
-    @extend_schema(operation_id="get_monitor", summary="Get a monitor", responses={200: MonitorSerializer})
+    @extend_schema(
+        operation_id="get_monitor",
+        summary="Get a monitor",
+        description="A deleted one too, with its `destroyed_at`.",
+        responses={200: MonitorSerializer},
+    )
     def get(self, request: Request, id: str) -> HttpResponse:
         return self.shown()
 
@@ -249,7 +254,12 @@ class OfHeartbeat(ManagedView):
 class OneHeartbeat(OfHeartbeat):
     """`/api/heartbeats/{id}`."""
 
-    @extend_schema(operation_id="get_heartbeat", summary="Get a heartbeat", responses={200: HeartbeatSerializer})
+    @extend_schema(
+        operation_id="get_heartbeat",
+        summary="Get a heartbeat",
+        description="A deleted one too, with its `destroyed_at`.",
+        responses={200: HeartbeatSerializer},
+    )
     def get(self, request: Request, id: str) -> HttpResponse:
         return self.shown()
 

@@ -40,7 +40,7 @@ LONGEST_SEARCH = 200
 
 
 class _SourceSerializer(serializers.Serializer):
-    integration_id = serializers.IntegerField()
+    integration_id = serializers.IntegerField(help_text="The integration that tells of it.")
     organization_id = serializers.CharField(source="source_organization_id", help_text="The source's own id.")
     team_id = serializers.CharField(source="source_team_id", help_text="The source's own id.")
 
@@ -58,14 +58,14 @@ class HeartbeatSourceSerializer(_SourceSerializer):
 
 
 class _ResourceSerializer(serializers.Serializer):
-    id = serializers.IntegerField()
+    id = serializers.IntegerField(help_text="Its id here.")
     name = serializers.CharField(help_text="Empty if it was never named.")
     status = serializers.ChoiceField(
         choices=Status.choices,
         help_text=f"Of your own: `pending`, `paused`, or `down` while an incident of it is live. {NOTHING_CHECKS}",
     )
     status_inferred = serializers.BooleanField(help_text="Concluded from its incidents, not said.")
-    status_since = StrictMoment(allow_null=True)
+    status_since = StrictMoment(allow_null=True, help_text="Since when it is in that state, as far as that is known.")
     live_incidents = serializers.IntegerField(help_text="How many incidents hold it down now.")
     provisional = serializers.BooleanField(help_text="Named by events; its creation was never told.")
     destroyed_at = StrictMoment(allow_null=True, help_text="When it was deleted at its source, or here.")
@@ -74,9 +74,9 @@ class _ResourceSerializer(serializers.Serializer):
 class MonitorSerializer(_ResourceSerializer):
     """A monitor."""
 
-    url = serializers.CharField()
-    type = serializers.CharField()
-    source = serializers.SerializerMethodField()  # type: ignore[assignment]
+    url = serializers.CharField(help_text="Where it looks; empty if that was never told.")
+    type = serializers.CharField(help_text="What is looked at there: one of our types, or the source's word.")
+    source = serializers.SerializerMethodField(help_text="Where it is mirrored from; null for one of our own.")  # type: ignore[assignment]
 
     @extend_schema_field(MonitorSourceSerializer(allow_null=True))
     def get_source(self, monitor: Monitor) -> dict[str, Any] | None:
@@ -88,7 +88,7 @@ class HeartbeatSerializer(_ResourceSerializer):
 
     period = serializers.IntegerField(allow_null=True, help_text="It has to report once in so many seconds.")
     grace = serializers.IntegerField(allow_null=True, help_text="By how many seconds a report may be late.")
-    source = serializers.SerializerMethodField()  # type: ignore[assignment]
+    source = serializers.SerializerMethodField(help_text="Where it is mirrored from; null for one of our own.")  # type: ignore[assignment]
 
     @extend_schema_field(HeartbeatSourceSerializer(allow_null=True))
     def get_source(self, heartbeat: Heartbeat) -> dict[str, Any] | None:
@@ -105,15 +105,15 @@ def tag(resource: Resource) -> str:
 class MonitorPage(serializers.Serializer):
     """Some monitors."""
 
-    monitors = MonitorSerializer(many=True)
-    pagination = Pagination()
+    monitors = MonitorSerializer(many=True, help_text="Those of this page.")
+    pagination = Pagination(help_text="Which page this is.")
 
 
 class HeartbeatPage(serializers.Serializer):
     """Some heartbeats."""
 
-    heartbeats = HeartbeatSerializer(many=True)
-    pagination = Pagination()
+    heartbeats = HeartbeatSerializer(many=True, help_text="Those of this page.")
+    pagination = Pagination(help_text="Which page this is.")
 
 
 class ResourceQuery(ListQuery):
@@ -128,7 +128,7 @@ class ResourceQuery(ListQuery):
 
 
 def _name(**how: Any) -> StrictChar:
-    return StrictChar(max_length=LONGEST_NAME, **how)
+    return StrictChar(max_length=LONGEST_NAME, help_text="What it is called.", **how)
 
 
 def _url(**how: Any) -> StrictChar:
@@ -137,7 +137,7 @@ def _url(**how: Any) -> StrictChar:
 
 
 def _type(**how: Any) -> StrictChoice:
-    return StrictChoice(choices=Type.choices, **how)
+    return StrictChoice(choices=Type.choices, help_text="What is looked at there.", **how)
 
 
 def _period(**how: Any) -> StrictInteger:

@@ -79,9 +79,9 @@ def test_every_operation_says_what_it_is_and_what_can_happen(document):
     found = operations(document)
     assert len({operation["operationId"] for operation in found.values()}) == len(found)
     for (method, path), operation in found.items():
-        assert operation["summary"]
+        assert operation["summary"] and operation["description"]
         opened_by_path = "{token}" in path
-        assert operation.get("security") == (None if opened_by_path else [{"X-API-Key": []}, {"Bearer": []}])
+        assert operation["security"] == ([] if opened_by_path else [{"X-API-Key": []}, {"Bearer": []}])
         statuses = set(operation["responses"])
         assert {"400", "401", "500", "503"} <= statuses
         assert ("403" in statuses) is not opened_by_path
@@ -106,8 +106,54 @@ def test_every_answer_is_in_the_envelope(document):
             if status >= "400":
                 assert schema == {"$ref": "#/components/schemas/Error"}, (method, path, status)
             else:
-                assert schema["properties"]["success"] == {"const": True}
+                assert schema["properties"]["success"]["const"] is True
                 assert schema["required"] == ["success", "data"]
+
+
+def test_what_changes_one_record_says_its_etag_and_if_match(document):
+    tagged = {"/api/incidents", "/api/monitors", "/api/heartbeats"}
+    verbs = {"/status", "/reopen", "/escalate", "/group", "/ungroup", "/pause", "/unpause", ""}
+    ones = {f"{path}/{{{name}}}{verb}" for path in tagged for name in ("uuid", "id") for verb in verbs}
+    for (method, path), operation in operations(document).items():
+        answers = [each for status, each in operation["responses"].items() if status in ("200", "201")]
+        has_tag = any("ETag" in each.get("headers", {}) for each in answers) and "updates" not in path
+        assert has_tag is (path in ones or (path in tagged and method == "POST")), (method, path)
+        asks = "If-Match" in {each["name"] for each in operation.get("parameters", [])}
+        assert asks is ("412" in operation["responses"]) is (path in ones and method != "GET"), (method, path)
+
+
+def described(schema, components, where=""):
+    """(where, field) of every field in a schema that no words stand beside."""
+    if isinstance(schema, list):
+        return [each for part in schema for each in described(part, components, where)]
+    if not isinstance(schema, dict):
+        return []
+    fields = schema.get("properties", {})
+    here = [(where, name) for name, field in fields.items() if isinstance(field, dict) and not field.get("description")]
+    return here + [each for name, part in schema.items() for each in described(part, components, f"{where}/{name}")]
+
+
+def test_every_field_parameter_and_tag_is_described(document):
+    assert described({**document["components"]["schemas"]}, document["components"]["schemas"]) == []
+    for (method, path), operation in operations(document).items():
+        assert described(operation, document) == [], (method, path)
+        assert [each["name"] for each in operation.get("parameters", []) if not each.get("description")] == [], path
+        assert set(operation["tags"]) <= {each["name"] for each in document["tags"]}
+    assert all(each["description"] for each in document["tags"])
+
+
+def test_the_introduction_tells_what_holds_for_every_operation(document):
+    words = document["info"]["description"]
+    for heading in ("Keys", "Answers and errors", "Bodies", "Times", "Lists", "Changing what you saw", "Sending again"):
+        assert f"\n## {heading}\n" in words
+    for name in ("X-API-Key", "next_cursor", "destroyed=any", "If-Match", "Idempotency-Key", "Retry-After", "10,000"):
+        assert name in words
+
+
+def test_a_body_takes_no_other_fields(document):
+    bodies = {name: each for name, each in document["components"]["schemas"].items() if name.endswith("BodyRequest")}
+    assert len(bodies) > 10
+    assert {each["additionalProperties"] for each in bodies.values()} == {False}
 
 
 def test_both_ways_to_present_a_key_are_described(document):

@@ -107,7 +107,12 @@ class OfEndpoint(ManagedView):
 class OneEndpoint(OfEndpoint):
     """`/api/endpoints/{id}`."""
 
-    @extend_schema(operation_id="get_endpoint", summary="Get an endpoint", responses={200: EndpointSerializer})
+    @extend_schema(
+        operation_id="get_endpoint",
+        summary="Get an endpoint",
+        description="Without its secret, which is told when it is made and never again.",
+        responses={200: EndpointSerializer},
+    )
     def get(self, request: Request, id: str) -> HttpResponse:
         return self.shown()
 

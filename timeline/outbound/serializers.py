@@ -37,18 +37,18 @@ LONGEST_DESCRIPTION = 255
 class EndpointSerializer(serializers.Serializer):
     """Where a team's incident log is sent."""
 
-    id = serializers.IntegerField()
-    url = serializers.CharField()
+    id = serializers.IntegerField(help_text="Its id.")
+    url = serializers.CharField(help_text="Where messages are sent.")
     description = serializers.CharField(help_text="Empty if it has none.")
     event_types = serializers.ListField(child=serializers.CharField(), help_text="Which are sent; none: all of them.")
     further = serializers.BooleanField(help_text="Also what the log's 19 events can't carry.")
     relay = serializers.BooleanField(help_text="Also what integrations tell, under our own ids.")
-    enabled = serializers.BooleanField(source="is_enabled")
-    disabled_at = StrictMoment(allow_null=True)
+    enabled = serializers.BooleanField(source="is_enabled", help_text="Whether messages are sent.")
+    disabled_at = StrictMoment(allow_null=True, help_text="Since when it is disabled; null if it is not.")
     disabled_reason = serializers.SerializerMethodField(help_text="Null where it is enabled, or a person disabled it.")
     failing_since = StrictMoment(allow_null=True, help_text="When it failed first since it last succeeded.")
-    last_success_at = StrictMoment(source="succeeded_at", allow_null=True)
-    created_at = StrictMoment()
+    last_success_at = StrictMoment(source="succeeded_at", allow_null=True, help_text="When it last took a message.")
+    created_at = StrictMoment(help_text="When it was made.")
 
     @extend_schema_field(serializers.CharField(allow_null=True))
     def get_disabled_reason(self, endpoint: Endpoint) -> str | None:
@@ -64,8 +64,8 @@ class EndpointWithSecretSerializer(EndpointSerializer):
 class EndpointPage(serializers.Serializer):
     """Some endpoints."""
 
-    endpoints = EndpointSerializer(many=True)
-    pagination = Pagination()
+    endpoints = EndpointSerializer(many=True, help_text="Those of this page.")
+    pagination = Pagination(help_text="Which page this is.")
 
 
 def _url(**how: Any) -> StrictChar:
@@ -92,8 +92,8 @@ class EndpointChanges(Body):
     url = _url(required=False)
     description = _description()
     event_types = _event_types()
-    further = StrictBoolean(required=False)
-    relay = StrictBoolean(required=False)
+    further = StrictBoolean(required=False, help_text="Also send what the log's 19 events can't carry.")
+    relay = StrictBoolean(required=False, help_text="Also send what integrations tell, under our own ids.")
 
     def validate_description(self, description: str | None) -> str:
         return description or ""
@@ -108,8 +108,8 @@ class EndpointBody(EndpointChanges):
 class ReplayBody(Body):
     """A time range, its end left out."""
 
-    since = StrictMoment()
-    until = StrictMoment()
+    since = StrictMoment(help_text="From then on, by when things were recorded.")
+    until = StrictMoment(help_text="Until before then.")
 
     def validate(self, said: dict[str, Any]) -> dict[str, Any]:
         if said["since"] >= said["until"]:
@@ -129,19 +129,19 @@ class ReplayedSerializer(serializers.Serializer):
 class MessageSerializer(serializers.Serializer):
     """One event for one endpoint."""
 
-    id = serializers.IntegerField()
-    webhook_id = serializers.CharField()
-    endpoint_id = serializers.IntegerField()
-    event = serializers.CharField()
-    status = serializers.ChoiceField(choices=Standing.choices, source="standing")
-    created_at = StrictMoment()
+    id = serializers.IntegerField(help_text="Its id.")
+    webhook_id = serializers.CharField(help_text="The `webhook-id` under which it is sent, the same each time.")
+    endpoint_id = serializers.IntegerField(help_text="Where it is sent.")
+    event = serializers.CharField(help_text="Which event it tells of.")
+    status = serializers.ChoiceField(choices=Standing.choices, source="standing", help_text="What became of it.")
+    created_at = StrictMoment(help_text="When it was made.")
     due_at = StrictMoment(
         source="next_try_at", allow_null=True, help_text="When it is tried next, as far as that is known."
     )
     ended_at = StrictMoment(allow_null=True, help_text="When it was delivered or given up.")
     tries = serializers.IntegerField(help_text="Attempts since it was last asked for.")
     error = serializers.SerializerMethodField(help_text="What was wrong with the last attempt.")
-    incident_id = serializers.UUIDField(source="incident_uuid", allow_null=True)
+    incident_id = serializers.UUIDField(source="incident_uuid", allow_null=True, help_text="The incident it is about.")
 
     @extend_schema_field(serializers.CharField(allow_null=True))
     def get_error(self, message: Message) -> str | None:
@@ -151,8 +151,8 @@ class MessageSerializer(serializers.Serializer):
 class AttemptSerializer(serializers.Serializer):
     """One try to deliver a message."""
 
-    id = serializers.IntegerField()
-    started_at = StrictMoment()
+    id = serializers.IntegerField(help_text="Its id.")
+    started_at = StrictMoment(help_text="When it was begun.")
     ended_at = StrictMoment(allow_null=True, help_text="Null: it was interrupted.")
     status_code = serializers.IntegerField(allow_null=True, help_text="Of the answer; null: there was none.")
     error = serializers.SerializerMethodField(help_text="Null: it was delivered, or has no end.")
@@ -166,7 +166,7 @@ class AttemptSerializer(serializers.Serializer):
 class WholeMessageSerializer(MessageSerializer):
     """One event for one endpoint, with what is sent and its attempts."""
 
-    payload = serializers.SerializerMethodField()
+    payload = serializers.SerializerMethodField(help_text="The event, exactly as it is sent.")
     attempts = serializers.SerializerMethodField(help_text="The newest first; at most 100.")
 
     @extend_schema_field(serializers.DictField())
@@ -181,14 +181,14 @@ class WholeMessageSerializer(MessageSerializer):
 class MessagePage(serializers.Serializer):
     """Some messages. There may be fewer than `limit`, and still a next page."""
 
-    messages = MessageSerializer(many=True)
-    pagination = Pagination()
+    messages = MessageSerializer(many=True, help_text="Those of this page.")
+    pagination = Pagination(help_text="Which page this is.")
 
 
 class MessageQuery(ListQuery):
     """The query string of the list of messages."""
 
-    endpoint_id = QueryInteger(required=False)
+    endpoint_id = QueryInteger(required=False, help_text="Only those to this endpoint.")
     status = QueryChoices(choices=Standing.values, required=False, help_text="One, or several separated by commas.")
-    event = StrictChoice(choices=[*EVENTS, TEST], required=False)
-    incident_id = StrictUUID(required=False)
+    event = StrictChoice(choices=[*EVENTS, TEST], required=False, help_text="Only those of this event.")
+    incident_id = StrictUUID(required=False, help_text="Only those about this incident.")
