@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, ClassVar, cast
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.contrib.admin.options import ShowFacets
@@ -26,6 +27,7 @@ from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.http import urlencode
+from django.utils.module_loading import import_string
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.cache import never_cache
 
@@ -76,8 +78,8 @@ class OperatorSite(admin.AdminSite):
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """
-        Every page but the way out. Whose password somebody else gave sees none before it is changed, as on the staff's
-        own pages (dashboard.access).
+        Every page but the way out. Whose password somebody else gave sees none before it is changed, and what was typed
+        when a session had ended is carried through the log-in, as on the staff's own pages.
         """
         page = super().admin_view(view, cacheable)
         if view == self.logout:
@@ -85,6 +87,8 @@ class OperatorSite(admin.AdminSite):
 
         @wraps(page)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if request.method == "POST" and not request.user.is_authenticated:
+                return import_string(settings.LOGGED_OUT_VIEW)(request)
             must_change = self.has_permission(request) and cast(Any, request.user).must_change_password
             return self.password_change(request) if must_change else page(request, *args, **kwargs)
 

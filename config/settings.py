@@ -237,6 +237,8 @@ SESSION_ENGINE = "teams.sessions"
 SESSION_COOKIE_NAME = "watchkeeper_session"
 CSRF_COOKIE_NAME = "watchkeeper_csrf"
 CSRF_FAILURE_VIEW = "dashboard.views.entrance.csrf_failure"
+# What answers a form of Django admin whose sender is logged in no more.
+LOGGED_OUT_VIEW = "dashboard.access.to_login"
 
 # Forms are small; what vendors and API users send is read and bounded by config.api.read_body.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024

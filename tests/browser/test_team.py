@@ -109,29 +109,42 @@ def test_an_integration_is_added_its_address_seen_and_its_door_shut(page, at_wor
 
 
 @BOTH
-def test_somebody_new_comes_in_chooses_a_password_and_is_removed(page, at_work, manages):
-    at_work("/team/members/new")
+def test_somebody_new_is_invited_makes_an_account_forgets_the_password_and_is_removed(page, at_work, manages):
+    at_work("/team/members")
+    page.get_by_role("link", name="Invite member").click()
     page.get_by_label("E-mail").fill("nora@example.com")
-    page.get_by_label("Name of a new user").fill("Nora New")
-    page.get_by_role("button", name="Add member").click()
-    password = page.locator("#secret").inner_text()
+    page.get_by_role("button", name="Make the link").click()
+    link = page.locator("#secret").inner_text()
+    expect(page.get_by_text("not accepted yet")).to_be_visible()
     alice = page.context.cookies()
     page.context.clear_cookies()
-    at_work("/login")
-    page.get_by_label("E-mail").fill("nora@example.com")
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
-    page.get_by_label("Present password").fill(password)
-    page.get_by_label("New password", exact=True).fill("a lamp of brass")
-    page.get_by_label("The new password again").fill("a lamp of brass")
-    page.get_by_role("button", name="Change it").click()
-    expect(page.get_by_text("Your password is changed.")).to_be_visible()
+    page.goto(link)
+    page.get_by_label("Your name").fill("Nora New")
+    choose_password(page, "a lamp of brass")
+    page.get_by_role("button", name="Make an account and join").click()
+    expect(page.get_by_text("Welcome to Operations.")).to_be_visible()
+    page.context.clear_cookies()
+    page.context.add_cookies(alice)
+    at_work("/team/members")
+    page.get_by_role("link", name="Password… of Nora New").click()
+    page.get_by_role("button", name="Make the link").click()
+    link = page.locator("#secret").inner_text()
+    page.context.clear_cookies()
+    page.goto(link)
+    choose_password(page, "a lamp of tin 9")
+    page.get_by_role("button", name="Make it and log in").click()
+    expect(page.get_by_text("Your password is made.")).to_be_visible()
     page.context.clear_cookies()
     page.context.add_cookies(alice)
     at_work("/team/members")
     page.get_by_role("link", name="Remove… Nora New").click()
     page.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("Nora New is no member any more.")).to_be_visible()
+
+
+def choose_password(page, text):
+    page.get_by_label("New password", exact=True).fill(text)
+    page.get_by_label("The new password again").fill(text)
 
 
 @BOTH

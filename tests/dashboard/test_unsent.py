@@ -8,7 +8,7 @@ from django.test import Client
 
 from dashboard import unsent
 from incidents.models import Incident
-from teams.models import Membership, Role, User
+from teams.models import Membership, Organization, Role, User
 from tests.conftest import an_event, make_user
 from tests.dashboard.conftest import logged_in, words
 from timeline.models import TimelineEvent
@@ -111,6 +111,19 @@ def test_no_secret_no_login_and_nothing_endless_is_carried(rf, out):
 def test_a_page_before_that_is_not_ours_is_the_overview(rf):
     for referrer in ("", "https://evil.example/x", "//evil.example"):
         assert unsent.page_before(rf.post("/", headers={"Referer": referrer})) == "/"
+
+
+def test_a_form_of_django_admin_is_carried_through_the_login_too(operator):
+    client = logged_in(operator)
+    client.session.flush()
+    refused = client.post("/admin/teams/organization/add/", {"name": "Acme of\nold", "_save": "Save"})
+    assert refused.status_code == 401 and "Acme of old" in words(refused)
+    client.post("/login", LOGIN | {"username": "operator@example.com"} | hidden(refused))
+    shown = client.get("/unsent")
+    assert 'action="/admin/teams/organization/add/"' in shown.content.decode()
+    assert hidden(shown) == {"_save": "Save"}
+    client.post("/admin/teams/organization/add/", {"name": "Acme of old"} | hidden(shown))
+    assert Organization.objects.get().name == "Acme of old"
 
 
 # --- two windows ------------------------------------------------------------------------------------------------------
