@@ -41,7 +41,9 @@ FORGOTTEN = (
     "The present keys are those of this database from now on. Passwords and API keys stay good. What only another key "
     "opens is lost, and has to be made anew"
 )
-SIGNED_OUT = "WATCHKEEPER_SECRET_KEY is another one than before: everybody signs in again; nothing else depends on it"
+SIGNED_OUT = (
+    "WATCHKEEPER_SECRET_KEY is another one than before: everybody signs in again; nothing that is kept depends on it"
+)
 
 
 class Unfit(Exception):
