@@ -41,7 +41,9 @@ FORGOTTEN = (
     "The present keys are those of this database from now on. Passwords and API keys stay good. What only another key "
     "opens is lost, and has to be made anew"
 )
-SIGNED_OUT = "WATCHKEEPER_SECRET_KEY is another one than before: everybody signs in again; nothing else depends on it"
+SIGNED_OUT = (
+    "WATCHKEEPER_SECRET_KEY is another one than before: everybody signs in again; nothing that is kept depends on it"
+)
 
 
 class Unfit(Exception):
@@ -79,6 +81,25 @@ def in_words(row: models.Model, field: Sealed) -> str:
     if not owners:
         return f"{field.what}: {field.anew}"
     return f"{' › '.join(owners)} › {row._meta.verbose_name} “{row}”: its {field.what} ({field.anew})"
+
+
+def reseal() -> int:
+    """
+    Seal all that the present keys open with the first of them, so that the others can be taken away; how many were.
+    Beside a running system: what is changed meanwhile is not touched. What none of them opens stays as it is.
+    """
+    return sum(_reseal(model, field) for model, field in sealed_columns())
+
+
+def _reseal(model: type[models.Model], field: Sealed) -> int:
+    done = 0
+    for pk, sealed in model._base_manager.exclude(**{field.name: None}).values_list("pk", field.name).iterator(1000):
+        if vault.opens(sealed, settings.ENCRYPTION_KEYS[:1]) or not vault.opens(sealed, settings.ENCRYPTION_KEYS):
+            continue
+        text = vault.open_sealed(sealed)
+        anew = {field.name: vault.seal(text)} | ({field.digest: vault.keyed_digest(text)} if field.digest else {})
+        done += model._base_manager.filter(pk=pk, **{field.name: sealed}).update(**anew)
+    return done
 
 
 # Whether the keys fit

@@ -86,7 +86,7 @@ def test(data: Path, arguments: list[str]) -> int:
     if "--full" in arguments:
         os.environ["WATCHKEEPER_TEST_FULL"] = "1"
     os.chdir(ROOT)
-    keepsakes.set_secrets(data, os.environ)
+    set_own_secrets(data / "test")
     with database.for_tests(data):
         return int(pytest.main([*sharing(arguments), *(each for each in arguments if each != "--full")]))
 
@@ -101,10 +101,21 @@ def sharing(arguments: list[str]) -> list[str]:
 def bench(data: Path, arguments: list[str]) -> int:
     """Run a bench in this very process; it has a database of its own."""
     os.chdir(ROOT)
-    keepsakes.set_secrets(data, os.environ)
+    set_own_secrets(data / "bench", data)
     sys.argv[1:] = arguments
     try:
         runpy.run_module("bench", run_name="__main__")
     except SystemExit as ended:
         return int(ended.code or 0)
     return 0
+
+
+def set_own_secrets(folder: Path, *others: Path) -> None:
+    """
+    Let the environment have the secrets of a folder, or of others that have some; where there are none, new ones for
+    this folder alone: those of the installation are made for its database only (config.keyring).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in (folder, *others):
+        keepsakes.bring_secrets(each, os.environ)
+    keepsakes.set_secrets(folder, os.environ)

@@ -40,7 +40,14 @@ def bring_secrets(data: Path, environment: MutableMapping[str, str]) -> None:
     """Fill in the secrets that the environment lacks with those kept in the data folder, if they are."""
     with contextlib.suppress(FileNotFoundError):
         for name, kept in json.loads((data / FILE).read_text()).items():
-            environment[name] = environment.get(name) or kept
+            environment[name] = environment.get(name) or sound(kept)
+
+
+def sound(kept: object) -> str:
+    """A secret as it was kept. Raises ValueError for what is none."""
+    if not isinstance(kept, str) or not kept.strip():
+        raise ValueError("a secret is a text")
+    return kept
 
 
 def set_secrets(data: Path, environment: MutableMapping[str, str]) -> None:

@@ -7,7 +7,8 @@ don't try that again. So nothing starts with them, and none are made beside a da
 operator says that the old ones are lost. Who writes canaries, and looks at all that is sealed: config.canary.
 """
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def unlock(url: str, data: Path, variables: MutableMapping[str, str], *, command
     there is no data yet, or where `anew` says that the old ones are lost. Raises CannotStart where the keys don't fit.
     """
     were_given = bool(variables.get(KEY))
-    keepsakes.bring_secrets(data, variables)
+    with telling_of(data / keepsakes.FILE):
+        keepsakes.bring_secrets(data, variables)
     found = held(url)
     if found.has_data and command in HARMLESS:
         return
@@ -60,8 +62,22 @@ def unlock(url: str, data: Path, variables: MutableMapping[str, str], *, command
     if wrong and not (wrong == INCOMPLETE and command in LOOKS_FOR_ITSELF):
         raise CannotStart(f"{KEY if were_given else f'the key in {data / keepsakes.FILE}'} {wrong}")
     if found.has_data and not variables.get(SESSION_KEY):
-        say(f"{SESSION_KEY} is made anew: everybody signs in again; nothing else depends on it")
-    keepsakes.set_secrets(data, variables)
+        say(f"{SESSION_KEY} is made anew: everybody signs in again; nothing that is kept depends on it")
+    with telling_of(data / keepsakes.FILE):
+        keepsakes.set_secrets(data, variables)
+
+
+@contextmanager
+def telling_of(file: Path) -> Iterator[None]:
+    """Say in one line what is wrong with the file that secrets are kept in. Raises CannotStart."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotStart(f"can't use {file} ({error.strerror}); see that it can be read and written") from None
+    except (ValueError, AttributeError):
+        raise CannotStart(
+            f"{file} is damaged: it has to be a JSON object of texts. Bring it from a backup, or move it away"
+        ) from None
 
 
 def held(url: str) -> Held:

@@ -22,7 +22,8 @@ class Sealed(Bytes):
     What `vault.seal` made.
 
     `what` it is; `anew`: what is to be done when no key opens it any more; `whose`: the attributes of the record that
-    say in whose hands it is; `needed`: which rows still need theirs (every one, unless said).
+    say in whose hands it is; `needed`: which rows still need theirs (every one, unless said); `digest`: the column that
+    has the keyed digest of the same text, by which it is found.
     """
 
     def __init__(
@@ -32,10 +33,11 @@ class Sealed(Bytes):
         anew: str = "",
         whose: Sequence[str] = (),
         needed: Q | None = None,
+        digest: str = "",
         **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
-        self.what, self.anew, self.whose, self.needed = what, anew, whose, needed or Q()
+        self.what, self.anew, self.whose, self.needed, self.digest = what, anew, whose, needed or Q(), digest
 
     def deconstruct(self) -> tuple[str, str, Any, Any]:
         """As a plain BinaryField: none of this is the database's."""
@@ -45,5 +47,5 @@ class Sealed(Bytes):
     def clone(self) -> "Sealed":
         """Another one like it."""
         _, _, arguments, options = self.deconstruct()
-        ours = {"what": self.what, "anew": self.anew, "whose": self.whose, "needed": self.needed}
+        ours = {name: getattr(self, name) for name in ("what", "anew", "whose", "needed", "digest")}
         return type(self)(*arguments, **ours | options)

@@ -35,6 +35,7 @@ class Integration(models.Model):
     token_digest = models.BinaryField(max_length=32, unique=True, editable=False)
     token_ciphertext = Sealed(
         what="address",
+        digest="token_digest",
         editable=False,
         whose=("team.organization", "team"),
         anew="rotate its token, and give senders the new address",

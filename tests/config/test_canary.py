@@ -344,3 +344,56 @@ def test_no_sender_hears_401_because_of_our_keys(team, settings, capfd):
     assert Client().post(where, b"{", content_type="application/json").status_code == 400
     nobody = Client().post("/api/webhooks/incident-log/whi_nobody", b"{", content_type="application/json")
     assert nobody.status_code == 401
+
+
+# Sealed anew
+
+
+def test_all_is_sealed_with_the_first_key_and_then_the_others_can_be_taken_away(team, settings):
+    made = make_integration(team)
+    set_signing_secret(made, WHSEC)
+    other = endpoint(team, old_secret_ciphertext=vault.seal(WHSEC), old_secret_until="2100-01-01T00:00:00Z")
+    seal_an_answer(team)
+    canary.settle(NOON)
+    settings.ENCRYPTION_KEYS = [NEW, OLD]
+    canary.settle(NOON)
+    said = io.StringIO()
+    call_command("reseal", stdout=said)
+    assert said.getvalue().splitlines() == ["Sealed with the first key: 5.", "The other keys can be taken away."]
+    assert canary.reseal() == 0
+    settings.ENCRYPTION_KEYS = [NEW]
+    assert (canary.settle(NOON), canary.complaint()) == ([], "")
+    made.refresh_from_db()
+    other.refresh_from_db()
+    assert webhook_path(made).endswith(made.token)
+    assert other.secrets_at(NOON) == [WHSEC, WHSEC]
+    assert vault.open_sealed(made.signing_secret_ciphertext) == WHSEC
+    assert Client().post(webhook_path(made), b"{", content_type="application/json").status_code == 401  # not signed
+
+
+def test_what_none_of_the_keys_opens_stays_as_it_is_and_is_named(team, settings):
+    make_integration(team)
+    settings.ENCRYPTION_KEYS = [NEW]
+    make_integration(team, "Another")
+    said = io.StringIO()
+    call_command("reseal", stdout=said)
+    first, second = said.getvalue().splitlines()
+    assert first == "Sealed with the first key: 0."
+    assert "No present key opens Operations Inc. › Operations › integration “Better Stack”: its address" in second
+    settings.ENCRYPTION_KEYS = [OLD]
+    assert webhook_path(Integration.objects.get(name="Better Stack"))
+
+
+def test_what_is_changed_meanwhile_is_not_sealed_over(team, settings, monkeypatch):
+    made = make_integration(team)
+    settings.ENCRYPTION_KEYS = [NEW, OLD]
+    real = vault.open_sealed
+
+    def while_somebody_rotates(sealed):
+        rotate_token(Integration.objects.get(pk=made.pk))
+        return real(sealed)
+
+    monkeypatch.setattr(vault, "open_sealed", while_somebody_rotates)
+    assert canary.reseal() == 0
+    monkeypatch.undo()
+    assert not webhook_path(Integration.objects.get(pk=made.pk)).endswith(made.token)

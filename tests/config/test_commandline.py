@@ -2,7 +2,8 @@ import os
 
 import pytest
 
-from config.commandline import sharing
+from config.commandline import set_own_secrets, sharing
+from config.keepsakes import SECRETS, set_secrets
 
 
 @pytest.mark.parametrize("arguments", [[], ["--full"], ["-q", "--durations=10", "-x"], ["-n0"]])
@@ -24,3 +25,21 @@ def test_some_tests_run_in_one_process_and_so_does_what_somebody_looks_into(argu
 def test_one_processor_runs_one_process(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert sharing([]) == []
+
+
+def test_tests_and_benches_make_no_secrets_beside_the_installation_s_database(tmp_path, monkeypatch):
+    for name in SECRETS:
+        monkeypatch.delenv(name, raising=False)
+    set_own_secrets(tmp_path / "test", tmp_path)
+    assert all(os.environ[name] for name in SECRETS)
+    assert [file.name for file in tmp_path.iterdir()] == ["test"]
+
+
+def test_a_bench_uses_the_secrets_of_before_where_it_has_none_of_its_own(tmp_path, monkeypatch):
+    known: dict[str, str] = {}
+    set_secrets(tmp_path, known)
+    for name in SECRETS:
+        monkeypatch.delenv(name, raising=False)
+    set_own_secrets(tmp_path / "bench", tmp_path)
+    assert {name: os.environ[name] for name in SECRETS} == known
+    assert not list((tmp_path / "bench").iterdir())

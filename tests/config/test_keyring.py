@@ -140,3 +140,20 @@ def test_it_asks_the_database_itself(settings):
             assert keyring.held(url) == keyring.Held(True, [])
         finally:
             cursor.execute("ALTER TABLE not_yet RENAME TO config_key_canary")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"key"', f'{{"{KEY}": 7}}', f'{{"{KEY}": " "}}', "\0"])
+def test_a_file_of_secrets_that_is_damaged_is_one_line_and_stays_as_it_is(tmp_path, held, text):
+    held(True, OURS)
+    (tmp_path / "secrets.json").write_text(text)
+    for command in ("up", "check", "migrate"):
+        with pytest.raises(CannotStart, match=r"secrets\.json is damaged: it has to be a JSON object of texts"):
+            unlock(tmp_path, command=command, anew=command == "migrate")
+    assert (tmp_path / "secrets.json").read_text() == text
+
+
+def test_a_file_of_secrets_that_can_not_be_read_is_one_line(tmp_path, held):
+    held(False)
+    (tmp_path / "secrets.json").mkdir()
+    with pytest.raises(CannotStart, match=r"secrets\.json \(Is a directory\); see that it can be read and written"):
+        unlock(tmp_path)
