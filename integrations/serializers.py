@@ -94,7 +94,7 @@ class DeliverySerializer(serializers.Serializer):
 class WholeDeliverySerializer(DeliverySerializer):
     """One event as it was received, with its bytes and those of its headers that are kept."""
 
-    headers = serializers.DictField(child=serializers.CharField(), help_text="Those of its headers that are kept, by name.")
+    headers = serializers.DictField(child=serializers.CharField(), help_text="The headers that are kept.")
     body = serializers.SerializerMethodField(
         help_text="Exactly as received (what came out, if it was gzip), or its first KiB; see `size`, `body_encoding`."
     )
@@ -143,7 +143,10 @@ class AnswerSerializer(serializers.Serializer):
     """What became of one event."""
 
     id = serializers.IntegerField(allow_null=True, help_text="The delivery's; null if it was not kept.")
-    status = serializers.ChoiceField(choices=["accepted", "waiting", "unrecognized", "duplicate", "conflict"], help_text="What became of it.")
+    status = serializers.ChoiceField(
+        choices=["accepted", "waiting", "unrecognized", "duplicate", "conflict"],
+        help_text="What became of it.",
+    )
     ignored = serializers.ListField(child=serializers.CharField(), required=False, help_text=IGNORED)
 
 
@@ -152,7 +155,7 @@ class AnswerInArraySerializer(serializers.Serializer):
 
     id = serializers.IntegerField(allow_null=True, help_text="The delivery's; null if it was not kept.")
     status = serializers.ChoiceField(
-        choices=["accepted", "waiting", "unrecognized", "duplicate", "conflict", "quarantined", "rejected"]
+        choices=["accepted", "waiting", "unrecognized", "duplicate", "conflict", "quarantined", "rejected"],
         help_text="What became of it.",
     )
     ignored = serializers.ListField(child=serializers.CharField(), required=False, help_text=IGNORED)
