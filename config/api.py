@@ -13,6 +13,7 @@ from typing import Any
 from django.core.exceptions import RequestDataTooBig
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 from rest_framework import views
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -214,7 +215,7 @@ class APIView(views.APIView):
         """In which scope an `Idempotency-Key` of this request is known; empty where the header means nothing."""
         return ""
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer a request. What was read of it goes with it: see config.request.Request.close."""
         try:
             return super().dispatch(request, *args, **kwargs)

@@ -23,6 +23,7 @@ from config.api import refusal_of
 from config.bodies import PROBLEM
 from config.errors import ValidationFailed, answer, is_api, translated, wants_json
 from config.forwarded import client_address
+from config.heavy import forget_asker
 from config.refusals import told_of
 from config.request import HEALTH_PATHS
 
@@ -44,6 +45,7 @@ class RequestLog:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         began = time.perf_counter()
         clear_contextvars()
+        forget_asker()
         bind_contextvars(request_id=self.identify(request))
         response = self.get_response(request)
         route = _pattern(request.resolver_match.route) if request.resolver_match else None

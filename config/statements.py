@@ -21,7 +21,8 @@ Parameters = Mapping[str, Any] | Sequence[Any]
 
 def fetch(sql: str, parameters: Parameters) -> list[tuple[Any, ...]]:
     """The rows that a statement returns. Raises what Django's cursors raise."""
-    connection = connections[DEFAULT_DB_ALIAS]  # looked up once: what Django calls `connection` does it for each word
+    # Looked up once: what Django calls `connection` does it for each word.
+    connection: Any = connections[DEFAULT_DB_ALIAS]
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     connection.validate_no_broken_transaction()

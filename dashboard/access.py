@@ -24,6 +24,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from config.errors import wants_json
+from config.heavy import note_asker
 from config.refusals import note_refusal
 from dashboard.forms import LoginForm
 from dashboard.unsent import page_before, unsent_form
@@ -64,6 +65,7 @@ def team_page(view: Page) -> Page:
         if not entered.memberships:
             return render(request, "entrance/no_team.html", status=403)
         enter(entered, chosen(entered))
+        note_asker(entered.team.pk, f"user {entered.user.pk}")
         return view(entered, *args, **kwargs)
 
     return guarded

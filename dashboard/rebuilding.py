@@ -17,7 +17,7 @@ from incidents.models import Incident
 from integrations.models import InboundDelivery, Verdict
 from monitors import fold as resource_fold
 from monitors import keeper as resource_keeper
-from timeline import chronology, corrected, kept
+from timeline import checkpoints, chronology, corrected, kept
 from timeline.chronology import Fact, Folded, Link, Outcome
 from timeline.events import INCIDENT
 from timeline.models import Checkpoint, Effect, TimelineEvent
@@ -160,10 +160,13 @@ def stored_readings(subject: Link) -> dict[int, tuple[Any, ...]]:
 def checkpoint_differences(subject: Link, folded: Folded[Any]) -> Iterator[Difference]:
     """Checkpoints that are not what the fold passed."""
     # One of before a state had all that it has now is read with the defaults.
-    blank = kept.as_json(IncidentState() if subject[0] == INCIDENT else resource_keeper.BLANK)
-    shown = {kept.position_of(each): plain(each.facts, blank | each.state) for each in kept.checkpoints_of(subject)}
+    blank = checkpoints.as_json(IncidentState() if subject[0] == INCIDENT else resource_keeper.BLANK)
+    shown = {
+        checkpoints.position_of(each): plain(each.facts, blank | each.state)
+        for each in checkpoints.checkpoints_of(subject)
+    }
     passed = {
-        position: plain(number * chronology.CHECKPOINT_EVERY, kept.as_json(state))
+        position: plain(number * chronology.CHECKPOINT_EVERY, checkpoints.as_json(state))
         for number, (position, state) in enumerate(folded.checkpoints, start=1)
     }
     for position in sorted(shown.keys() | passed.keys()):
@@ -201,7 +204,7 @@ def rebuild_one(subject: Link) -> None:
         REREAD()
         Checkpoint.objects.filter(subject_kind=subject[0], subject_id=subject[1]).delete()
         CLEARED()
-        kept.keep_checkpoints(subject[0], {subject[1]: folded})
+        checkpoints.keep_checkpoints(subject[0], {subject[1]: folded})
         CHECKED()
         model = dict(subjects())[subject[0]]
         rows.update(model, [row_of(subject, folded)])

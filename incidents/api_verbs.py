@@ -20,6 +20,7 @@ from rest_framework.request import Request
 from config import clock, fields
 from config.api import ok, said_if_any, say_nothing
 from config.errors import NotFound, ValidationFailed
+from config.heavy import AN_INCIDENT, heavy
 from config.matching import unchanged
 from incidents import details, grouping, keeper, lifecycle
 from incidents.bodies import (
@@ -300,7 +301,8 @@ class Bulk(TeamView):
         if connection.in_atomic_block:
             # All is one transaction, so that all is locked first, in the order that everybody keeps to.
             keeper.lock(each.pk for each in found.values())
-        answers = {uuid: self.answer(found.get(uuid), verb) for uuid in dict.fromkeys(filter(None, named))}
+        with heavy(len(found) * AN_INCIDENT):
+            answers = {uuid: self.answer(found.get(uuid), verb) for uuid in dict.fromkeys(filter(None, named))}
         missing = self.answer(None, verb)
         told = zip(said["ids"], named, strict=True)
         return ok([{"id": text} | (answers[uuid] if uuid else missing) for text, uuid in told])

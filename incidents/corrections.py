@@ -17,6 +17,7 @@ from django.db.models import Q
 
 from config.clock import milliseconds
 from config.errors import ApiError, Conflict, ValidationFailed
+from config.heavy import heavy
 from config.seen import Deed, Overtaken, digest, unless_overtaken
 from config.times import parse_rfc3339, rfc3339
 from incidents import keeper
@@ -43,7 +44,7 @@ def add(
     """Add an entry of 1 to 1,000 characters after the fact, a note with its own time."""
     occurred_at = sound_moment(occurred_at, at)
     sentence = f'{name_of(by)} added an entry to incident "{incident}" after the fact ({reason})'
-    with transaction.atomic():
+    with heavy(incident.facts), transaction.atomic():
         locked(incident)
         return recorded(
             incident,
@@ -74,7 +75,7 @@ def correct(
     """
     if occurred_at:
         occurred_at = sound_moment(occurred_at, at)
-    with transaction.atomic():
+    with heavy(incident.facts), transaction.atomic():
         lock(incident)
         entry = chronology_of((INCIDENT, incident.pk)).get(pk=entry_id)
         unless_corrected(entry, seen, by, at)
@@ -110,7 +111,7 @@ def hide(
     Hide several entries of an incident, or show them again: each by itself, in that order, but folded all at once. The
     answer to each by its id; there is none to an id of no entry. `seen` as for `correct`, by id.
     """
-    with transaction.atomic():
+    with heavy(incident.facts), transaction.atomic():
         lock(incident)
         ids = list(dict.fromkeys(entry_ids))
         answers = overtaken(incident, seen or {}, by, at)

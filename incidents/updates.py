@@ -2,7 +2,7 @@
 Reading an incident's history: its updates as the vendor's document shows them, its notes, and its whole timeline.
 
 What each fact did was found by the fold and stands with the fact (`entries`); here it is only laid out, newest first.
-With `as_of` the history is read as it was known at a moment: folded again, in memory, from the facts recorded by then.
+With `as_of` the history is read as it was known at a moment (incidents.known).
 Not here: changing anything (incidents.lifecycle).
 """
 
@@ -18,16 +18,13 @@ from django.db.models import F, IntegerField, QuerySet, Value
 from config.paging import Order, Page, cursor_after, page, position
 from config.statements import fetch
 from config.times import parse_rfc3339
-from incidents.fold import IncidentState, step
+from incidents.known import Read, facts_of, known_then
 from incidents.models import Incident
 from incidents.serializers import UPDATES, person
 from teams.models import User
-from timeline.chronology import Fact, Outcome, Standing, fold
-from timeline.corrections import CORRECTED, correct_all, told_text
-from timeline.events import INCIDENT, said
-from timeline.kept import FACT_COLUMNS, chronology_of, fact_of
+from timeline.corrections import CORRECTED, told_text
+from timeline.events import said
 from timeline.models import Effect, TimelineEvent
-from timeline.renumbering import renumbered
 
 # The namespace of the ids that facts have in the API. It never changes, or all of them would.
 EVENT_IDS = UUID("7d1bb9e5-6a0c-4a52-9c8c-1f4c0f6a3e27")
@@ -61,28 +58,13 @@ def event_id(identity: bytes | memoryview, place: int = 0) -> str:
     return f"event-{uuid5(EVENT_IDS, f'{text}/{place}' if place else text)}"
 
 
-def facts_of(incident: Incident) -> QuerySet[TimelineEvent]:
-    """An incident's facts in order."""
-    return chronology_of((INCIDENT, incident.pk))
-
-
-def known_then(incident: Incident, as_of: datetime) -> list[tuple[Fact, Outcome]]:
-    """
-    The facts recorded by a moment, newest first, with what each did as far as was known then: what was corrected later
-    is as it was told.
-    """
-    recorded = facts_of(incident).filter(recorded_at__lte=as_of).values(*FACT_COLUMNS)
-    known = correct_all(renumbered(map(fact_of, recorded.iterator())))
-    return fold(Standing(IncidentState()), known, step).read[::-1]
-
-
 # --- updates and notes ------------------------------------------------------------------------------------------------
 
 
 def updates(incident: Incident, limit: int, cursor: str | None = None, as_of: datetime | None = None) -> Page:
     """The newest `limit` updates behind a cursor, each as UpdateSerializer describes."""
     after = tuple(place_of(cursor)) if cursor else None
-    rows = stood_then(incident, as_of) if as_of else standing(incident, limit, after)
+    rows = stood_then(incident, as_of, limit, after) if as_of else standing(incident, limit, after)
     found = [
         (row, place)
         for row in rows
@@ -105,10 +87,22 @@ def standing(incident: Incident, limit: int, after: tuple[Any, ...] | None) -> l
     return [row | {"entries": json.loads(row["entries"])} for row in found]
 
 
-def stood_then(incident: Incident, as_of: datetime) -> list[Row]:
-    """The facts recorded by a moment, newest first, with the updates that they had made by then."""
-    read = known_then(incident, as_of)
-    actors = dict(facts_of(incident).exclude(user=None).values_list("id", "user__uuid"))
+def stood_then(incident: Incident, as_of: datetime, limit: int, after: tuple[Any, ...] | None) -> list[Row]:
+    """Enough of the facts recorded by a moment, newest first, for more than `limit` updates that they had made then."""
+
+    def enough(found: Read) -> bool:
+        made = (
+            (*fact.position, place)
+            for fact, outcome in found
+            for place, entry in enumerate(outcome.entries)
+            if entry["action"] in UPDATES
+        )
+        return sum(after is None or each < after for each in made) > limit
+
+    before = (after[0], after[1], bytes(after[2])) if after else None
+    read = known_then(incident, as_of, before, limit, enough)
+    acted = facts_of(incident).filter(pk__in=[fact.id for fact, _ in read]).exclude(user=None)
+    actors = dict(acted.values_list("id", "user__uuid"))
     return [
         {
             "occurred_at": fact.occurred_at,
@@ -187,7 +181,10 @@ def told_then(
 ) -> Page:
     """The newest `limit` facts behind a cursor of those recorded by a moment, as they were known then."""
     after = tuple(position(facts, NEWEST, cursor)) if cursor else None
-    read = [(fact, outcome) for fact, outcome in known_then(incident, as_of) if after is None or fact.position < after]
+    before = (after[0], after[1], bytes(after[2])) if after else None
+    # The fact at the cursor was shown already.
+    found = known_then(incident, as_of, before, limit, lambda found: len(found) > limit + 1)
+    read = [(fact, outcome) for fact, outcome in found if before is None or fact.position < before]
     rows = facts.in_bulk([fact.id for fact, _ in read[:limit]])
     shown = []
     for fact, outcome in read[:limit]:

@@ -10,10 +10,12 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from django.db.models import Model, QuerySet
+from rest_framework.request import Request
 
 from config.api import APIView
 from config.errors import NotFound
 from config.fields import LARGEST_ID
+from config.heavy import note_asker
 from teams.authentication import KeyAuthentication, KeyMay, PerKey
 from teams.models import APIKey, Team, User
 
@@ -29,6 +31,10 @@ class TeamView(APIView):
     authentication_classes = [KeyAuthentication]
     permission_classes = [KeyMay]
     throttle_classes = [PerKey]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        note_asker(self.team.pk, self.whose_keys())
 
     def whose_keys(self) -> str:
         return f"api key {cast(APIKey, self.request.auth).pk}"

@@ -158,7 +158,8 @@ class Chronicle(Protocol[State]):
 class Folded(Generic[State]):
     """
     What folding brought: where it stands now, the facts read with what they did (all, or those worth it), and the
-    checkpoints passed. It began after `since`, and took so many steps.
+    checkpoints passed. It began after `since`, and took so many steps. `known`: for each checkpoint, when the last of
+    what was read up to it was recorded.
     """
 
     standing: Standing[State]
@@ -166,6 +167,7 @@ class Folded(Generic[State]):
     checkpoints: list[tuple[Position, State]]
     since: Position | None
     steps: int
+    known: list[datetime] = field(default_factory=list)
 
     def passed(self) -> list[tuple[Position, Standing[State]]]:
         """The checkpoints, each with where the fold stood there."""
@@ -184,8 +186,12 @@ def fold(start: Standing[State], facts: Iterable[Fact], step: Step[State], worth
     state, last, count, version = start.state, start.last, start.facts, start.version
     read: list[tuple[Fact, Outcome]] = []
     checkpoints: list[tuple[Position, State]] = []
+    known: list[datetime] = []
+    latest: datetime | None = None
     for fact in facts:
         state, outcome = step(state, fact)
+        recorded_at = fact.recorded_at or fact.occurred_at
+        latest = recorded_at if latest is None or recorded_at > latest else latest
         last, count = fact.position, count + 1
         if fact.rank < LOWEST_RANK:  # it stands where it stood before ranks were numbers, until it was renumbered
             version = 0
@@ -193,7 +199,8 @@ def fold(start: Standing[State], facts: Iterable[Fact], step: Step[State], worth
             read.append((fact, outcome))
         if count % CHECKPOINT_EVERY == 0:
             checkpoints.append((last, state))
-    return Folded(Standing(state, last, count, version), read, checkpoints, start.last, count - start.facts)
+            known.append(latest)
+    return Folded(Standing(state, last, count, version), read, checkpoints, start.last, count - start.facts, known)
 
 
 def take_in(

@@ -71,10 +71,10 @@ def correct(fact: Fact, correction: Correction | None) -> None:
     fact.correction = correction
 
 
-def correct_all(facts: Iterable[Fact]) -> list[Fact]:
-    """An incident's facts in order, as those corrections say that are among them."""
+def correct_all(facts: Iterable[Fact], others: Iterable[Fact] = ()) -> list[Fact]:
+    """An incident's facts in order, as those corrections say that are among them and among others of its facts."""
     found = list(facts)
-    corrections = in_force(found)
+    corrections = in_force([*others, *found])
     for fact in found:
         correct(fact, corrections.get(fact.identity))
     return sorted(found, key=by_position)

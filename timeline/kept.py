@@ -20,6 +20,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from config import faults, rows
+from timeline.checkpoints import about, keep_checkpoints
 from timeline.chronology import (
     BEGINNING,
     CHECKPOINT_EVERY,
@@ -37,12 +38,10 @@ from timeline.chronology import (
     take_in,
 )
 from timeline.events import INCIDENT
-from timeline.models import Checkpoint, Effect, TimelineEvent
+from timeline.models import Effect, TimelineEvent
 
 State = TypeVar("State")
 
-DROPPED = faults.point("checkpoints: old ones dropped, before the new")
-CHECKPOINTS_KEPT = faults.point("checkpoints: kept")
 OUTCOMES_KEPT = faults.point("outcomes: kept")
 
 FACT_COLUMNS = (
@@ -291,29 +290,6 @@ def told(values: Sequence[Any]) -> Fact:
     return fact_of(row | {name: json.loads(row[name]) for name in JSON_COLUMNS if row[name] is not None})
 
 
-def about(kind: str, positions: Mapping[int, Position]) -> dict[str, str]:
-    """The parameters of a statement about positions in the histories of a kind, by id."""
-    named = [
-        {"id": identity, "occurred_at": at, "rank": rank, "identity": of_fact}
-        for identity, (at, rank, of_fact) in positions.items()
-    ]
-    return {"kind": kind, "positions": rows.as_json(named)}
-
-
-# --- checkpoints ----------------------------------------------------------------------------------------------
-
-
-def checkpoints_of(subject: Link) -> QuerySet[Checkpoint]:
-    """A subject's checkpoints in order."""
-    kept = Checkpoint.objects.filter(subject_kind=subject[0], subject_id=subject[1])
-    return kept.order_by("occurred_at", "rank", "identity")
-
-
-def position_of(checkpoint: Checkpoint) -> Position:
-    """Where a checkpoint stands."""
-    return (checkpoint.occurred_at, checkpoint.rank, bytes(checkpoint.identity))
-
-
 def state_from(kind: type[State], values: dict[str, Any]) -> State:
     """A fold's state (a dataclass) from a row's or a checkpoint's values; an old checkpoint may lack some."""
     return kind(**{name: value_from(name, values[name]) for name in names_of(kind) if name in values})  # type: ignore[arg-type]
@@ -332,44 +308,6 @@ def value_from(name: str, value: Any) -> Any:
     if isinstance(value, str) and name.endswith(("_at", "_since")):
         return datetime.fromisoformat(value)
     return value
-
-
-def as_json(state: Any) -> dict[str, Any]:
-    """A fold's state as plain JSON."""
-    return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in vars(state).items()}
-
-
-DROP_BEHIND = """
-DELETE FROM timeline_checkpoint AS c
-USING jsonb_to_recordset(%(positions)s::jsonb) AS history(id bigint, occurred_at timestamptz, rank int, identity bytea)
-WHERE c.subject_kind = %(kind)s AND c.subject_id = history.id
-    AND (c.occurred_at, c.rank, c.identity) > (history.occurred_at, history.rank, history.identity)
-"""
-
-
-def keep_checkpoints(kind: str, folds: Mapping[int, Folded[Any]], behind: Iterable[int] = ()) -> None:
-    """Write the checkpoints that folds of subjects of a kind passed, after dropping what stands behind some of them."""
-    dropped = {identity: folds[identity].since or BEGINNING for identity in behind}
-    if dropped:
-        with connection.cursor() as cursor:
-            cursor.execute(DROP_BEHIND, about(kind, dropped))
-        DROPPED()
-    passed = [
-        Checkpoint(
-            subject_kind=kind,
-            subject_id=subject_id,
-            occurred_at=occurred_at,
-            rank=rank,
-            identity=identity,
-            facts=standing.facts,
-            state=as_json(standing.state),
-        )
-        for subject_id, folded in folds.items()
-        for (occurred_at, rank, identity), standing in folded.passed()
-    ]
-    if passed:
-        Checkpoint.objects.bulk_create(passed, batch_size=1000)
-        CHECKPOINTS_KEPT()
 
 
 # --- outcomes -------------------------------------------------------------------------------------------------

@@ -197,6 +197,7 @@ class Checkpoint(models.Model):
     identity = models.BinaryField(max_length=32)
     facts = models.BigIntegerField(help_text="How many facts the state has seen.")
     state = models.JSONField()
+    known_at = models.DateTimeField(null=True, help_text="When the last of these was recorded; empty: not known.")
 
     class Meta:
         constraints = [

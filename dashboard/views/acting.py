@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from config.clock import now
 from config.errors import ApiError, ValidationFailed
 from config.formfields import blame
+from config.heavy import AN_INCIDENT, heavy
 from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.acts import ACTS, IN_BULK, Act, seen_of
 from dashboard.answers import UNCHANGED, Answer, leave
@@ -120,7 +121,8 @@ def act_on_several(request: TeamRequest) -> HttpResponse:
         messages.error(request, problem)
         return answered(request, [], [])
     found = {str(each.uuid): each for each in request.team.incidents.filter(uuid__in=filter(is_uuid, picked))}
-    answers = [became(request, form, found.get(uuid), sight) for uuid, sight in picked.items()]
+    with heavy(len(found) * AN_INCIDENT):
+        answers = [became(request, form, found.get(uuid), sight) for uuid, sight in picked.items()]
     return answered(request, answers, list(found.values()))
 
 

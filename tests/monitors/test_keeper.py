@@ -10,7 +10,7 @@ from monitors.fold import ResourceState, step
 from monitors.models import Heartbeat, Monitor
 from tests.conftest import NOON, an_event
 from tests.floods import tell_in_batches, tell_together
-from timeline import kept
+from timeline import checkpoints, kept
 from timeline.chronology import fold
 from timeline.models import Checkpoint, TimelineEvent
 
@@ -26,7 +26,8 @@ def says_what_its_facts_say(resource):
     whole = fold(keeper.BEGINNING, kept.facts_of(subject), step)
     row = keeper.standings(resource.kind, [resource.pk])[resource.pk]
     stored = [
-        (kept.position_of(each), kept.state_from(ResourceState, each.state)) for each in kept.checkpoints_of(subject)
+        (checkpoints.position_of(each), kept.state_from(ResourceState, each.state))
+        for each in checkpoints.checkpoints_of(subject)
     ]
     return row == whole.standing and stored == whole.checkpoints
 
@@ -127,5 +128,7 @@ def test_a_resource_that_lost_all_its_facts_is_blank_again(tell):
 
 def test_a_checkpoint_of_before_a_state_had_all_that_it_has_now_is_read_with_the_defaults():
     state = ResourceState(name="Shop", status="down", live_incidents=2)
-    old = {name: value for name, value in kept.as_json(state).items() if name not in ("native", "period", "grace")}
+    old = {
+        name: value for name, value in checkpoints.as_json(state).items() if name not in ("native", "period", "grace")
+    }
     assert kept.state_from(ResourceState, old) == state

@@ -9,7 +9,7 @@ from incidents import fold as incident_fold
 from monitors import fold as resource_fold
 from tests.conftest import NOON, an_event, rfc
 from tests.histories import fact
-from timeline import kept
+from timeline import checkpoints, kept
 from timeline.events import EVENTS, VENDOR_EVENTS, named_resource, said, validate
 from timeline.ranks import LOWEST_RANK, RANKS, rank_now
 
@@ -413,7 +413,7 @@ def test_whatever_is_found_sound_can_be_folded_kept_and_written_as_json(events):
         resource, outcome = resource_fold.step(resource, told)
         json.dumps(outcome.entries)
     for kind, reached in ((incident_fold.IncidentState, state), (resource_fold.ResourceState, resource)):
-        assert kept.state_from(kind, json.loads(json.dumps(kept.as_json(reached)))) == reached
+        assert kept.state_from(kind, json.loads(json.dumps(checkpoints.as_json(reached)))) == reached
 
 
 # --- reading a sound one --------------------------------------------------------------------------------------

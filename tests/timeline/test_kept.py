@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from incidents.fold import IncidentState
 from monitors.fold import ResourceState
 from tests.conftest import NOON
-from timeline import kept
+from timeline import checkpoints, kept
 from timeline.chronology import Fact, Outcome, Standing, fold
 from timeline.events import EVENTS
 from timeline.models import Checkpoint, TimelineEvent
@@ -43,7 +43,7 @@ def whole_fold():
 
 def states_kept():
     """The states of the checkpoints."""
-    return [kept.state_from(IncidentState, each.state) for each in kept.checkpoints_of(SUBJECT)]
+    return [kept.state_from(IncidentState, each.state) for each in checkpoints.checkpoints_of(SUBJECT)]
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_resource_s_chronology_has_the_facts_of_incidents_that_stand_in_it(wri
 
 def test_before_a_position_is_the_nearest_checkpoint_strictly_before_it(write):
     folded = take_in(write(*(numbered(n) for n in range(350))))
-    assert list(kept.checkpoints_of(SUBJECT).values_list("facts", flat=True)) == [100, 200, 300]
+    assert list(checkpoints.checkpoints_of(SUBJECT).values_list("facts", flat=True)) == [100, 200, 300]
     for number, facts in ((0, 0), (99, 0), (100, 100), (299, 200)):
         assert start_before(folded.standing, numbered(number).position).facts == facts
     nearest = start_before(folded.standing, numbered(9_999).position)
@@ -133,9 +133,9 @@ def test_a_late_fact_refolds_from_its_checkpoint_and_moves_those_behind_it(write
     assert again.since == facts[99].position
     whole = whole_fold()
     assert again.standing == whole.standing
-    stored = list(kept.checkpoints_of(SUBJECT))
+    stored = list(checkpoints.checkpoints_of(SUBJECT))
     assert [
-        (kept.position_of(each), kept.state_from(IncidentState, each.state)) for each in stored
+        (checkpoints.position_of(each), kept.state_from(IncidentState, each.state)) for each in stored
     ] == whole.checkpoints
     assert [each.facts for each in stored] == [100, 200, 300]
 
@@ -145,7 +145,7 @@ def test_what_an_older_version_of_a_fold_found_is_no_ground_for_a_late_fact(writ
     older = replace(first.standing, version=2)
     again = take_in(write(numbered(5_000, at=120, rank=FIRST)), older)
     assert (again.steps, again.since, again.standing.version) == (251, None, 3)
-    assert [each.facts for each in kept.checkpoints_of(SUBJECT)] == [100, 200]
+    assert [each.facts for each in checkpoints.checkpoints_of(SUBJECT)] == [100, 200]
     assert states_kept() == [state for _, state in whole_fold().checkpoints]
 
 
@@ -165,13 +165,15 @@ def test_what_was_read_before_all_ranks_were_numbers_is_of_no_version(write):
 
 def test_folding_anew_writes_all_checkpoints_again_and_remembers_what_did_something_else(write):
     first = take_in(write(*(numbered(n) for n in range(250))))
-    for number, each in enumerate(kept.checkpoints_of(SUBJECT)):
+    for number, each in enumerate(checkpoints.checkpoints_of(SUBJECT)):
         Checkpoint.objects.filter(pk=each.pk).update(state={}, occurred_at=NOON - timedelta(days=number))
     TimelineEvent.objects.filter(payload__n=33).update(why="Wrong.")
     [folded] = kept.fold_anew("incident", {5: replace(first.standing, version=2)}, BEGINNING, counting).values()
     assert folded.standing == first.standing
     assert (folded.steps, numbers(fact for fact, _ in folded.read)) == (250, [33])
-    assert [kept.position_of(each) for each in kept.checkpoints_of(SUBJECT)] == [at for at, _ in first.checkpoints]
+    assert [checkpoints.position_of(each) for each in checkpoints.checkpoints_of(SUBJECT)] == [
+        at for at, _ in first.checkpoints
+    ]
     assert states_kept() == [state for _, state in first.checkpoints]
 
 
@@ -182,7 +184,7 @@ def test_a_late_fact_that_is_not_stored_yet_is_read_where_it_belongs(write):
     write(*late)
     whole = whole_fold()
     assert (again.standing, again.steps) == (whole.standing, 153)
-    assert [each.facts for each in kept.checkpoints_of(SUBJECT)] == [100, 200]
+    assert [each.facts for each in checkpoints.checkpoints_of(SUBJECT)] == [100, 200]
 
 
 def test_of_what_is_read_again_only_what_did_something_else_is_remembered(write):
@@ -199,7 +201,7 @@ def test_a_refold_from_the_very_beginning_replaces_all_checkpoints(write):
     first = take_in(facts)
     again = take_in(write(numbered(5_000, at=-1)), first.standing)
     assert (again.since, again.steps) == (None, 201)
-    positions = [kept.position_of(each) for each in kept.checkpoints_of(SUBJECT)]
+    positions = [checkpoints.position_of(each) for each in checkpoints.checkpoints_of(SUBJECT)]
     assert positions == [facts[98].position, facts[198].position]
 
 
@@ -209,7 +211,7 @@ def test_a_history_that_became_shorter_loses_the_checkpoints_behind_its_end(writ
     TimelineEvent.objects.filter(payload__n__in=[50, 60]).delete()
     again = take_in([facts[50]], first.standing)
     assert again.standing.facts == 99
-    assert not kept.checkpoints_of(SUBJECT).exists()
+    assert not checkpoints.checkpoints_of(SUBJECT).exists()
 
 
 def test_a_history_that_lost_everything_is_at_its_beginning(write):
@@ -226,7 +228,7 @@ def test_checkpoints_of_others_are_left_alone(write):
     facts = write(*(numbered(n) for n in range(100)))
     take_in([facts[0]], take_in(facts).standing)
     assert Checkpoint.objects.filter(subject_id=6).count() == 1
-    assert kept.checkpoints_of(SUBJECT).count() == 1
+    assert checkpoints.checkpoints_of(SUBJECT).count() == 1
 
 
 def told_late(write, ids, length=150):
@@ -290,12 +292,12 @@ def test_an_incident_s_state_survives_its_way_through_json():
         started_at=NOON, acknowledged_at=NOON + timedelta(milliseconds=1), resolved_at=NOON, closed_at=NOON,
         destroyed_at=NOON, provisional=False,
     )  # fmt: skip
-    assert kept.state_from(IncidentState, kept.as_json(state)) == state
+    assert kept.state_from(IncidentState, checkpoints.as_json(state)) == state
 
 
 def test_a_resource_s_state_survives_its_way_through_json():
     state = ResourceState("n", "u", "t", "paused", True, NOON, False, NOON + timedelta(days=1), 3)
-    assert kept.state_from(ResourceState, kept.as_json(state)) == state
+    assert kept.state_from(ResourceState, checkpoints.as_json(state)) == state
 
 
 def test_folding_the_kept_history_is_folding_the_facts(write):
