@@ -22,7 +22,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
 from config import clock, idempotency, strictjson
-from config.bodies import KIB, LARGEST_BODY, LARGEST_READ_OFF, MIB, PROBLEM, PROBLEMS, SIZE, TOO_LARGE
+from config.bodies import KIB, LARGEST_BODY, LARGEST_READ_OFF, MIB, PROBLEM, PROBLEMS, SIZE, SMALL, TOO_LARGE
 from config.encodings import GZIP, NONE, NotGzip, TooMuch, gunzip
 from config.envelope import success
 from config.errors import (
@@ -34,6 +34,7 @@ from config.errors import (
     translated,
 )
 from config.fields import Body, NothingToSay, canonical, said
+from config.request import OPENED
 
 ok = success
 
@@ -56,14 +57,12 @@ def read_body(request: Request | HttpRequest, limit: int = LARGEST_BODY) -> byte
     body = _as_sent(http, limit)
     if encoding != GZIP or not body:
         return body
-    if not hasattr(http, _OPENED):
-        setattr(http, _OPENED, _opened(body, limit))
-    opened: bytes = getattr(http, _OPENED)
+    if not hasattr(http, OPENED):
+        setattr(http, OPENED, _opened(body, limit))
+    opened: bytes = getattr(http, OPENED)
+    if len(opened) > limit:
+        raise Oversized(too_large(limit), opened, len(opened), at_least=False)
     return opened
-
-
-# Where a request keeps what came out of its body, for those who ask again.
-_OPENED = "_watchkeeper_opened_body"
 
 
 class Unopened(ApiError):
@@ -84,7 +83,7 @@ class Oversized(PayloadTooLarge):
 
     def __init__(self, message: str, beginning: bytes, size: int, *, at_least: bool) -> None:
         super().__init__(message)
-        self.beginning, self.size, self.at_least = beginning, size, at_least
+        self.beginning, self.size, self.at_least = beginning[:SMALL], size, at_least
 
 
 def _as_sent(http: HttpRequest, limit: int) -> bytes:

@@ -125,9 +125,9 @@ class Compressed(GZipMiddleware):
             return response
         if response.headers.get("Content-Type", "").startswith("text/event-stream"):
             return response
-        if any(mark in response.content for mark in self.marks) or self.refuses(
-            request.headers.get("Accept-Encoding", "")
-        ):
+        if self.refuses(request.headers.get("Accept-Encoding", "")):
+            return response
+        if any(mark in response.content for mark in self.marks):
             return response
         compressed: HttpResponseBase = super().process_response(request, response)
         return compressed

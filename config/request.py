@@ -12,6 +12,9 @@ from django.utils.http import parse_header_parameters
 # What is answered under any host name, or none: who asks from inside knows an address at most.
 HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/workz"})
 
+# Where a request keeps what came out of its compressed body, for those who ask again (config.api.read_body).
+OPENED = "_opened_body"
+
 
 class Request(WSGIRequest):
     """
@@ -35,5 +38,6 @@ class Request(WSGIRequest):
         form = self.__dict__.pop("_post", None)
         if form is not None:
             dict.clear(form)
-        self.__dict__.pop("_files", None)
+        for kept in ("_files", OPENED):
+            self.__dict__.pop(kept, None)
         self.environ["wsgi.input"].close()

@@ -130,17 +130,20 @@ class Door(APIView):
             return cast(bytes, request.data)
         except Oversized as error:
             rubbish = aside.too_large_request(error.beginning, error.size, at_least=error.at_least)
-            refused: ApiError = error
+            if kept := self.put_aside(rubbish, headers, at):
+                error.details = rubbish.error["details"] | {"id": kept}
+            raise
         except Unopened as error:
-            rubbish, refused = aside.refused(error.body, error.code, error.message), error
+            self.put_aside(aside.refused(error.body, error.code, error.message), headers, at)
+            error.body = b""  # it would hang on for as long as the refusal does
+            raise
+
+    def put_aside(self, rubbish: aside.Rubbish, headers: dict[str, str], at: datetime) -> int | None:
+        """Keep a body that can't be judged, and so whether it was signed rightly; what was not is kept nowhere."""
         if self.integration.signing_secret_ciphertext is not None:
-            # Whether it was signed rightly can't be known, and what was not is kept nowhere.
             count(self.integration, NOT_KEPT, at)
-            raise refused
-        answer = inbox.keep_aside(self.integration, rubbish, headers, at)
-        if answer.id and rubbish.size:
-            refused.details = rubbish.error["details"] | {"id": answer.id}
-        raise refused
+            return None
+        return inbox.keep_aside(self.integration, rubbish, headers, at).id
 
     def verify(self, request: Request, body: bytes) -> None:
         """Where the integration has a signing secret, the Standard Webhooks signature must be good."""

@@ -116,7 +116,9 @@ def lists(since: Marks | None) -> Iterator[Read]:
         yield from (Read(path, zone) for zone in ZONES)
     yield from (Read(path, NOBODY, PAGE if path == "/login" else JSON) for path in OPEN_TO_ALL)
     yield from (Read(path, NOBODY, FRAGMENT) for path in ("/api/openapi.json", "/api/docs"))
-    yield from (Read(path, UTC) for path in ("/preferences", "/deliveries/replay", "/incidents/new"))
+    yield from (
+        Read(path, UTC) for path in ("/preferences", "/deliveries/replay", "/deliveries/apply", "/incidents/new")
+    )
     yield from (Read(path, UTC, FRAGMENT, (("HX-Request", "true"),)) for path in ("/", *page_lists()))
     yield from (Read(path, NEW_YORK) for path in page_lists())
     yield from (Read(f"/api/{path}", PROGRAM, JSON) for path in api_lists())
@@ -229,6 +231,8 @@ def deliveries(ground: Ground, after: Marks) -> Iterator[Read]:
         yield Read(f"/admin/integrations/inbounddelivery/{key}/change/", OPERATOR)
         if status in ("quarantined", "unrecognized"):
             yield Read(f"/deliveries/{key}/replay", NEW_YORK)
+        if status == Verdict.WAITING:
+            yield Read(f"/deliveries/{key}/apply", KIRITIMATI)
 
 
 LIVE_ENDPOINTS = "(SELECT * FROM timeline_endpoint WHERE deleted_at IS NULL)"

@@ -41,6 +41,8 @@ UNREAD = {
             *(f"{kind}/<int:pk>/{verb}" for kind in ("monitors", "heartbeats") for verb in ("pause", "unpause")),
             "api/webhooks/incident-log",
             "api/webhooks/incident-log/<str:token>",
+            "api/webhooks/incident-log/",
+            "api/webhooks/incident-log/<str:token>/",
             "api/incidents/bulk",
             *(f"api/incidents/<str:uuid>/{verb}" for verb in ("reopen", "escalate", "group", "ungroup")),
             "api/incidents/<str:uuid>/timeline/corrections",

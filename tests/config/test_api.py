@@ -10,6 +10,7 @@ from config import api
 from config.api import read_body
 from config.bodies import BROKEN_OFF, LARGEST_BODY, PROBLEM, TOO_LARGE, TOO_SLOW
 from config.errors import PayloadTooLarge
+from config.request import Request
 
 pytestmark = pytest.mark.urls("tests.config.urls")
 
@@ -289,3 +290,14 @@ def test_what_was_opened_is_not_opened_again(monkeypatch):
     request = RequestFactory().generic("POST", "/api/posted", b"zipped", headers={"Content-Encoding": "gzip"})
     assert [read_body(request) for _ in range(3)] == [b"{}"] * 3
     assert seen == [b"zipped"]
+    with pytest.raises(PayloadTooLarge):
+        read_body(request, limit=1)
+
+
+def test_nothing_of_what_was_opened_is_left_when_a_request_is_answered():
+    zipped_body = gzip.compress(b'{"a": 1}')
+    environ = RequestFactory().generic("POST", "/", zipped_body, headers={"Content-Encoding": "gzip"}).environ
+    request = Request(environ)
+    assert read_body(request) == b'{"a": 1}'
+    request.close()
+    assert b'{"a": 1}' not in request.__dict__.values()

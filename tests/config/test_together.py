@@ -104,6 +104,8 @@ def test_a_key_is_looked_up_once_for_all_that_it_sends(path, ingest_key):
         {"HTTP_COOKIE": "a=1"},
         {"HTTP_HOST": "elsewhere.example"},
         {PROBLEM: TOO_SLOW},
+        {"HTTP_CONTENT_ENCODING": "gzip"},
+        {"HTTP_CONTENT_ENCODING": "identity"},
     ],
     ids=str,
 )

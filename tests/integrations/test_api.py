@@ -69,6 +69,9 @@ def test_a_delivery_has_every_field_that_is_promised(api, integration):
         "webhook_id": "msg_1",
         "received_at": "2026-05-13T13:00:00.000Z",
         "applied_at": "2026-05-13T13:01:00.000Z",
+        "waiting_until": None,
+        "ignored": [],
+        "size": None,
         "error": None,
     }
     whole = in_list | {

@@ -90,13 +90,42 @@ def test_it_keeps_what_the_long_way_keeps(integration, client):
         started(None),
         json.dumps(an_event("monitor.checked")).encode(),
         started(message="x" * 70_000),
+        started(dt="2026-05-13T12:10:00.001Z"),
     ],
-    ids=["nothing", "broken", "empty array", "array", "array later", "text", "wrong fields", "unknown", "too large"],
+    ids=[
+        "nothing",
+        "broken",
+        "empty array",
+        "array",
+        "array later",
+        "text",
+        "wrong fields",
+        "unknown",
+        "too large",
+        "ahead",
+    ],
 )
 def test_any_other_event_is_left_to_the_long_way_and_those_beside_it_are_kept(integration, body):
     first, left, last = receive(*(by_token(integration, each) for each in (started(1), body, started(2))))
     assert left is None
     assert [first, last] == [(identity, "accepted") for identity in ids()]
+
+
+def test_what_is_read_otherwise_than_it_was_sent_is_the_common_case_too(integration):
+    bodies = [started("7", organization_id=5), started(8, regions=9, resource_id="x"), started(9, regions="eu")]
+    with CaptureQueriesContext(connection) as asked:
+        answers = at_once.receive([by_token(integration, body) for body in bodies], AT)
+    assert (len(asked), [each.ignored for each in answers]) == (1, [(), ("resource_id", "regions"), ()])
+    kept = InboundDelivery.objects.in_bulk([each.id for each in answers])
+    assert [kept[each.id].ignored for each in answers] == [None, ["resource_id", "regions"], None]
+    assert [bytes(kept[each.id].body) for each in answers] == bodies
+
+
+def test_a_webhook_id_may_have_its_name_at_svix(integration):
+    assert receive(by_token(integration, svix_id="msg_1")) != [None]
+    assert (InboundDelivery.objects.get().webhook_id, receive(by_token(integration, started(2), svix_id="msg_1"))) == (
+        "msg_1", [None],
+    )  # fmt: skip
 
 
 def test_no_more_is_read_in_one_go_than_strangers_may_make_us_read(integration):
