@@ -3,6 +3,7 @@
 
 def test_the_page_shows_every_operation_and_the_browser_has_no_complaints(page, live_server, complaints):
     page.goto(f"{live_server.url}/api/docs")
+    page.get_by_role("heading", name="The first ten minutes").wait_for()
     page.get_by_text("List an incident's updates", exact=True).click()
     page.get_by_role("button", name="Try it out").first.click()
     page.get_by_role("button", name="Execute").wait_for()
