@@ -305,9 +305,12 @@ class OpenAPI(APIView):
 
 
 class Docs(APIView):
-    """`/api/docs`: the document as a page, by Swagger UI from our own files; its set-up is static/js/apidocs.js."""
+    """
+    `/api/docs`: open to everybody. The first ten minutes, and the document as a page, by Swagger UI from our own files;
+    its set-up is static/js/apidocs.js.
+    """
 
     schema = None
 
     def get(self, request: Request) -> HttpResponse:
-        return render(request._request, "api/docs.html")
+        return render(request._request, "api/docs.html", {"address": request.build_absolute_uri("/api")})

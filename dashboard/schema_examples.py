@@ -79,6 +79,7 @@ FIELDS: dict[str, list[Any]] = {
     "field": [None],
     "created_at": [NOON],
     "occurred_at": [NOON],
+    "dt_as_sent": ["2026-05-14T12:00:00.000Z"],
     "recorded_at": [NOON],
     "organization_id": ["org_123"],
     "team_id": ["team_456"],

@@ -17,6 +17,7 @@ from timeline.events import (
     EventType,
     digest,
     identifier,
+    party,
     seconds,
     severity,
     targets,
@@ -44,6 +45,7 @@ TARGET: Schema = {
 # What a field's check lets pass, as JSON Schema has it.
 SHAPES: dict[Callable[[Any], str | None], Schema] = {
     text: {"type": "string"},
+    party: {"type": "string"},
     identifier: ID,
     texts: {"type": "array", "items": {"type": "string"}},
     targets: {"type": "array", "items": TARGET},

@@ -271,7 +271,8 @@ def test_the_page_loads_nothing_from_elsewhere_and_has_no_script_or_style_in_it(
     page = client.get("/api/docs")
     assert page.status_code == 200
     text = page.content.decode()
-    loaded = re.findall(r'(?:src|href|data-document)="([^"]*)"', text)
+    leads_to = {"/", "#reference"}  # the pages, and further down
+    loaded = [each for each in re.findall(r'(?:src|href|data-document)="([^"]*)"', text) if each not in leads_to]
     assert len(loaded) >= 6
     for address in loaded:
         assert (urlsplit(address).netloc, address[0]) == ("", "/")
@@ -279,6 +280,13 @@ def test_the_page_loads_nothing_from_elsewhere_and_has_no_script_or_style_in_it(
     assert "<style" not in text
     assert " style=" not in text
     assert re.search(r"<script(?![^>]* src=)", text) is None
+
+
+def test_the_page_tells_the_first_ten_minutes_with_the_address_at_hand(client):
+    text = client.get("/api/docs", headers={"Host": "localhost:8123"}).content.decode()
+    assert "export API=http://localhost:8123/api<" in text
+    assert text.count("data-step") >= 7
+    assert text.index("The first ten minutes") < text.index('id="swagger-ui"')
 
 
 def test_only_get_is_answered_and_in_the_envelope(client):
