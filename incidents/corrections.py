@@ -271,9 +271,13 @@ def taken_in(
     return facts
 
 
+# What of an incident its fold alone reads.
+UNSHOWN = ("corrections", "told_title", "origin")
+
+
 def standing(incident: Incident) -> dict[str, Any]:
     """What a correction may change of an incident, by name."""
-    return {name: getattr(incident, name) for name in keeper.COLUMNS if name not in ("corrections", "told_title")}
+    return {name: getattr(incident, name) for name in keeper.COLUMNS if name not in UNSHOWN}
 
 
 def outcome(was: dict[str, Any], now: dict[str, Any]) -> Payload:

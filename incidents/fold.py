@@ -14,14 +14,14 @@ from typing import Any
 from incidents.wording import Entry, as_text, by_integration, differences, entry
 from timeline.chronology import Fact, Link, Outcome
 from timeline.corrections import CORRECTED
-from timeline.events import RESOURCES, SEVERITIES, named_resource, said
+from timeline.events import ORIGIN, RESOURCES, SEVERITIES, VIA, named_resource, said
 
 OPEN, ACKNOWLEDGED, RESOLVED, CLOSED = "open", "acknowledged", "resolved", "closed"
 LIVE = (OPEN, ACKNOWLEDGED)
 
 # Which version of this fold it is. What changes what it makes of facts raises it: then the worker folds again what a
 # lower one found (dashboard.refolding).
-VERSION = 2
+VERSION = 3
 
 # The legal moves: which statuses each can be reached from. The one table of them, read by fold and verbs alike.
 MOVES: dict[str, tuple[str, ...]] = {
@@ -56,11 +56,13 @@ class IncidentState:
     id of anything else. `incident_group_id` is ours where `incident_group_native`, else the source's. `provisional`:
     its start was not told yet. `only_noted`: there are notes of it and nothing else, which make no beginning.
     `corrections`: how many of its facts are corrections of others. `told_title` is what its source called it last;
-    `destroyed_at_source` says who deleted it: its source, or somebody here.
+    `destroyed_at_source` says who deleted it: its source, or somebody here. `origin` is the installation that told of
+    it as of its own.
     """
 
     title: str = ""
     told_title: str | None = None
+    origin: str | None = None
     status: str = OPEN
     severity: str = "major"
     type: str = "other"
@@ -138,7 +140,15 @@ def introduced(state: IncidentState, fact: Fact) -> IncidentState:
     if not met.title:
         name = said(fact.payload, "incident_name")
         met = replace(met, title=name or "", told_title=name if names_it(fact) else met.told_title)
-    return about(met, fact)
+    return about(originated(met, fact), fact)
+
+
+def originated(state: IncidentState, fact: Fact) -> IncidentState:
+    """Whose incident it is: that of another installation which tells of it straight, and as of its own."""
+    if fact.native or fact.taken or not fact.kin or VIA in fact.payload:
+        return state
+    origin = said(fact.payload, ORIGIN)
+    return state if origin == state.origin else replace(state, origin=origin)
 
 
 def names_it(fact: Fact) -> bool:
@@ -163,7 +173,8 @@ def about(state: IncidentState, fact: Fact) -> IncidentState:
     The incident's resource is the first that its facts name; its name is the latest that a source told. Our own acts
     repeat a name, they are no news of it.
     """
-    named = fact.named or named_resource(fact.payload)
+    # What an act from elsewhere names has an id there.
+    named = fact.named or (None if fact.taken else named_resource(fact.payload))
     if named is None:
         return state
     if state.resource_type is None:

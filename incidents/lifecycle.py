@@ -23,7 +23,7 @@ from monitors.keeper import MODELS
 from teams.models import Team, User
 from timeline.acts import act, who
 from timeline.chronology import Fact, Link
-from timeline.events import EVENTS, INCIDENT, RESOURCES, Payload
+from timeline.events import EVENTS, INCIDENT, INCIDENT_ORIGIN, RESOURCES, Payload
 from timeline.models import TimelineEvent
 
 FOLDED = faults.point("act: folded, before the commit")
@@ -245,7 +245,7 @@ def told(
         by=by,
         at=at,
         message=message,
-        fields=about(incident) | (who(by) if says_who else {}) | (fields or {}),
+        fields=about(incident) | (who(by) if says_who else {}) | (fields or {}) | elsewhere(incident),
         named=named or resource_of(incident),
         occurred_at=occurred_at,
         ended=ended,
@@ -268,6 +268,19 @@ def about(incident: Incident) -> Payload:
         "resource_id": incident.resource_id,
         "resource_name": resource_name(incident),
     }
+
+
+def elsewhere(incident: Incident) -> Payload:
+    """Of an act on a mirrored incident: whose it is; null where no Watchkeeper told us of it as of its own."""
+    if incident.is_native:
+        return {}
+    origin = {
+        "installation": incident.origin,
+        "organization_id": incident.source_organization_id,
+        "team_id": incident.source_team_id,
+        "incident_id": incident.source_id,
+    }
+    return {INCIDENT_ORIGIN: origin if incident.origin else None}
 
 
 def resource_name(incident: Incident) -> str | None:

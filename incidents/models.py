@@ -207,6 +207,7 @@ class Incident(models.Model):
     # Fold.
     title = models.TextField(blank=True)
     told_title = models.TextField(null=True, blank=True, help_text="What its source called it last.")
+    origin = models.TextField(null=True, blank=True, help_text="The installation that told of it as of its own.")
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.OPEN)
     severity = models.CharField(max_length=20, choices=Severity.choices, default=Severity.MAJOR)
     type = models.CharField(max_length=20, choices=Type.choices, default=Type.OTHER)

@@ -84,6 +84,11 @@ def latest_deliveries(integration: Integration) -> Panel:
     )
 
 
+def edited(integration: Integration) -> dict[str, Any]:
+    """What can be edited of an integration, as a form has it."""
+    return {name: getattr(integration, name) for name in ("name", "type", "count_only", "may_act")}
+
+
 @admin.register(Integration)
 class IntegrationAdmin(Retiring):
     """Integrations: the address they send to can be seen here again, their signing secret can't."""
@@ -109,7 +114,7 @@ class IntegrationAdmin(Retiring):
         return super().get_queryset(request).annotate(heard_at=Subquery(latest.values("received_at")[:1]))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        changed = ["name", "type", "count_only"]
+        changed = ["name", "type", "count_only", "may_act"]
         if obj is None:
             return [(None, {"fields": ["team", *changed]}), ("Signatures", {"fields": ["signing", "signing_secret"]})]
         return [
@@ -125,13 +130,13 @@ class IntegrationAdmin(Retiring):
     def save_model(self, request: HttpRequest, obj: Integration, form: Any, change: bool) -> None:
         if not change:
             made, _ = open_integration(obj.team, obj.name, IntegrationType(obj.type), clock.now())
-            edit_integration(made, name=obj.name, type=obj.type, count_only=obj.count_only)
+            edit_integration(made, **edited(obj))
             obj.pk = made.pk
             obj.refresh_from_db()
             page = link("integrations.integration", obj.pk, "its page")
             self.message_user(request, format_html("The address that it sends to stands on {}.", page), messages.INFO)
         else:
-            edit_integration(obj, name=obj.name, type=obj.type, count_only=obj.count_only)
+            edit_integration(obj, **edited(obj))
         self.sign(request, obj, form.cleaned_data["signing"], form.cleaned_data["signing_secret"])
 
     def sign(self, request: HttpRequest, integration: Integration, signing: str, given: str) -> None:

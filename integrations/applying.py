@@ -12,17 +12,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import InterfaceError, OperationalError, models, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, models, transaction
 from django.db.models import Q, prefetch_related_objects
 
 from config import faults, rows, strictjson
 from config.queue import Retries
 from config.times import parse_rfc3339, rfc3339
 from incidents import keeper
+from incidents.lifecycle import ONE_LIVE
 from incidents.models import Incident, IncidentGroup
 from integrations.inbox import RETURNED, came_back, wrong_fields
 from integrations.incident_log import Heard, SourceRecord, hear
 from integrations.models import InboundDelivery, Integration, IntegrationType, Verdict, known_events
+from integrations.taking import kept_aside, sort_out
 from integrations.turns import Turns
 from monitors.models import Heartbeat, Monitor
 from timeline.chronology import Fact
@@ -65,6 +67,7 @@ JUDGED = faults.point("applying: verdicts written, before the commit")
 COMMITTED = faults.point("applying: committed")
 FAILED = faults.point("applying: a batch failed, before its parts")
 PARTED = faults.point("applying: a part applied, before the next")
+KEPT_ASIDE = faults.point("applying: one kept aside, before the commit")
 POSTPONED = faults.point("applying: one postponed, before the commit")
 CHOSEN = faults.point("recognize: chosen, not yet handed on")
 RECOGNIZED = faults.point("recognize: handed on")
@@ -113,7 +116,10 @@ def apply(deliveries: Sequence[InboundDelivery], at: datetime) -> None:
             apply_together(deliveries, at)
     except (OperationalError, InterfaceError):
         raise
-    except Exception:
+    except Exception as error:
+        if len(deliveries) == 1 and isinstance(error, IntegrityError) and ONE_LIVE in str(error):
+            keep_aside(deliveries[0], at)
+            return
         if len(deliveries) == 1:
             log.exception(f"delivery {deliveries[0].pk} failed", delivery=deliveries[0].pk)
             postpone(deliveries[0], at)
@@ -150,6 +156,16 @@ def postpone(delivery: InboundDelivery, at: datetime) -> None:
     POSTPONED()
 
 
+def keep_aside(delivery: InboundDelivery, at: datetime) -> None:
+    """Put an act from elsewhere into quarantine that would make a second incident of a resource of ours live."""
+    [reading] = read_all([delivery])
+    assert reading.heard and reading.heard.incident_id is not None
+    delivery.incident_id, delivery.due_at, delivery.status = reading.heard.incident_id, None, Verdict.QUARANTINED
+    delivery.error = kept_aside(Incident.objects.get(pk=delivery.incident_id))
+    delivery.save(update_fields=["incident_id", "due_at", "status", "error"])
+    KEPT_ASIDE()
+
+
 @dataclass
 class Reading:
     """A delivery as this version reads it: a sound event of a known type, or the verdict it gets instead."""
@@ -169,14 +185,24 @@ class Reading:
 
 def apply_together(deliveries: Sequence[InboundDelivery], at: datetime) -> None:
     """Apply locked deliveries in one go."""
-    types = types_of({delivery.integration_id for delivery in deliveries})
-    prefetch_related_objects([delivery for delivery in deliveries if delivery.dated_at], "replayed_by")
-    readings = [read(delivery, types[delivery.integration_id]) for delivery in deliveries]
+    readings = read_all(deliveries)
     sound = [reading for reading in readings if reading.heard]
     if sound:
         take_in(sound)
     rows.update(InboundDelivery, [verdict_row(reading, at) for reading in readings])
     JUDGED()
+
+
+def read_all(deliveries: Sequence[InboundDelivery]) -> list[Reading]:
+    """Read deliveries' bytes again, as this version understands them from their integrations."""
+    known = Integration.objects.only("type", "may_act").in_bulk({each.integration_id for each in deliveries})
+    prefetch_related_objects([delivery for delivery in deliveries if delivery.dated_at], "replayed_by")
+    readings = [read(delivery, known[delivery.integration_id].type) for delivery in deliveries]
+    put = sort_out([(each.delivery, each.heard) for each in readings if each.heard], known)
+    for each in readings:
+        if found := put.get(each.delivery.pk):
+            each.heard, each.verdict, each.error = found.heard, found.verdict, found.error
+    return readings
 
 
 def read(delivery: InboundDelivery, type: str) -> Reading:
@@ -239,11 +265,6 @@ def take_in(readings: Sequence[Reading]) -> None:
     if len(record(new)) != len(new):
         raise RuntimeError("a fact was recorded by somebody else while its subject was locked")
     RECORDED()
-
-
-def types_of(integration_ids: Collection[int]) -> dict[int, str]:
-    """The types of integrations, by id."""
-    return dict(rows.select(Integration, ("id", "type"), integration_ids))
 
 
 def recording(reading: Reading) -> Recording:

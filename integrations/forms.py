@@ -49,6 +49,10 @@ SIGNING = [
     (GIVEN, "Ask for signatures, with the secret that the sender gave"),
     (NONE, "Ask for no signatures"),
 ]
+MAY_ACT = (
+    "Of another Watchkeeper: what its people do to incidents of this team that are mirrored there is done here, too: "
+    "acknowledging, resolving, closing, reopening, severity, assignee, edits and notes. Its own incidents come anyway."
+)
 COUNTED = "Names of unknown events to count and not to keep, one to a line."
 
 
@@ -83,6 +87,7 @@ class NamingForm(DetailsForm):
     name = Text(max_length=LONGEST_NAME, widget=forms.TextInput(attrs={"dir": "auto"}))
     type = forms.ChoiceField(label="Whose events it takes in", choices=IntegrationType.choices)
     count_only = NamesField(label="Names to count only", required=False, help_text=COUNTED)
+    may_act = forms.BooleanField(label="May act on our incidents", required=False, initial=True, help_text=MAY_ACT)
 
 
 class TeamKeyForm(forms.Form):
@@ -134,7 +139,7 @@ class IntegrationForm(SigningForm, forms.ModelForm):
 
     class Meta:
         model = Integration
-        fields = ["team", "name", "type", "count_only"]
+        fields = ["team", "name", "type", "count_only", "may_act"]
         field_classes = {"name": Text}
 
     def clean_name(self) -> str:

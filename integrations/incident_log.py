@@ -43,7 +43,8 @@ class SourceRecord:
 class Heard:
     """
     A sound event of a known type: what it is about, the monitor or heartbeat it names by the way, the group it puts an
-    incident into, and itself.
+    incident into, and itself. `incident_id` is that of an incident of ours that it acts upon from elsewhere; then it
+    names no records of its source's.
     """
 
     judged: Judged
@@ -51,16 +52,20 @@ class Heard:
     subject: SourceRecord
     named: SourceRecord | None
     group: SourceRecord | None = None
+    incident_id: int | None = None
 
     @property
     def records(self) -> list[SourceRecord]:
         """All of the vendor's records that it names."""
+        if self.incident_id is not None:
+            return []
         return [record for record in (self.subject, self.named, self.group) if record]
 
     def fact(self, ids: dict[bytes, int], recorded_at: datetime) -> Fact:
         """The fact it is, given the ids of our records by key."""
         assert self.judged.type and self.judged.occurred_at
         payload = self.judged.payload
+        ours = self.incident_id is not None
         return Fact(
             event=self.judged.type.name,
             occurred_at=self.judged.occurred_at,
@@ -68,9 +73,9 @@ class Heard:
             rank=self.judged.type.rank,
             identity=self.identity,
             payload=payload,
-            subject=link(self.subject, ids),
-            named=link(self.named, ids) if self.named else None,
-            group=ids[self.group.key] if self.group else None,
+            subject=(INCIDENT, self.incident_id) if self.incident_id is not None else link(self.subject, ids),
+            named=link(self.named, ids) if self.named and not ours else None,
+            group=ids[self.group.key] if self.group and not ours else None,
             user_email=said(payload, "user_email"),
             user_name=said(payload, "user_name"),
         )

@@ -6,6 +6,7 @@ Not here: what comes in through the door (integrations.door, integrations.inbox)
 """
 
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -30,7 +31,12 @@ def open_integration(team: Team, name: str, type: IntegrationType, at: datetime)
     try:
         with transaction.atomic():
             integration = team.integrations.create(
-                name=name, type=type, token_digest=keyed_digest(token), token_ciphertext=seal(token), created_at=at
+                name=name,
+                type=type,
+                token_digest=keyed_digest(token),
+                token_ciphertext=seal(token),
+                created_at=at,
+                may_act=type == IntegrationType.WATCHKEEPER,
             )
     except IntegrityError:
         raise Conflict(f"The team already has an integration called {name}.") from None
@@ -42,12 +48,16 @@ def lock(integration: Integration) -> None:
     integration.refresh_from_db(from_queryset=Integration.objects.select_for_update(no_key=True))
 
 
-def edit_integration(integration: Integration, *, name: str, type: str, count_only: list[str]) -> bool:
+def edit_integration(
+    integration: Integration, *, name: str, type: str, count_only: list[str], may_act: bool | None = None
+) -> bool:
     """
-    Change what an integration is called, whose log comes in, and which unknown events are counted only; whether
-    anything is other than it was. Raises Conflict if another one of the team has that name.
+    Change what an integration is called, whose log comes in, which unknown events are counted only, and whether another
+    Watchkeeper's staff may act on our incidents (None: as it is); whether anything is other than it was. Raises
+    Conflict if another one of the team has that name.
     """
-    said = {"name": name, "type": type, "count_only": count_only}
+    said: dict[str, Any] = {"name": name, "type": type, "count_only": count_only}
+    said |= {} if may_act is None else {"may_act": may_act}
     try:
         with transaction.atomic():
             present = Integration.objects.select_for_update(no_key=True).get(pk=integration.pk)

@@ -53,6 +53,12 @@ class Integration(models.Model):
         blank=True,
         help_text="Names of unknown events to count and not to keep.",
     )
+    may_act = models.BooleanField(
+        "may act on our incidents",
+        default=False,
+        db_default=False,
+        help_text="What another Watchkeeper’s staff do to incidents of ours that are mirrored there is done here, too.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     deactivated_at = models.DateTimeField(null=True, blank=True, help_text="Since when its door is shut.")
 

@@ -12,7 +12,8 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from config import faults
-from integrations.applying import SOURCES, apply, read
+from incidents.models import Incident
+from integrations.applying import SOURCES, apply, read_all
 from integrations.incident_log import Heard
 from integrations.models import InboundDelivery, Verdict
 from integrations.waiting import waiting
@@ -149,7 +150,7 @@ def locked(ids: Sequence[int], such: Q) -> list[InboundDelivery]:
 
 def applied(delivery: InboundDelivery, at: datetime) -> Change:
     """Apply one delivery, and say what changed."""
-    heard = read(delivery, delivery.integration.type).heard
+    heard = read_all([delivery])[0].heard
     before, had = record_of(heard), delivery.status
     apply([delivery], at)
     delivery.refresh_from_db()
@@ -167,4 +168,8 @@ def applied(delivery: InboundDelivery, at: datetime) -> Change:
 
 def record_of(heard: Heard | None) -> Any:
     """Our record that an event is about, as it is now; None where there is none."""
-    return SOURCES[heard.subject.kind]._default_manager.filter(source_key=heard.subject.key).first() if heard else None
+    if heard is None:
+        return None
+    if heard.incident_id is not None:
+        return Incident.objects.filter(pk=heard.incident_id).first()
+    return SOURCES[heard.subject.kind]._default_manager.filter(source_key=heard.subject.key).first()

@@ -70,7 +70,7 @@ class Fact:
 
     @property
     def taken(self) -> bool:
-        """Whether it was done elsewhere to an incident that is mirrored there."""
+        """Whether it was done where the incident is mirrored, here or elsewhere."""
         return INCIDENT_ORIGIN in self.payload
 
     @property

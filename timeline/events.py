@@ -272,6 +272,28 @@ INCIDENT_ORIGIN = "incident_origin"
 ACTED_AT = "acted_at"
 
 
+@dataclass(frozen=True)
+class IncidentOrigin:
+    """Whose incident an act is about: the installation, and the ids that organization, team and incident have there."""
+
+    installation: str
+    organization_id: str
+    team_id: str
+    incident_id: int
+
+
+def incident_origin(payload: Payload) -> IncidentOrigin | None:
+    """Whose incident an event says that it is about; None where it says nothing sound of that."""
+    told = payload.get(INCIDENT_ORIGIN)
+    if not isinstance(told, dict):
+        return None
+    installation, organization, team = (said(told, name) for name in ("installation", "organization_id", "team_id"))
+    number = told.get("incident_id")
+    if not (installation and organization and team and isinstance(number, int)) or identifier(number) is not None:
+        return None
+    return IncidentOrigin(installation, organization, team, number)
+
+
 def passed(payload: Payload) -> list[str]:
     """The installations that an event names: whose own act it was, and those that passed it on."""
     via, origin = payload.get(VIA), said(payload, ORIGIN)

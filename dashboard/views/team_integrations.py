@@ -168,12 +168,12 @@ def save(request: TeamRequest, found: Integration, form: NamingForm) -> None:
 
 
 # What stands in the notes about edits: ours, and admin's with the names of the fields.
-EDITED = ("Changed: ", '"Name"', '"Type"', '"Count only"')
+EDITED = ("Changed: ", '"Name"', '"Type"', '"Count only"', '"May act on our incidents"')
 
 
 def naming(found: Integration) -> dict[str, Any]:
     """What can be edited of an integration, as it is now."""
-    return {"name": found.name, "type": found.type, "count_only": found.count_only}
+    return {"name": found.name, "type": found.type, "count_only": found.count_only, "may_act": found.may_act}
 
 
 def seen_naming(found: Integration) -> str:

@@ -13,8 +13,10 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from config import faults, rows
+from config.statements import fetch
 from teams.models import Team
 from timeline.chronology import Fact, Link
+from timeline.events import INCIDENT
 from timeline.outbound.installation import this_installation
 from timeline.outbound.models import OVER, Endpoint, Message, Progress
 from timeline.outbound.shapes import Sent, Whose, Wishes, told, written
@@ -62,7 +64,10 @@ WHERE team_id = ANY(%(teams)s::bigint[]) AND disabled_at IS NULL AND deleted_at 
 
 def listening(happened: Iterable[Happened]) -> dict[int, list[Endpoint]]:
     """The enabled endpoints of teams, by team; of those where integrations alone spoke, the ones that pass it on."""
-    teams, spoke = {each.team_id for each in happened}, {each.team_id for each in happened if each.fact.native}
+    teams, spoke = (
+        {each.team_id for each in happened},
+        {each.team_id for each in happened if each.fact.native or each.fact.taken},
+    )
     found: dict[int, list[Endpoint]] = defaultdict(list)
     for endpoint in Endpoint.objects.raw(ENABLED, {"teams": rows.as_array(teams)}):
         if endpoint.relay or endpoint.team_id in spoke:
@@ -149,7 +154,7 @@ def announce_again(endpoint: Endpoint, facts: Iterable[Fact], *, at: datetime) -
     whose = names_of([endpoint.team_id])[endpoint.team_id]
     born = [
         row(endpoint, fact.subject, fact.id, sent, recorded_at(fact)) | {"due_at": at}
-        for fact in facts
+        for fact in heard_of(endpoint, facts)
         for sent in told(fact, whose, wishes_of(endpoint), ended=ended_live(fact))
     ]
     told_before = endpoint.messages.filter(webhook_id__in=[each["webhook_id"] for each in born])
@@ -157,6 +162,27 @@ def announce_again(endpoint: Endpoint, facts: Iterable[Fact], *, at: datetime) -
     made = rows.insert(Message, born, on_conflict=NEW, returning=("id", "event"))
     put_last_words_last(made)
     return again + len(made)
+
+
+# Of incidents, those that an integration told us of.
+MIRRORED = """
+SELECT DISTINCT subject_id FROM timeline_timelineevent
+WHERE subject_kind = 'incident' AND subject_id = ANY(%s::bigint[])
+    AND integration_id IS NOT NULL AND NOT jsonb_exists(payload, 'incident_origin')
+"""
+
+
+def heard_of(endpoint: Endpoint, facts: Iterable[Fact]) -> list[Fact]:
+    """
+    Facts without those that were done here to mirrored incidents before they said so, for an endpoint that never heard
+    of their start.
+    """
+    found = list(facts)
+    unsaid = {fact.subject[1] for fact in found if fact.native and not fact.taken and fact.subject[0] == INCIDENT}
+    if endpoint.relay or not unsaid:
+        return found
+    mirrored = {identity for (identity,) in fetch(MIRRORED, [rows.as_array(unsaid)])}
+    return [fact for fact in found if not fact.native or fact.subject[0] != INCIDENT or fact.subject[1] not in mirrored]
 
 
 def begin_anew(messages: QuerySet[Message], *, at: datetime) -> int:

@@ -21,11 +21,13 @@ from timeline.events import (
     EVENTS,
     IDENTITY,
     INCIDENT,
+    INCIDENT_ORIGIN,
     ORIGIN,
     RESOURCES,
     VENDOR_EVENTS,
     VIA,
     Payload,
+    incident_origin,
     passed,
     said,
 )
@@ -74,7 +76,7 @@ def told(fact: Fact, whose: Whose, wishes: Wishes, *, ended: bool = False) -> It
     The messages of a fact for an endpoint. `ended`: closing it also ended a live incident, which those are told who
     don't know of closing.
     """
-    if not fact.native and not wishes.relay:
+    if not wishes.relay and not is_ours(fact, whose):
         return
     event = fact.event
     if event == CLOSED and ended and not wishes.wants(CLOSED):
@@ -84,6 +86,17 @@ def told(fact: Fact, whose: Whose, wishes: Wishes, *, ended: bool = False) -> It
         event = UNGROUPED
     if wishes.wants(event):
         yield Sent(event, webhook_id(whose, fact, event), shaped(fact, whose, wishes, event))
+
+
+def is_ours(fact: Fact, whose: Whose) -> bool:
+    """
+    Whether a fact is told to every endpoint: it is about a record of ours, done here, or elsewhere to an incident that
+    is mirrored there. What is done here to a mirrored one goes to those only that heard of its start.
+    """
+    if fact.native:
+        return not fact.taken
+    origin = incident_origin(fact.payload)
+    return origin is not None and origin.installation == whose.installation
 
 
 def webhook_id(whose: Whose, fact: Fact, event: str) -> str:
@@ -115,15 +128,18 @@ def ours(fact: Fact, whose: Whose) -> Payload:
     if fact.native:
         return dict(fact.payload)
     kind, number = fact.subject
+    ours_it_is = is_ours(fact, whose)
     # Only a Watchkeeper may say of an event that it was some installation's own act.
-    told = {name: value for name, value in fact.payload.items() if name != ORIGIN or fact.kin}
+    dropped = {*([] if fact.kin else [ORIGIN]), *([INCIDENT_ORIGIN] if ours_it_is else [])}
+    told = {name: value for name, value in fact.payload.items() if name not in dropped}
     ids: dict[str, Any] = {
         "organization_id": whose.organization,
         "team_id": whose.team,
         EVENTS[fact.event].subject_field: number,
     }
     if kind == INCIDENT and said(fact.payload, "resource_type") in RESOURCES:
-        ids["resource_id"] = fact.named[1] if fact.named else None
+        named = fact.resource if ours_it_is else fact.named
+        ids["resource_id"] = named[1] if named else None
     if fact.payload.get("incident_group_id") is not None:
         ids["incident_group_id"] = fact.group
     return told | ids
@@ -135,9 +151,10 @@ def acting(fact: Fact) -> Payload:
 
 
 def passage(fact: Fact, whose: Whose) -> Payload:
-    """Whose own act it was, and through which installations it came."""
+    """Whose own act it was, about whose incident, and through which installations it came."""
     if fact.native:
-        return {ORIGIN: whose.installation}
+        about = {INCIDENT_ORIGIN: fact.payload[INCIDENT_ORIGIN]} if fact.taken else {}
+        return {ORIGIN: whose.installation} | about
     return {VIA: [*passed(fact.payload), whose.installation]}
 
 
