@@ -551,7 +551,7 @@ def test_on_the_list_nothing_is_chosen_beforehand(verb, staff, native):
 
 
 def test_who_acknowledges_can_take_it_at_once(staff, native, user):
-    assert "Acknowledge and take it" in words(staff.get(f"/incidents/{native.uuid}"))
+    assert "Acknowledge Take it Resolve" in words(staff.get(f"/incidents/{native.uuid}"))
     answer = press(staff, native, "take", note="On my way")
     read = words(staff.get(answer.url))
     assert "You have it now." in read and "Alice Johnson has it" in read and "On my way" in read
