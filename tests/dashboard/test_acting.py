@@ -541,7 +541,9 @@ def test_a_name_for_a_new_group_is_not_lost_because_another_is_chosen(staff, nat
 @pytest.mark.parametrize("verb", ["assign", "severity"])
 def test_on_the_list_nothing_is_chosen_beforehand(verb, staff, native):
     form = {"assign": "assignee", "severity": "severity"}[verb]
-    assert chosen(staff.get("/incidents"), form)[1][""] == "Choose…"
+    page = staff.get("/incidents")
+    assert chosen(page, form)[1][""] == "Choose…"
+    assert not re.search(rf'<select name="{form}"[^>]* required', page.content.decode())
     answer = staff.post("/incidents/act", {"verb": verb, form: "", "pick": picks(native)}, follow=True)
     assert "This field is required." in words(answer)
     assert facts(native).count() == 1
