@@ -287,7 +287,7 @@ LOGGING = logs.configure(as_json=not sys.stderr.isatty(), level=setting("WATCHKE
 # The worker's loops, and after how many seconds without a report /workz calls one stopped.
 WORKER_LOOPS = {
     "renumber": 60, "refold": 600, "reword": 60, "apply": 30, "waiting": 30, "recognize": 60, "send": 30,
-    "sessions": 60,
+    "listen": 60, "sessions": 60,
 }  # fmt: skip
 # Loop → the function that says since when what it has to do next has been waiting.
 WORKER_QUEUES = {"apply": "integrations.turns.oldest_waiting", "send": "timeline.outbound.engine.oldest_waiting"}

@@ -43,7 +43,8 @@ class Act(forms.Form):
         incident: Incident | None = None,
         members: list[User] | None = None,
     ) -> None:
-        super().__init__(data, auto_id=f"{self.verb}-%s")
+        # On the list one form has the fields of every verb, and no browser is to ask for those of another one.
+        super().__init__(data, auto_id=f"{self.verb}-%s", use_required_attribute=incident is not None)
         self.team, self.members = team, members
         if incident:
             self.fields["seen"].initial = self.standing(incident)

@@ -36,6 +36,7 @@ class Move(Act):
     """The base of the four that bring an incident to another status."""
 
     to: ClassVar[str]
+    says: ClassVar[str] = ""
     changing: ClassVar[tuple[str, ...]] = tuple(SAID)
     changing_of: ClassVar[tuple[str, ...]] = MOVED
     note = Text(
@@ -71,6 +72,7 @@ class Take(Move):
     """Saying that one works on it oneself: it is acknowledged, if it was not yet, and assigned to who says so."""
 
     verb, word, icon, done, to = "take", "Take it", "person", "You have it now.", ACKNOWLEDGED
+    says = "Acknowledges it and assigns it to you."
     changing = (*SAID, "incident.assigned")
     changing_of = (*MOVED, "assignee_id", "assignee_email")
     changed = "changed who has it"

@@ -140,7 +140,8 @@ class ResourceFilters(Filters):
     """Narrows the list of monitors or heartbeats."""
 
     status = forms.ChoiceField(
-        label="State", choices=[("", "Any state"), *ResourceStatus.choices, ("destroyed", "Deleted")]
+        label="State",
+        choices=[("", "Any state"), ("not_up", "Not up"), *ResourceStatus.choices, ("destroyed", "Deleted")],
     )
 
 

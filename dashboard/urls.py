@@ -25,6 +25,7 @@ from dashboard.views import (
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
+    path("heard", overview.heard, name="heard"),
     path("login", entrance.Login.as_view(), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("team", entrance.change_team, name="team"),

@@ -22,7 +22,7 @@ from config import clock, faults
 from config.health import report_loop
 from config.troubles import Troubles
 from dashboard.refolding import REWORDED_AT_ONCE, Refolding, Renumbering, Rewording
-from integrations import applying, waiting
+from integrations import applying, hearing, waiting
 from integrations.turns import Turns
 from teams.sessions import BATCH, sweep_sessions
 from timeline.outbound.sender import Sender
@@ -89,6 +89,7 @@ def steps() -> list[Step]:
         # Only a new version makes an event known; looking now and then catches what an old one left while it was
         # replaced.
         Step("recognize", applying.recognize, every=timedelta(minutes=10)),
+        Step("listen", hearing.listen, every=hearing.EVERY),
         Step("sessions", sweep_sessions, full=BATCH, every=timedelta(minutes=10)),
     ]
 

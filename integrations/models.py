@@ -73,6 +73,19 @@ class Integration(models.Model):
         return self.name
 
 
+class Hearing(models.Model):
+    """How often an integration is heard from, as integrations.hearing keeps it."""
+
+    integration = models.OneToOneField(Integration, on_delete=models.CASCADE, related_name="hearing", primary_key=True)
+    delivery_id = models.BigIntegerField(help_text="The last delivery that is taken in here.")
+    heard_at = models.DateTimeField(help_text="When that came.")
+    gaps = models.FloatField(default=0, help_text="The gaps between deliveries, in seconds; what is old fades.")
+    squares = models.FloatField(default=0, help_text="The same of their squares.")
+
+    def __str__(self) -> str:
+        return f"hearing of integration {self.pk}"
+
+
 class IngestKey(models.Model):
     """Which integration an API key with the scope `ingest` sends to."""
 

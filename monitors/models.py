@@ -5,7 +5,7 @@ The columns under "fold" are the left fold of the resource's facts (monitors.fol
 """
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from teams.models import Team
@@ -20,6 +20,10 @@ class Status(models.TextChoices):
     VERIFYING_RECOVERY = "verifying_recovery", "Verifying recovery"
     PAUSED = "paused", "Paused"
     MAINTENANCE = "maintenance", "Maintenance"
+
+
+# What is neither up nor paused, the worst first.
+NOT_UP = [Status.DOWN, Status.VERIFYING_RECOVERY, Status.MAINTENANCE]
 
 
 class Type(models.TextChoices):
@@ -93,6 +97,14 @@ class Resource(models.Model):
         indexes = [
             models.Index(fields=["team", "-id"], name="%(class)s_newest"),
             models.Index(fields=["team", "status", "-id"], name="%(class)s_by_status"),
+            models.Index(
+                F("team"),
+                F("status"),
+                F("status_since").desc(nulls_last=True),
+                F("id").desc(),
+                condition=Q(status__in=NOT_UP, destroyed_at__isnull=True),
+                name="%(class)s_not_up",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ Not here: what else is done to them (acting, declaring, correcting), what a note
 (incidents.lifecycle).
 """
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from dashboard.doubled import done_once
 from dashboard.forms import IncidentFilters, NoteForm
 from dashboard.frame import counts, show
 from dashboard.logbook import LINES, NEWEST_FIRST, lines
+from dashboard.sources import is_unheard
 from dashboard.views.lists import older
 from incidents import grouping, lifecycle
 from incidents.holding import holder_of
@@ -50,6 +52,7 @@ def incidents(request: TeamRequest) -> HttpResponse:
         found_page(everything, found, ROWS, after) if "q" in filters.chosen() else page(found, NEWEST, ROWS, after)
     )
     context = {"filters": filters, "incidents": rows, "more": older(request, cursor)} | work_on_list(request)
+    context["unheard"] = partial(is_unheard, request.team)
     status = 200 if filters.is_valid() else 400
     return show(request, "incidents/page.html", context, fragment="incidents/_rows.html", status=status)
 

@@ -4,6 +4,7 @@ Monitors and heartbeats: two lists and two pages that differ in names only.
 Not here: making and changing them (managing).
 """
 
+from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
@@ -15,10 +16,12 @@ from dashboard.access import TeamRequest, reached, team_page
 from dashboard.forms import ResourceFilters
 from dashboard.frame import show
 from dashboard.logbook import LINES, NEWEST_FIRST, lines
+from dashboard.sources import is_unheard
 from dashboard.views.incidents import integration_names, listed
 from dashboard.views.lists import older
 from incidents.models import Incident
 from monitors import spans
+from monitors.attention import in_order_of_urgency, not_up
 from monitors.models import Heartbeat, Monitor, Resource, Type
 from teams.models import Role
 from timeline.models import SubjectKind, TimelineEvent
@@ -26,16 +29,18 @@ from timeline.models import SubjectKind, TimelineEvent
 ROWS = 30
 INCIDENTS_SHOWN = 10
 NEWEST: Order = [("id", "desc")]
+URGENT: Order = [("place", "asc"), ("since", "desc"), ("id", "desc")]
 WORDS = {"monitors": ("Monitors", "monitor"), "heartbeats": ("Heartbeats", "heartbeat")}
 
 
 @require_safe
 @team_page
 def resources(request: TeamRequest, relation: str) -> HttpResponse:
-    """`/monitors`, `/heartbeats`: those of the team that the filter leaves, newest first."""
+    """`/monitors`, `/heartbeats`: those of the team that the filter leaves, newest first; what is not up by urgency."""
     filters = ResourceFilters(request.GET)
     found = filters.fitting(narrowed(getattr(request.team, relation).all(), filters.chosen()))
-    rows, cursor = page(found, NEWEST, ROWS, request.GET.get("cursor"))
+    order = URGENT if filters.chosen().get("status") == "not_up" else NEWEST
+    rows, cursor = page(found, order, ROWS, request.GET.get("cursor"))
     heading, kind = WORDS[relation]
     context = {
         "filters": filters,
@@ -44,6 +49,7 @@ def resources(request: TeamRequest, relation: str) -> HttpResponse:
         "heading": heading,
         "kind": kind,
         "may_manage": request.membership.may(Role.MANAGER),
+        "unheard": partial(is_unheard, request.team),
     }
     name_sources(rows, integration_names(request.team))
     status = 200 if filters.is_valid() else 400
@@ -61,6 +67,8 @@ def narrowed(found: QuerySet[Any], chosen: dict[str, Any]) -> QuerySet[Any]:
     if chosen.get("status") == "destroyed":
         return found.filter(destroyed_at__isnull=False)
     present = found.filter(destroyed_at__isnull=True)
+    if chosen.get("status") == "not_up":
+        return in_order_of_urgency(not_up(present))
     return present.filter(status=chosen["status"]) if "status" in chosen else present
 
 
