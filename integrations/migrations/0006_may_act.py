@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0004_waiting_ones_are_found'),
+        ('integrations', '0005_hearing'),
     ]
 
     operations = [
