@@ -192,6 +192,27 @@ def test_an_application_that_can_t_be_loaded_is_never_called_ready_and_fills_no_
     assert not processes_of(up.data)
 
 
+def test_as_long_as_it_is_not_ready_it_says_why_once_and_does_not_open(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    now, complaints = [1000.0], ["it does not answer"] * 1000 + ["the database is read-only"] * 30 + [""]
+    monkeypatch.setenv("DATABASE_URL", "")
+    monkeypatch.setattr("config.supervisor.time.monotonic", lambda: now[0])
+    house = House(tmp_path, 1, with_demo=False)
+
+    def rest(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(house, "_complaint", lambda: complaints.pop(0))
+    monkeypatch.setattr(house, "_rest", rest)
+    house._wait_until_ready()
+    assert complaints == []
+    assert capsys.readouterr().err.splitlines() == [
+        "watchkeeper: not ready yet: it does not answer",
+        "watchkeeper: not ready yet: the database is read-only",
+    ]
+
+
 class Dying:
     """A part of the house that never lives."""
 
