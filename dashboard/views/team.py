@@ -38,8 +38,8 @@ from teams.entry_links import (
     invite_to_choose_password,
     may_get_password,
     memberships_with_reach,
-    open_invitations,
     revoke_link,
+    team_links,
 )
 from teams.forms import InvitationForm, RoleForm
 from teams.lifecycle import change_role, hold, remove_member
@@ -131,8 +131,8 @@ def members(request: TeamRequest) -> HttpResponse:
     members = [(member, may_get_password(member)) for member in rows]
     context: dict[str, Any] = {"members": members, "more": older(request, cursor)}
     if not request.GET.get("cursor"):
-        invitations = open_invitations(request.team, at=now()).select_related("made_by")
-        context["invitations"] = invitations.order_by("-id")[:MADE_A_DAY]
+        links = team_links(request.team, at=now()).select_related("made_by")
+        context["links"] = links.order_by("-id")[:MADE_A_DAY]
     return team_show(request, "team/members.html", context, fragment="team/_members.html")
 
 
@@ -176,7 +176,7 @@ def keep_link(request: TeamRequest, words: str, text: str) -> None:
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
 def revoke_invitation(request: TeamRequest, pk: int) -> HttpResponse:
-    """`/team/invitations/{id}/revoke`: what taking an invitation back means; POST does it."""
+    """`/team/invitations/{id}/revoke`: what taking a link back means, for a new password, too; POST does it."""
     found: EntryLink = record(request, "entry_links", pk)
     if request.method == "POST":
         with managing(request):
@@ -186,8 +186,8 @@ def revoke_invitation(request: TeamRequest, pk: int) -> HttpResponse:
         words = f"The link of {found.email} opens nothing any more." if done else UNCHANGED
         messages.success(request, words)
         return redirect("members")
-    means = ["Its link opens nothing any more. You can invite them again."]
-    said = {"heading": f"Take back the invitation of {found.email}?", "means": means, "button": "Take it back"}
+    means = ["It opens nothing any more. You can make another."]
+    said = {"heading": f"Take back the link of {found.email}?", "means": means, "button": "Take it back"}
     return confirm(request, said | back("members", "Members"))
 
 

@@ -178,6 +178,7 @@ def test_a_manager_makes_a_link_for_a_member_who_forgot_theirs(manager, mary, us
     assert "A new password for Alice Johnson?" in words(manager.get(f"/team/members/{member}/password"))
     answer = manager.post(f"/team/members/{member}/password", follow=True)
     path = secret_of(answer).removeprefix("http://testserver")
+    assert "can make a new password, by a link of Mary Manager" in words(answer)
     old, alice = logged_in(user), Client()
     assert "Make your new password" in words(alice.get(path))
     assert alice.post(path, OWN | {"new_password2": "x"}).status_code == 400
@@ -187,6 +188,16 @@ def test_a_manager_makes_a_link_for_a_member_who_forgot_theirs(manager, mary, us
     user.refresh_from_db()
     assert user.check_password("a lamp of brass")
     assert LogEntry.objects.filter(object_id=str(user.pk), user=mary).exists()
+
+
+def test_a_link_for_a_new_password_is_taken_back(manager, user, team):
+    member = team.memberships.get(user=user).pk
+    path = secret_of(manager.post(f"/team/members/{member}/password", follow=True)).removeprefix("http://testserver")
+    [revoke] = re.findall(r'href="(/team/invitations/\d+/revoke)"', manager.get("/team/members").content.decode())
+    assert "Take back the link of alice@example.com?" in words(manager.get(revoke))
+    manager.post(revoke)
+    assert Client().get(path).status_code == 404
+    assert "can make a new password" not in words(manager.get("/team/members"))
 
 
 def test_not_for_who_is_in_another_team_or_an_operator(manager, user, team):
