@@ -1,6 +1,7 @@
 """The sweep that looks for broken reads: it reads every page there is, and it sees what is wrong with one."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
@@ -104,6 +105,7 @@ def told(tell, integration, ingest_key):
         an_event("incident.acknowledged", incident_id=-1),
         an_event("monitor.checked"),
     )
+    tell(an_event("incident.started", NOON + timedelta(days=1), incident_id=3), at=NOON)
 
 
 @pytest.fixture

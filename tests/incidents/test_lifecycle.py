@@ -57,7 +57,7 @@ def test_a_note_on_an_incident_without_a_title_gives_it_none(tell, user):
     fact = lifecycle.comment(incident, by=user, at=LATER, message="What is it?")
     assert fact.payload["message"] == f'Alice Johnson commented on incident "Incident {incident.pk}"'
     assert (fact.payload["incident_name"], incident.title) == (None, "")
-    tell(an_event("incident.acknowledged", LATER + timedelta(hours=1), incident_name="Shop is down"), at=LATER)
+    tell(an_event("incident.acknowledged", LATER + timedelta(hours=1), incident_name="Shop is down"))
     incident.refresh_from_db()
     assert incident.title == "Shop is down"
 

@@ -579,6 +579,8 @@ def test_an_event_of_the_timeline_has_all_that_is_known_of_it(api, integration):
         ],
         "hidden": False,
         "corrected": None,
+        "dated": None,
+        "ignored": [],
         "payload": sent,
     }
 
