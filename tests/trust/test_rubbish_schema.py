@@ -74,6 +74,8 @@ OF_AN_ACTION = {"message", "severity", "targets"}
 
 def is_judged_by_the_record(response: Response, case: Case) -> bool:
     """Whether a body was refused for what the document can't say, or its status for the one that there is."""
+    if response.status_code == 412:
+        return True
     details = response.json()["error"].get("details", {}) if response.status_code == 400 else {}
     unsaid = OF_THE_RECORD | (OF_AN_ACTION if case.path.endswith("/bulk") else set())
     return "validTransitions" in details or ("fields" in details and set(details["fields"]) <= unsaid)
@@ -148,14 +150,23 @@ def requests(operation: Any, mode: GenerationMode, there_is: dict[str, dict[str,
 
 
 def key_for(operation: Any, api_key: str, ingest_key: str) -> dict[str, str]:
-    """The header with the key that opens an operation."""
+    """The header with the key that opens an operation. Schemathesis opens no gzip of an application in its process."""
+    plain = {"Accept-Encoding": "identity"}
     if "{token}" in operation.path:
-        return {}
-    return {"X-API-Key": ingest_key if operation.path.startswith(DOOR) else api_key}
+        return plain
+    return plain | {"X-API-Key": ingest_key if operation.path.startswith(DOOR) else api_key}
 
 
-@pytest.mark.parametrize("mode", [POSITIVE, NEGATIVE], ids=["as-it-says", "as-it-does-not"])
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+# What asks for nothing can't be asked for wrongly.
+ASKED = [(each, POSITIVE) for each in OPERATIONS]
+ASKED += [(each, NEGATIVE) for each in OPERATIONS if each.label != "GET /api/me"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "mode"),
+    ASKED,
+    ids=[f"{each.label}-{'as-it-says' if mode is POSITIVE else 'as-it-does-not'}" for each, mode in ASKED],
+)
 def test_every_answer_is_one_that_the_document_describes(operation, mode, there_is, api_key, ingest_key):
     headers = key_for(operation, api_key, ingest_key)
 
