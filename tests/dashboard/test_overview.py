@@ -129,7 +129,8 @@ def test_while_something_dated_ahead_waits_it_is_not_quiet_and_says_from_whom_wh
 
 def test_where_a_source_is_silent_for_three_times_its_usual_gap_it_is_not_all_quiet(staff, integration):
     for hours in range(30):
-        tell_it(integration, an_event("monitor.created", monitor_id=hours), at=NOON - (30 - hours) * HOUR)
+        at = NOON - (30 - hours) * HOUR
+        tell_it(integration, an_event("monitor.created", at, monitor_id=hours), at=at)
     listen(NOON)
     with clock.at(NOON + 2 * HOUR):
         work(NOON + 2 * HOUR)
