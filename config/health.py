@@ -124,18 +124,18 @@ class LoopState:
 
 @dataclass(frozen=True)
 class _Sight:
-    """What this process saw of a loop: a report, from when to when; and after which moment it certainly ran. Ticks."""
+    """What this process saw of a loop: its last report, when it looked last, and when the loop certainly ran. Ticks."""
 
     ran_at: datetime
-    first: float
-    last: float
-    ran_after: float | None = None
+    looked: float
+    ran: float | None = None
 
-    def again(self, ran_at: datetime, tick: float) -> "_Sight":
-        """One look later."""
+    def again(self, ran_at: datetime, age: float | None, tick: float) -> "_Sight":
+        """One look later. `age` is the report's by the clock; None: that can't be believed, or says too long ago."""
         if ran_at == self.ran_at:
-            return replace(self, last=tick)
-        return _Sight(ran_at, tick, tick, ran_after=self.last)
+            return replace(self, looked=tick)
+        # A new report: the loop ran since the last look, whatever the clock says.
+        return _Sight(ran_at, tick, max(self.looked, self.looked if age is None else tick - age))
 
 
 _seen: dict[str, _Sight] = {}
@@ -169,13 +169,13 @@ def _state(name: str, ran_at: datetime | None, age: float | None, detail: str) -
     if ran_at is None or age is None:
         return LoopState(name, None, None, None, "", stopped=True)
     patience, tick = settings.WORKER_LOOPS[name], clock.tick()
+    told = max(age, 0.0) if -AHEAD_AT_MOST <= age <= patience else None
     known = _seen.get(name)
-    sight = _seen[name] = known.again(ran_at, tick) if known else _Sight(ran_at, tick, tick)
-    if sight.ran_after is not None and 0 <= tick - sight.ran_after <= patience:
-        stopped = False
-    else:
-        stopped = not -AHEAD_AT_MOST <= age <= patience or tick - sight.first > patience
-    return LoopState(name, ran_at, age, None, detail, stopped)
+    sight = known.again(ran_at, told, tick) if known else _Sight(ran_at, tick, None if told is None else tick - told)
+    _seen[name] = sight
+    if sight.ran is None:
+        return LoopState(name, ran_at, age, None, detail, stopped=True)
+    return LoopState(name, ran_at, tick - sight.ran, None, detail, stopped=tick - sight.ran > patience)
 
 
 def lag(name: str) -> float:

@@ -6,6 +6,7 @@ from django.test import Client
 
 from config import clock, health
 from config.request import HEALTH_PATHS
+from tests.clocks import JUMPS
 
 pytestmark = [pytest.mark.urls("tests.config.urls"), pytest.mark.django_db]
 
@@ -240,3 +241,18 @@ def test_reports_go_by_the_database_s_clock(settings):
     [apply] = health.loops()
     assert before <= apply.ran_at <= before + timedelta(seconds=20)
     assert 0 <= apply.age < 20
+
+
+@pytest.mark.usefixtures("_two_loops")
+@pytest.mark.parametrize("jump", JUMPS, ids=str)
+def test_a_report_that_was_seen_grows_old_by_a_clock_that_nobody_sets(monkeypatch, jump):
+    """Also where the clock was set before the next report came."""
+    ticks = [1000.0]
+    monkeypatch.setattr(clock.time, "monotonic", lambda: ticks[0])
+    for loop in ("apply", "recognize"):
+        health.report_loop(loop, at=NOON)
+    states = []
+    for passed, at in ((2, NOON), (4, NOON + jump), (30, NOON + jump), (32, NOON + jump)):
+        ticks[0] = 1000.0 + passed
+        states.append([loop.stopped for loop in health.loops(at + timedelta(seconds=passed))])
+    assert states == [[False, False]] * 3 + [[True, False]]

@@ -141,7 +141,7 @@ def test_what_is_written_anew_is_what_the_keeper_writes(titled, api):
 
 def test_an_edit_of_an_old_one_writes_its_words(titled, tell, api):
     age(*titled)
-    tell(an_event("incident.acknowledged", NOON.replace(minute=5), incident_id=4))
+    tell(an_event("incident.acknowledged", NOON.replace(minute=5), incident_id=4, incident_name=TITLES[4]))
     assert by_api(api, q="失败") == [TITLES[4]]
 
 
