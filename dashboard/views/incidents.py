@@ -25,6 +25,7 @@ from dashboard.doubled import done_once
 from dashboard.forms import IncidentFilters, NoteForm
 from dashboard.frame import counts, show
 from dashboard.logbook import LINES, NEWEST_FIRST, lines
+from dashboard.mirroring import kept_aside, reach_of
 from dashboard.sources import is_unheard
 from dashboard.views.lists import older
 from incidents import grouping, lifecycle
@@ -145,6 +146,8 @@ def told(request: TeamRequest, found: Incident) -> dict[str, Any]:
         "legs": legs(found, facts),
         "holder": holder_of(found),
         "group": grouping.group_of(found),
+        "reach": reach_of(found),
+        "kept_aside": kept_aside(found),
         "affected": affected(facts) if found.is_native else [],
         "source": names.get(found.integration_id) if found.integration_id else None,
     }

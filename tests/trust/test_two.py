@@ -6,7 +6,7 @@ one is shown by the other, signed on its way, and nothing goes round in circles.
 import json
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ SIGNED = """
 from integrations.models import Integration
 from integrations.lifecycle import set_signing_secret
 found = Integration.objects.get()
-Integration.objects.update(type="watchkeeper")
+Integration.objects.update(type="watchkeeper", may_act=True)
 set_signing_secret(found, "{secret}")
 """
 
@@ -125,3 +125,43 @@ def test_what_happens_at_one_is_shown_by_the_other_and_goes_round_no_further(par
         for told in updates
     ]
     assert shown[0] == shown[1] != []
+
+
+SHOWN = ("title", "status", "severity", "error_message", "started_at", "acknowledged_at", "resolved_at", "updated_at")
+
+
+def test_what_staff_do_to_a_mirrored_incident_is_done_where_it_comes_from(parties):
+    """Each of the two acts on the other's incident; there is one at each, and both show the same."""
+    for one, two in (parties, parties[::-1]):
+        title = f"Shop {one.team['team_id']} is down"
+        body = {"severity": "major", "type": "timeout", "error_message": "It is away", "title": title}
+        mine = one.ask("POST", "/api/incidents", body)
+        there = until_one(two, title, lambda found: not found["provisional"])
+        path = f"/api/incidents/{there['id']}"
+        two.ask("PUT", f"{path}/status", {"status": "acknowledged", "note": "We look at it."})
+        two.ask("PUT", path, {"severity": "critical", "error_message": "A cable"})
+        one_here = until_one(one, title, lambda found: found["severity"] == "critical")
+        one.ask("PUT", f"/api/incidents/{one_here['id']}/status", {"status": "resolved"})
+        until_one(two, title, lambda found: found["status"] == "resolved")
+        two.ask("POST", f"{path}/reopen", {})
+        until_one(one, title, lambda found: found["status"] == "open")
+        assert one_here["id"] == mine["id"]
+    counted = settle(parties)
+    time.sleep(QUIET)
+    assert settle(parties) == counted
+    first, second = ({each["title"]: each for each in party.incidents()} for party in parties)
+    assert first.keys() == second.keys()
+    assert len(first) == 2
+    for title, each in first.items():
+        assert {name: each[name] for name in SHOWN} == {name: second[title][name] for name in SHOWN}
+    for party in parties:
+        with party.running.connect() as connection:
+            kept = connection.execute("SELECT error FROM integrations_inbounddelivery WHERE status = 'quarantined'")
+            assert kept.fetchall() == []
+
+
+def until_one(party: Party, title: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The party's one incident of that title, once something holds of it."""
+    assert eventually(lambda: any(holds(each) for each in party.incidents() if each["title"] == title), 60)
+    [found] = [each for each in party.incidents() if each["title"] == title]
+    return found
