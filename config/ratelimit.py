@@ -120,9 +120,9 @@ _LOOK = f"""
     WHERE key = %(key)s AND ends_at > at AND ends_at <= at + make_interval(secs => 2 * {_SECONDS})
 """  # noqa: S608 - SQL of our own
 _SWEEP = f"""
-    DELETE FROM config_rate_window WHERE key IN (
+    DELETE FROM config_rate_window WHERE key = ANY(ARRAY(
         SELECT key FROM config_rate_window
-        WHERE ends_at < {_NOW} - interval '1 hour' LIMIT 1000 FOR UPDATE SKIP LOCKED)
+        WHERE ends_at < {_NOW} - interval '1 hour' LIMIT 1000 FOR UPDATE SKIP LOCKED))
 """  # noqa: S608 - SQL of our own
 
 

@@ -63,8 +63,9 @@ def sweep_sessions(at: datetime) -> int:
         return int(cursor.rowcount)
 
 
+# Chosen once, as an array: a subquery behind IN may be run anew for each row, and each time choose others.
 _SWEEP = """
-    DELETE FROM django_session WHERE session_key IN (
+    DELETE FROM django_session WHERE session_key = ANY(ARRAY(
         SELECT session_key FROM django_session WHERE expire_date < %(before)s
-        ORDER BY expire_date LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
+        ORDER BY expire_date LIMIT %(batch)s FOR UPDATE SKIP LOCKED))
 """
