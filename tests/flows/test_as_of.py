@@ -120,6 +120,11 @@ def test_a_correction_that_moves_an_entry_behind_a_checkpoint_keeps_it_from_bein
     tell_and_ask_again([*history, ("move", 2, 20), ("move", 2, 3), ("move", 4, 0), *history], integration, user)
 
 
+def test_what_came_late_keeps_checkpoints_behind_it_from_being_used_for_before(integration, user):
+    history = [("tell", "escalated", minute) for minute in range(10, 17)]
+    tell_and_ask_again([*history, ("tell", "acknowledged", 20), ("tell", "resolved", 5)], integration, user)
+
+
 def escalate(integration: Integration, minutes: Sequence[int]) -> None:
     """A fact each minute, recorded at once."""
     for minute in minutes:
