@@ -26,6 +26,7 @@ from integrations.models import InboundDelivery, Integration, IntegrationType
 from teams.lifecycle import make_organization, make_team
 from timeline import kept
 from timeline.chronology import Fact
+from timeline.ranks import RANKS
 from timeline.record import Recording, record
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
@@ -127,7 +128,14 @@ def fact(incident: Incident, at: datetime) -> Fact:
     assert incident.resource_id is not None
     resource = ("monitor", incident.resource_id)
     return Fact(
-        "incident.escalated", at, 7, number.to_bytes(32), payload, ("incident", incident.pk), resource, recorded_at=NOW
+        "incident.escalated",
+        at,
+        RANKS["escalated"],
+        number.to_bytes(32),
+        payload,
+        ("incident", incident.pk),
+        resource,
+        recorded_at=NOW,
     )
 
 
