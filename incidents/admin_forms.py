@@ -21,7 +21,7 @@ from incidents.lifecycle import NOTE_AT_MOST
 from incidents.models import Incident, Severity, Type
 from monitors.models import Monitor
 from timeline.acts import PAST, told_moment
-from timeline.events import LARGEST_ID
+from timeline.values import LARGEST_ID
 
 WIDE = {"size": 70}
 

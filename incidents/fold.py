@@ -14,7 +14,8 @@ from typing import Any
 from incidents.wording import Entry, as_text, by_integration, differences, entry
 from timeline.chronology import Fact, Link, Outcome
 from timeline.corrections import CORRECTED
-from timeline.events import ORIGIN, RESOURCES, SEVERITIES, VIA, named_resource, said
+from timeline.events import ORIGIN, RESOURCES, VIA, named_resource, said
+from timeline.values import SEVERITIES
 
 OPEN, ACKNOWLEDGED, RESOLVED, CLOSED = "open", "acknowledged", "resolved", "closed"
 LIVE = (OPEN, ACKNOWLEDGED)

@@ -14,7 +14,8 @@ from typing import Any
 
 from monitors.spans import written
 from timeline.chronology import Fact, Outcome
-from timeline.events import HEARTBEAT, MONITOR, said, seconds
+from timeline.events import HEARTBEAT, MONITOR, said
+from timeline.values import seconds
 
 # Which version of this fold it is: see incidents.fold.
 VERSION = 2

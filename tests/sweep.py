@@ -224,8 +224,10 @@ def resource(kind: str, key: int, since: Marks | None) -> Iterator[Read]:
 
 def deliveries(ground: Ground, after: Marks) -> Iterator[Read]:
     """What came in."""
-    question = "SELECT id, status FROM integrations_inbounddelivery WHERE team_id = %s AND id > %s"
-    for key, status in ground.ask(question, ground.team, after.delivery):
+    question = "SELECT id, status FROM integrations_inbounddelivery WHERE team_id = %s AND id > %s AND status"
+    applied = ground.ask(f"{question} = 'applied'", ground.team, after.delivery)
+    others = ground.ask(f"{question} <> 'applied' ORDER BY id", ground.team, after.delivery)
+    for key, status in (*applied, *others):
         yield from (Read(f"/deliveries/{key}", KIRITIMATI), Read(f"/deliveries/{key}/body", UTC, BYTES))
         yield Read(f"/api/deliveries/{key}", PROGRAM, JSON)
         yield Read(f"/admin/integrations/inbounddelivery/{key}/change/", OPERATOR)

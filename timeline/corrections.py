@@ -11,7 +11,8 @@ from datetime import datetime
 
 from config.times import parse_rfc3339, rfc3339
 from timeline.chronology import Correction, Fact, by_position
-from timeline.events import EARLIEST, Payload, digest, said, time
+from timeline.events import EARLIEST, Payload, said
+from timeline.values import digest, time
 
 CORRECTED = "incident.corrected"
 

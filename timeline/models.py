@@ -17,9 +17,10 @@ from django.db.models.fields.json import KeyTextTransform
 from config.times import parse_rfc3339
 from teams.models import Team, User
 from timeline.corrections import told_at
-from timeline.events import ACTED_AT, EARLIEST, LATEST, said, time
+from timeline.events import ACTED_AT, EARLIEST, LATEST, said
 from timeline.outbound.models import Attempt, Endpoint, Installation, Message
 from timeline.ranks import LOWEST_RANK
+from timeline.values import time
 
 __all__ = ["Attempt", "Checkpoint", "Effect", "Endpoint", "Installation", "Message", "SubjectKind", "TimelineEvent"]
 

@@ -8,13 +8,12 @@ here: what the door answers (integrations.serializers), how messages are signed 
 from collections.abc import Callable
 from typing import Any
 
-from timeline.events import (
-    COMMON,
-    EVENTS,
+from timeline.events import COMMON, EVENTS, EventType
+from timeline.outbound.shapes import TEST
+from timeline.values import (
     LARGEST_ID,
     LONGEST_SPAN,
     SEVERITIES,
-    EventType,
     digest,
     identifier,
     party,
@@ -26,7 +25,6 @@ from timeline.events import (
     time,
     truth,
 )
-from timeline.outbound.shapes import TEST
 
 Schema = dict[str, Any]
 
