@@ -32,9 +32,10 @@ with each field. Several errors come in this order: 401, 403, 404, 405, 415, the
 
 ## Bodies
 
-JSON in UTF-8, with `Content-Type: application/json`; at most {LARGEST_BODY // MIB} MiB. Types are strict: `"5"` is
-no number. Text is trimmed, and what is empty then counts as missing. A field that a body does not know is a 400
-that names it. A record can be sent back as it was read: what can't be changed passes where it says what is so.
+JSON in UTF-8, with `Content-Type: application/json`; at most {LARGEST_BODY // MIB} MiB. It may be compressed, with
+`Content-Encoding: gzip`; answers over 1 KB are where you accept that. Types are strict: `"5"` is no number. Text is
+trimmed, and what is empty then counts as missing. A field that a body does not know is a 400 that names it. A
+record can be sent back as it was read: what can't be changed passes where it says what is so.
 
 ## Times
 
