@@ -26,7 +26,7 @@ WRONG_KINDS: dict[str, list[Any]] = {
     "text": [0, 1, -1, 1.5, True, False, [], ["a"], {}, {"a": 1}],
     "id": ["1", "", "a", 1.0, 1.5, -1, HUGE, 10**30, True, False, [], [1], {}, {"id": 1}],
     "texts": ["a", "", 1, 1.5, True, {}, {"0": "a"}, [1], [None], [True], [["a"]], [{}], ["a", 1]],
-    "targets": ["a", 1, True, {}, [1], ["a"], [None], [[]], [{"type": 1}], [{"id": "1"}], [{"id": -1}], [{"name": []}]],
+    "targets": ["a", 1, True, {}, [1], ["a"], [None], [[]], [{"type": 1}], [{"id": "01"}], [{"id": -1}], [{"name": []}]],
 }
 # What must be there must not be null, nor without anything in it.
 OF_THE_REQUIRED: dict[str, list[Any]] = {"text": [None, "", " \t\n"], "id": [None]}
@@ -52,16 +52,32 @@ def wrong_values(event: str) -> Iterator[tuple[str, Any]]:
     yield from (("dt", wrong) for wrong in [*TIMES, "1999-12-31T23:59:59.999Z"])
 
 
+def read_as_meant(field: str, value: Any, kind: str) -> bool:
+    """Whether a value of another kind is read as one of the right kind."""
+    if kind == "id":
+        return isinstance(value, str) and value.isascii() and value.isdigit() and str(int(value)) == value
+    if kind == "texts":
+        return isinstance(value, str)
+    return field in ("organization_id", "team_id") and type(value) is int
+
+
 @pytest.mark.parametrize("event", EXAMPLES)
-def test_a_wrong_kind_of_value_in_an_event_is_refused_by_its_field_s_name(client: Client, integration, event):
-    wrong = list(wrong_values(event))
+def test_a_wrong_kind_of_value_in_an_event_is_refused_or_ignored_by_its_field_s_name(client, integration, event):
+    required = {*COMMON, f"{event.partition('.')[0]}_id"}
+    kinds = {field: kind_of(value) for field, value in example(event).items()}
+    wrong = [each for each in wrong_values(event) if not read_as_meant(*each, kinds[each[0]])]
     body = json.dumps([example(event) | {field: value, "n": n} for n, (field, value) in enumerate(wrong)])
     answer = client.post(f"/api/webhooks/incident-log/{integration.token}", body, content_type="application/json")
     assert answer.status_code == 202
-    found = [(one["status"], [*one["error"]["details"]["fields"]]) for one in answer.json()["data"]]
-    assert found == [("quarantined", [field]) for field, _ in wrong]
+    found = [
+        (one["status"], [*one["error"]["details"]["fields"]] if "error" in one else one.get("ignored"))
+        for one in answer.json()["data"]
+    ]
+    assert found == [("quarantined" if field in required else "accepted", [field]) for field, _ in wrong]
     # And it is shown.
-    assert integration.deliveries.filter(status="quarantined").count() == len(wrong)
+    refused = [field for field, _ in wrong if field in required]
+    assert integration.deliveries.filter(status="quarantined").count() == len(refused)
+    assert integration.deliveries.exclude(ignored=None).count() == len(wrong) - len(refused)
 
 
 NOT_A_NOTE = [*WRONG_KINDS["text"], *OF_THE_REQUIRED["text"], "a" * 1001]
