@@ -148,7 +148,7 @@ def api_lists() -> Iterator[str]:
     for kind in ("monitors", "heartbeats"):
         yield from (f"{kind}?limit=7", f"{kind}?q=a", f"{kind}?destroyed=true", f"{kind}?destroyed=false")
         yield from (f"{kind}?limit=100&status={value}" for value in ResourceStatus.values)
-    yield from ("incident-groups?limit=7", "deliveries?limit=7")
+    yield from ("incident-groups?limit=7", "deliveries?limit=7", "me", "members", "integrations")
     yield from (f"deliveries?limit=100&status={value}" for value in Verdict.values)
     yield from ("endpoints?limit=7", "messages?limit=7", "messages?event=endpoint.test", "messages?endpoint_id=0")
     yield from (f"messages?limit=100&status={value}" for value in Standing.values)

@@ -58,6 +58,7 @@ UNREAD = {
         "a POST alone",
     ),
     "api/incidents/<str:uuid>/status": "a PUT alone",
+    "heard": "answers a page that waits: with nothing, or that it be read again",
     "unsent": "shows what was typed when a session had ended, else leads away",
     "link/<str:token>": "its token is kept nowhere",
     "admin": "leads to admin/",

@@ -170,7 +170,7 @@ DIFFERS = re.compile(
     rb'csrfmiddlewaretoken" value="\w+|nonce[-="\']+[\w+/=-]+|X-Request-ID: \w+|Content-Length: \d+'
     rb'|"id":"[0-9a-f-]{36}"|"(?:id|number)":3\d{6}|"(?:updated|started|created|occurred|recorded|resolved)_at":"[^"]*"'
     rb'|"lag_seconds":[\d.]+|"(?:since|until)":"[^"]*"|"(?:up|down|paused|pending)":[\d.]+|"uptime":[\d.]+'
-    rb'|(?<=data-lasting="\d{13}">)[^<]*|data-clock="[^"]*">[^<]*'
+    rb'|(?<=data-lasting="\d{13}">)[^<]*|data-clock="[^"]*">[^<]*|(?:\d+ h )?\d+ min (?=ahead)'
     rb'|data-now="\d+"|As of <time.*?</time>|(?:Expires|Content-Length|Set-Cookie): [^\n]*'
     rb'|name="once" value="[\w-]+"|name="csrf-token" content="\w+|"X-CSRFToken": *"\w+"'
 )
