@@ -26,8 +26,10 @@ WRONG_KINDS: dict[str, list[Any]] = {
     "text": [0, 1, -1, 1.5, True, False, [], ["a"], {}, {"a": 1}],
     "id": ["1", "", "a", 1.0, 1.5, -1, HUGE, 10**30, True, False, [], [1], {}, {"id": 1}],
     "texts": ["a", "", 1, 1.5, True, {}, {"0": "a"}, [1], [None], [True], [["a"]], [{}], ["a", 1]],
-    "targets": ["a", 1, True, {}, [1], ["a"], [None], [[]], [{"type": 1}], [{"id": "01"}], [{"id": -1}]]
-    + [[{"name": []}]],
+    "targets": [
+        *("a", 1, True, {}),
+        *([1], ["a"], [None], [[]], [{"type": 1}], [{"id": "01"}], [{"id": -1}], [{"name": []}]),
+    ],
 }
 # What must be there must not be null, nor without anything in it.
 OF_THE_REQUIRED: dict[str, list[Any]] = {"text": [None, "", " \t\n"], "id": [None]}
