@@ -170,14 +170,11 @@ class IncidentOrigin:
 
 def incident_origin(payload: Payload) -> IncidentOrigin | None:
     """Whose incident an event says that it is about; None where it says nothing sound of that."""
-    told = payload.get(INCIDENT_ORIGIN)
-    if not isinstance(told, dict):
-        return None
+    told = payload[INCIDENT_ORIGIN] if isinstance(payload.get(INCIDENT_ORIGIN), dict) else {}
     installation, organization, team = (said(told, name) for name in ("installation", "organization_id", "team_id"))
-    number = told.get("incident_id")
-    if not (installation and organization and team and isinstance(number, int)) or identifier(number) is not None:
-        return None
-    return IncidentOrigin(installation, organization, team, number)
+    number: Any = told.get("incident_id")
+    sound = installation and organization and team and identifier(number) is None
+    return IncidentOrigin(installation or "", organization or "", team or "", number) if sound else None
 
 
 def passed(payload: Payload) -> list[str]:
