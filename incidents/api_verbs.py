@@ -147,7 +147,14 @@ class OfWorkedIncident(TeamView):
 
     def unchanged(self) -> AbstractContextManager[None]:
         """A transaction on the incident as the request's `If-Match` knows it."""
-        return unchanged(self.request, lambda: lifecycle.locked(self.incident), lambda: tag(self.incident))
+        return as_seen(self.request, self.incident)
+
+
+def as_seen(
+    request: Request, incident: Incident, lock: Callable[[Incident], object] = lifecycle.locked
+) -> AbstractContextManager[None]:
+    """A transaction on an incident as a request's `If-Match` knows it; `lock` is how what is done locks it."""
+    return unchanged(request, lambda: lock(incident), lambda: tag(incident))
 
 
 def changed(view: OfWorkedIncident, request: Request) -> HttpResponse:

@@ -90,6 +90,29 @@ def test_a_change_of_what_was_not_seen_is_a_412_and_writes_nothing(api, url, tea
     assert TimelineEvent.objects.count() == written
 
 
+def test_notes_entries_and_corrections_are_of_the_incident_that_was_seen(api, url, incident, user):
+    lifecycle.acknowledge(incident, by=user, at=NOON)
+    event = api.get(f"{url}/timeline").json()["data"]["events"][0]["id"]
+    asked = (
+        ("/updates", '{"message": "Hm."}'),
+        ("/timeline", '{"message": "Hm.", "occurred_at": "2026-05-13T10:00:00Z", "reason": "r"}'),
+        (f"/timeline/{event}/corrections", '{"message": "Taken.", "reason": "r"}'),
+        ("/timeline/corrections", f'{{"ids": ["{event}"], "hidden": true, "reason": "r"}}'),
+    )
+    written = TimelineEvent.objects.count()
+    for path, body in asked:
+        assert send(api, "POST", url + path, '{"colour": "red"}', STALE).status_code == 400
+        assert failed(send(api, "POST", url + path, body, STALE))
+    assert TimelineEvent.objects.count() == written
+    seen = api.get(url).headers["ETag"]
+    for path, body in asked:  # the last of them brings it back to where it began
+        done = send(api, "POST", url + path, body, seen)
+        assert done.status_code in (200, 201), done.content
+    assert TimelineEvent.objects.count() == written + len(asked)
+    assert api.get(url).headers["ETag"] != seen
+    assert failed(send(api, "POST", f"{url}/updates", '{"message": "Hm."}', seen))
+
+
 @pytest.mark.parametrize("shape", ["{}", "W/{}", "*", f"{STALE}, {{}}", f"W/{STALE},W/{{}}"])
 def test_if_match_may_be_weak_a_list_or_any(api, url, shape):
     tag = api.get(url).headers["ETag"]
