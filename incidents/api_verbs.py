@@ -160,7 +160,7 @@ def as_seen(
 def changed(view: OfWorkedIncident, request: Request) -> HttpResponse:
     """Change what is said of an incident: all that is asked for, or nothing."""
     incident = view.incident
-    said = fields.said(request, ChangesBody, IncidentSerializer(incident).data)
+    said = fields.said(request, ChangesBody, IncidentSerializer(incident).data, tag(incident))
     assignee = member(view.team, said.get("assignee_id"))
     edited: dict[str, Any] = {name: said[name] for name in details.WORDS if name in said}
     who_when = view.who_when
@@ -186,7 +186,7 @@ class StatusOfIncident(OfWorkedIncident):
         responses={200: IncidentSerializer},
     )
     def put(self, request: Request, uuid: str) -> HttpResponse:
-        said = fields.said(request, StatusBody, IncidentSerializer(self.incident).data)
+        said = fields.said(request, StatusBody, IncidentSerializer(self.incident).data, tag(self.incident))
         assignee, who_when = member(self.team, said.get("assignee_id")), self.who_when
         try:
             with self.unchanged():

@@ -1,5 +1,8 @@
 """Entity tags and `If-Match`: through the API of incidents, monitors and heartbeats, which have them."""
 
+import json
+from functools import partial
+
 import pytest
 from django.test import Client
 
@@ -132,6 +135,25 @@ def test_a_bad_body_comes_before_it_and_a_conflict_after_it(api, url, incident, 
     lifecycle.destroy(incident, by=user, at=NOON)
     assert failed(send(api, "PUT", url, '{"title": "x"}', STALE))
     assert send(api, "PUT", url, '{"title": "x"}', "*").status_code == 409
+
+
+def test_a_whole_record_sent_back_after_somebody_changed_it_is_a_412_and_no_word_about_read_only(
+    api, url, incident, user, resources
+):
+    for path, change in (
+        (url, lambda: lifecycle.acknowledge(incident, by=user, at=NOON)),
+        *((path, partial(monitors.pause, resource, by=user, at=NOON)) for path, resource in resources.items()),
+    ):
+        seen = api.get(path)
+        record = json.dumps(seen.json()["data"])
+        change()
+        assert failed(send(api, "PUT", path, record, seen.headers["ETag"]))
+        for if_match in (None, "*", api.get(path).headers["ETag"]):
+            refused = send(api, "PUT", path, record, if_match)
+            assert refused.status_code == 400
+            assert refused.json()["error"]["details"]["fields"]["status"] == ["This field is read-only."]
+        other = json.dumps(json.loads(record) | {"colour": "red"})
+        assert send(api, "PUT", path, other, seen.headers["ETag"]).status_code == 400
 
 
 def test_monitors_and_heartbeats_have_tags_of_what_was_given_and_their_status(api, resources):
