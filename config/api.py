@@ -206,6 +206,8 @@ class APIView(views.APIView):
 
     # The methods that answer with one record which can be changed, and so with its ETag; see `config.matching`.
     tagged: tuple[str, ...] = ()
+    # The methods that are done only to the record that `If-Match` names, although they answer with something else.
+    conditional: tuple[str, ...] = ()
 
     def load(self, request: Request, **kwargs: Any) -> None:
         """Fetch what the path names, or raise NotFound. Runs for every method, allowed or not."""

@@ -22,6 +22,7 @@ from rest_framework.request import Request
 
 from config.envelope import dump
 from config.errors import ValidationFailed, fields_of
+from config.matching import is_conditional, require_match
 from config.times import EXPECTED, parse_rfc3339, rfc3339
 
 LARGEST_ID = 2**63 - 1
@@ -277,13 +278,19 @@ def is_blank(text: str | None, field: serializers.Field[Any, Any, Any, Any]) -> 
     return text is not None and not text.strip() and not getattr(field, "allow_blank", False)
 
 
-def said(request: Request, body_class: type[Body], shown: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def said(
+    request: Request, body_class: type[Body], shown: Mapping[str, Any] | None = None, tag: str = ""
+) -> dict[str, Any]:
     """
     The body of `request`, validated: name of each field given (or with a default) → value. `shown` is the record that
-    it changes, as answers have it.
+    it changes, as answers have it, and `tag` its ETag, if it has one: who sends back a record that is another by now
+    is told that, where `If-Match` asks for it, and not that what changed is read-only.
     """
     body = body_class(data=request.data, context={"shown": shown})
-    body.is_valid(raise_exception=True)
+    if not body.is_valid():
+        if tag and is_conditional(request) and all(texts == [READ_ONLY] for texts in body.errors.values()):
+            require_match(request, tag)
+        raise serializers.ValidationError(body.errors)
     return dict(body.validated_data)
 
 

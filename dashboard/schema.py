@@ -102,7 +102,7 @@ IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
     OpenApiParameter.HEADER,
-    description="Only change the record if it has this `ETag`, or one of these; `*` is any.",
+    description="Only do it if the incident, monitor or heartbeat has this `ETag`, or one of these; `*` is any.",
 )
 
 ANSWERS = "What became of the event; of an array, of each in order."
@@ -130,8 +130,8 @@ class Operation(AutoSchema):
         given = list(super().get_override_parameters())
         if self.method == "POST" and not self.takes_anything:
             given.append(IDEMPOTENCY_KEY)
-        if self.is_tagged:
-            given += [ETAG, IF_MATCH] if self.is_conditional else [ETAG]
+        given += [ETAG] if self.is_tagged else []
+        given += [IF_MATCH] if self.is_conditional else []
         return given
 
     def get_tags(self) -> list[str]:
@@ -159,8 +159,9 @@ class Operation(AutoSchema):
 
     @property
     def is_conditional(self) -> bool:
-        """Whether it changes one record, which may have to be as its sender saw it."""
-        return self.is_tagged and self.method != "GET" and "{" in self.path
+        """Whether it changes one record, or adds to it, which may have to be as its sender saw it."""
+        changes = self.is_tagged and self.method != "GET" and "{" in self.path
+        return changes or self.method in getattr(self.view, "conditional", ())
 
     @property
     def is_tagged(self) -> bool:

@@ -23,7 +23,7 @@ from config.fields import ListQuery, QueryInteger, StrictChar, StrictMoment, que
 from config.paging import Order, page
 from config.statements import fetch
 from incidents import lifecycle, updates
-from incidents.api_verbs import OfWorkedIncident, changed, declared, shown
+from incidents.api_verbs import OfWorkedIncident, as_seen, changed, declared, shown
 from incidents.bodies import ChangesBody, DeclarationBody, NoteBody
 from incidents.filters import NEWEST, IncidentQuery, in_order, narrowed, order, turns
 from incidents.models import Incident, IncidentGroup
@@ -184,6 +184,8 @@ class OneGroup(TeamView):
 class Updates(OfIncident):
     """`/api/incidents/{uuid}/updates`."""
 
+    conditional = ("POST",)
+
     @extend_schema(
         operation_id="list_incident_updates",
         summary="List an incident's updates",
@@ -217,7 +219,8 @@ class Updates(OfIncident):
     def post(self, request: Request, uuid: str) -> HttpResponse:
         message = said(request, NoteBody)["message"]
         incident = self.team.incidents.get(pk=self.incident.pk)
-        fact = lifecycle.comment(incident, by=self.user, at=clock.now(), message=message)
+        with as_seen(request, incident):
+            fact = lifecycle.comment(incident, by=self.user, at=clock.now(), message=message)
         return ok(updates.note(incident, fact, self.user), status=201)
 
 

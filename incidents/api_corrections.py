@@ -17,7 +17,8 @@ from config.api import ok
 from config.errors import NotFound
 from config.fields import AnyId, Body, StrictBoolean, StrictChar, StrictList, StrictMoment, said
 from incidents import api, updates
-from incidents.corrections import REASON_AT_MOST, Answer, add, correct, hide
+from incidents.api_verbs import as_seen
+from incidents.corrections import REASON_AT_MOST, Answer, add, correct, hide, lock
 from incidents.lifecycle import NOTE_AT_MOST
 from incidents.models import Incident
 from incidents.serializers import RefusalSerializer, TimelineEventSerializer
@@ -80,6 +81,8 @@ class HidingAnswer(serializers.Serializer):
 class OfCorrectedIncident(TeamView):
     """The base of endpoints that correct the history of the incident which the path names by its UUID."""
 
+    conditional = ("POST",)
+
     incident: Incident
 
     def load(self, request: Request, uuid: str = "", **kwargs: Any) -> None:
@@ -88,6 +91,8 @@ class OfCorrectedIncident(TeamView):
 
 class Timeline(api.Timeline):
     """`/api/incidents/{uuid}/timeline`."""
+
+    conditional = ("POST",)
 
     @extend_schema(
         operation_id="add_incident_event",
@@ -98,7 +103,9 @@ class Timeline(api.Timeline):
     )
     def post(self, request: Request, uuid: str) -> HttpResponse:
         incident = self.team.incidents.defer("search").get(pk=self.incident.pk)
-        entry = add(incident, by=self.user, at=clock.now(), **said(request, EntryBody))
+        body = said(request, EntryBody)
+        with as_seen(request, incident):
+            entry = add(incident, by=self.user, at=clock.now(), **body)
         return ok(updates.one_event(incident, entry.pk), status=201)
 
 
@@ -123,7 +130,9 @@ class Corrections(OfCorrectedIncident):
         responses={200: TimelineEventSerializer, 201: TimelineEventSerializer},
     )
     def post(self, request: Request, uuid: str, event_id: str) -> HttpResponse:
-        made = correct(self.incident, self.event, by=self.user, at=clock.now(), **said(request, CorrectionBody))
+        body = said(request, CorrectionBody)
+        with as_seen(request, self.incident, lock):
+            made = correct(self.incident, self.event, by=self.user, at=clock.now(), **body)
         return ok(updates.one_event(self.incident, self.event), status=201 if made else 200)
 
 
@@ -142,7 +151,8 @@ class Hiding(OfCorrectedIncident):
         ids = body.pop("ids")
         rows = updates.rows_of(self.incident, set(ids))
         chosen = [rows[each] for each in ids if each in rows]
-        answers = hide(self.incident, chosen, by=self.user, at=clock.now(), **body)
+        with as_seen(request, self.incident, lock):
+            answers = hide(self.incident, chosen, by=self.user, at=clock.now(), **body)
         events = updates.some_events(self.incident, chosen)
         return ok([answered(each, answers.get(rows.get(each, 0)), events.get(rows.get(each, 0))) for each in ids])
 

@@ -147,13 +147,20 @@ class OfWorkedIncident(TeamView):
 
     def unchanged(self) -> AbstractContextManager[None]:
         """A transaction on the incident as the request's `If-Match` knows it."""
-        return unchanged(self.request, lambda: lifecycle.locked(self.incident), lambda: tag(self.incident))
+        return as_seen(self.request, self.incident)
+
+
+def as_seen(
+    request: Request, incident: Incident, lock: Callable[[Incident], object] = lifecycle.locked
+) -> AbstractContextManager[None]:
+    """A transaction on an incident as a request's `If-Match` knows it; `lock` is how what is done locks it."""
+    return unchanged(request, lambda: lock(incident), lambda: tag(incident))
 
 
 def changed(view: OfWorkedIncident, request: Request) -> HttpResponse:
     """Change what is said of an incident: all that is asked for, or nothing."""
     incident = view.incident
-    said = fields.said(request, ChangesBody, IncidentSerializer(incident).data)
+    said = fields.said(request, ChangesBody, IncidentSerializer(incident).data, tag(incident))
     assignee = member(view.team, said.get("assignee_id"))
     edited: dict[str, Any] = {name: said[name] for name in details.WORDS if name in said}
     who_when = view.who_when
@@ -179,7 +186,7 @@ class StatusOfIncident(OfWorkedIncident):
         responses={200: IncidentSerializer},
     )
     def put(self, request: Request, uuid: str) -> HttpResponse:
-        said = fields.said(request, StatusBody, IncidentSerializer(self.incident).data)
+        said = fields.said(request, StatusBody, IncidentSerializer(self.incident).data, tag(self.incident))
         assignee, who_when = member(self.team, said.get("assignee_id")), self.who_when
         try:
             with self.unchanged():

@@ -5,6 +5,7 @@ The columns under "fold" are the left fold of the incident's facts (incidents.fo
 """
 
 import re
+import unicodedata
 import uuid
 
 from django.contrib.postgres.fields import ArrayField
@@ -134,14 +135,15 @@ class IncidentQuerySet(models.QuerySet["Incident", "Incident"]):
         text = text.strip()
         if not text:
             return self
-        if named := NUMBER.fullmatch(text):
+        narrow = unicodedata.normalize("NFKC", text)
+        if named := NUMBER.fullmatch(narrow):
             return self.filter(pk=whole_number(named[1]) or 0)
-        if (known := uuid_of(text)) is not None:
+        if (known := uuid_of(narrow)) is not None:
             return self.filter(uuid=known)
         asked = self.wording(text)
         if asked is None:
             return self.none()
-        number = whole_number(text)
+        number = whole_number(narrow)
         return self.filter(asked if number is None else asked | Q(pk=number))
 
     def wording(self, text: str) -> Q | None:

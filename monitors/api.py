@@ -148,7 +148,7 @@ class OneMonitor(OfMonitor):
         responses={200: MonitorSerializer},
     )
     def put(self, request: Request, id: str) -> HttpResponse:
-        changes = said(request, MonitorChanges, MonitorSerializer(self.monitor).data)
+        changes = said(request, MonitorChanges, MonitorSerializer(self.monitor).data, tag(self.monitor))
         with self.unchanged(self.monitor):
             lifecycle.edit(self.monitor, by=self.user, at=clock.now(), **changes)
         return self.shown()
@@ -271,7 +271,7 @@ class OneHeartbeat(OfHeartbeat):
         responses={200: HeartbeatSerializer},
     )
     def put(self, request: Request, id: str) -> HttpResponse:
-        changes = said(request, HeartbeatChanges, HeartbeatSerializer(self.heartbeat).data)
+        changes = said(request, HeartbeatChanges, HeartbeatSerializer(self.heartbeat).data, tag(self.heartbeat))
         with self.unchanged(self.heartbeat):
             lifecycle.edit(self.heartbeat, by=self.user, at=clock.now(), **changes)
         return self.shown()

@@ -1,5 +1,8 @@
 """Entity tags and `If-Match`: through the API of incidents, monitors and heartbeats, which have them."""
 
+import json
+from functools import partial
+
 import pytest
 from django.test import Client
 
@@ -90,6 +93,29 @@ def test_a_change_of_what_was_not_seen_is_a_412_and_writes_nothing(api, url, tea
     assert TimelineEvent.objects.count() == written
 
 
+def test_notes_entries_and_corrections_are_of_the_incident_that_was_seen(api, url, incident, user):
+    lifecycle.acknowledge(incident, by=user, at=NOON)
+    event = api.get(f"{url}/timeline").json()["data"]["events"][0]["id"]
+    asked = (
+        ("/updates", '{"message": "Hm."}'),
+        ("/timeline", '{"message": "Hm.", "occurred_at": "2026-05-13T10:00:00Z", "reason": "r"}'),
+        (f"/timeline/{event}/corrections", '{"message": "Taken.", "reason": "r"}'),
+        ("/timeline/corrections", f'{{"ids": ["{event}"], "hidden": true, "reason": "r"}}'),
+    )
+    written = TimelineEvent.objects.count()
+    for path, body in asked:
+        assert send(api, "POST", url + path, '{"colour": "red"}', STALE).status_code == 400
+        assert failed(send(api, "POST", url + path, body, STALE))
+    assert TimelineEvent.objects.count() == written
+    seen = api.get(url).headers["ETag"]
+    for path, body in asked:  # the last of them brings it back to where it began
+        done = send(api, "POST", url + path, body, seen)
+        assert done.status_code in (200, 201), done.content
+    assert TimelineEvent.objects.count() == written + len(asked)
+    assert api.get(url).headers["ETag"] != seen
+    assert failed(send(api, "POST", f"{url}/updates", '{"message": "Hm."}', seen))
+
+
 @pytest.mark.parametrize("shape", ["{}", "W/{}", "*", f"{STALE}, {{}}", f"W/{STALE},W/{{}}"])
 def test_if_match_may_be_weak_a_list_or_any(api, url, shape):
     tag = api.get(url).headers["ETag"]
@@ -109,6 +135,25 @@ def test_a_bad_body_comes_before_it_and_a_conflict_after_it(api, url, incident, 
     lifecycle.destroy(incident, by=user, at=NOON)
     assert failed(send(api, "PUT", url, '{"title": "x"}', STALE))
     assert send(api, "PUT", url, '{"title": "x"}', "*").status_code == 409
+
+
+def test_a_whole_record_sent_back_after_somebody_changed_it_is_a_412_and_no_word_about_read_only(
+    api, url, incident, user, resources
+):
+    for path, change in (
+        (url, lambda: lifecycle.acknowledge(incident, by=user, at=NOON)),
+        *((path, partial(monitors.pause, resource, by=user, at=NOON)) for path, resource in resources.items()),
+    ):
+        seen = api.get(path)
+        record = json.dumps(seen.json()["data"])
+        change()
+        assert failed(send(api, "PUT", path, record, seen.headers["ETag"]))
+        for if_match in (None, "*", api.get(path).headers["ETag"]):
+            refused = send(api, "PUT", path, record, if_match)
+            assert refused.status_code == 400
+            assert refused.json()["error"]["details"]["fields"]["status"] == ["This field is read-only."]
+        other = json.dumps(json.loads(record) | {"colour": "red"})
+        assert send(api, "PUT", path, other, seen.headers["ETag"]).status_code == 400
 
 
 def test_monitors_and_heartbeats_have_tags_of_what_was_given_and_their_status(api, resources):

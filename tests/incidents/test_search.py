@@ -70,6 +70,9 @@ def test_a_number_and_a_uuid_find_their_incident(titled, api, other_team):
     stranger = tell_it(make_integration(other_team), an_event("incident.started")) and Incident.objects.latest("pk")
     for asked in (f"#{one.pk}", f"# {one.pk}", str(one.pk), str(one.uuid), str(one.uuid).upper()):
         assert one.title in by_api(api, q=asked)
+    wide = {place: place + 0xFEE0 for place in range(ord("!"), ord("~"))}
+    for asked in (f"#{one.pk}", str(one.pk), str(one.uuid)):
+        assert one.title in by_api(api, q=asked.translate(wide))
     assert by_api(api, q=f"#{one.pk}") == by_api(api, number=one.pk) == [one.title]
     for asked in (f"#{stranger.pk}", str(stranger.uuid), "#0", f"#{2**63}", "#" + "9" * 60):
         assert by_api(api, q=asked) == []
