@@ -31,7 +31,7 @@ WORDS = {
 class Reach:
     """
     How far an act on a mirrored incident goes: `here_only` says why it is recorded here only; else it is sent to
-    `endpoints`, as far as it is among `acts`.
+    `endpoints`, as far as it is among `acts`. `source` is empty where the integration is there no more.
     """
 
     source: str
@@ -46,9 +46,9 @@ def reach_of(incident: Incident) -> Reach | None:
     if incident.integration_id is None:
         return None
     integration = Integration.objects.filter(pk=incident.integration_id).only("name", "type").first()
-    source = integration.name if integration else "its source"
+    source = integration.name if integration else ""
     if integration is None or integration.type != IntegrationType.WATCHKEEPER:
-        return Reach(source, here_only=f"{source} does not take it.")
+        return Reach(source, here_only=f"{source} is not told." if integration else "It is told nowhere else.")
     if not incident.origin:
         return Reach(source, here_only=f"{source} did not tell of it as of its own, so it could not be taken there.")
     endpoints = [each for each in passing_on(incident) if taken_from(each)]

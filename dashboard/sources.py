@@ -5,6 +5,7 @@ is sent to one.
 Not here: how often a source is usually heard (integrations.hearing).
 """
 
+import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -65,8 +66,8 @@ def is_unheard(team: Team) -> bool:
 
 def first_steps(request: TeamRequest, integrations: list[Integration], at: datetime) -> dict[str, Any]:
     """
-    How the first event is sent: {"integration", "url", "is_signed", "managers", "dt"}. Only managers are told the url;
-    it is None also where it can't be read.
+    How the first event is sent: {"integration", "url", "is_signed", "managers", "dt"}, or without an integration the
+    "command" that makes one. Only managers are told the url; it is None also where it can't be read.
     """
     origin = request.build_absolute_uri("/").rstrip("/")
     made = min(integrations, key=lambda each: each.pk, default=None)
@@ -77,7 +78,8 @@ def first_steps(request: TeamRequest, integrations: list[Integration], at: datet
         "managers": managers(request.team),
     }
     if made is None:
-        return steps
+        names = f"--organization {shlex.quote(request.team.organization.name)} --team {shlex.quote(request.team.name)}"
+        return steps | {"command": f"./watchkeeper create_team {names} --json"}
     steps["is_signed"] = made.signing_secret_ciphertext is not None
     if request.membership.may(Role.MANAGER):
         steps["is_shown"] = True

@@ -107,7 +107,7 @@ def replay_quarantine(request: TeamRequest) -> HttpResponse:
     require(request, Role.RESPONDER)
     if request.method == "POST":
         number = replay.replay_all(request.team, by=request.user, at=now())
-        messages.success(request, f"Handed to the worker again: {number}. What is still not understood comes back.")
+        messages.success(request, f"Handed to the worker again: {number}. What still can’t be applied comes back.")
         return redirect("deliveries")
     aside = replay.quarantine(request.team).filter(replay.WHOLE)
     tried = aside.defer("body", "headers")[: replay.DRY_RUN_AT_MOST]

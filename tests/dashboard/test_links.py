@@ -139,6 +139,8 @@ def test_who_is_somebody_else_is_told_nothing_of_the_invitation(manager, staff):
         assert answer.status_code == 403
         assert "for another address" in words(answer)
         assert "nora@" not in words(answer) and "Mary" not in words(answer)
+    assert f'name="next" value="{path}"' in answer.content.decode()
+    assert "invites nora@" in words(staff.post("/logout", {"next": path}, follow=True))
 
 
 def test_one_team_s_manager_can_not_come_into_another_with_an_account_that_they_made(manager, team, other_team):

@@ -17,6 +17,7 @@ from integrations import waiting
 from integrations.applying import apply_due
 from integrations.hearing import listen
 from integrations.lifecycle import set_signing_secret, shut_integration
+from teams.models import Team
 from tests.conftest import NOON, an_event, make_integration, tell_it
 from tests.dashboard.conftest import words
 
@@ -45,16 +46,19 @@ def work(at):
 def line_of(page):
     """The line that sends the first event, as a shell takes it apart."""
     pre = re.search(r'<pre id="first-event"[^>]*>(.*?)</pre>', page.content.decode(), re.DOTALL)[1]
-    curl, _, _, url, _, body = shlex.split(unescape(pre))
+    curl, _, _, url, _, body = shlex.split(unescape(pre).replace("\\\n", ""))
     assert curl == "curl"
     return url, body
 
 
-def test_a_team_without_integrations_is_told_how_to_make_the_first_webhook(staff):
+def test_a_team_without_integrations_is_told_how_to_make_the_first_webhook(staff, team):
     read = words(staff.get("/"))
     assert "Nothing heard yet No integration sends events to this team." in read
     assert "curl -X POST 'http://testserver/api/webhooks/incident-log/YOUR_TOKEN'" in read
-    assert '--organization "Operations Inc." --team "Operations"' in read
+    assert "create_team --organization 'Operations Inc.' --team Operations --json" in read
+    Team.objects.filter(pk=team.pk).update(name="""Bob's "$HOME" `team`""")
+    pre = re.search(r'<pre id="make-integration">(.*?)</pre>', staff.get("/").content.decode())[1]
+    assert shlex.split(unescape(pre))[5] == """Bob's "$HOME" `team`"""
 
 
 def test_a_team_that_never_heard_anything_is_not_quiet_and_its_manager_gets_a_line_that_works(manager, integration):
@@ -235,7 +239,7 @@ def test_each_integration_says_when_it_was_last_heard(staff, team, integration):
 
 def test_deliveries_in_quarantine_are_seen_at_once(staff, tell):
     tell(an_event("incident.started", incident_id="x"), an_event("monitor.created"))
-    assert "1 delivery is in quarantine" in words(staff.get("/"))
+    assert "1 delivery is in quarantine: received, but not applied." in words(staff.get("/"))
 
 
 def test_a_stopped_worker_is_seen(staff, tell, later):
