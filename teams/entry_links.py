@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from config.errors import Conflict
 from config.vault import new_token, plain_digest
 from teams.lifecycle import add_member, hold, set_password, sound_email, sound_name
-from teams.models import EntryLink, Membership, Role, Team, User
+from teams.models import EntryLink, Membership, Role, Team, User, address_key, with_address
 
 PREFIX = "wlink_"
 GOOD_FOR = timedelta(days=7)
@@ -38,10 +38,10 @@ def invite(team: Team, email: str, role: Role, *, by: User, at: datetime) -> tup
     email = sound_email(email)
     with transaction.atomic():
         hold(team)
-        member = team.memberships.filter(user__email__iexact=email).select_related("user").first()
+        member = team.memberships.filter(user__in=User.objects.with_address(email)).select_related("user").first()
         if member:
             raise Conflict(f"{member.user.get_full_name()} is a member already.")
-        open_invitations(team, at=at).filter(email__iexact=email).update(revoked_at=at)
+        with_address(open_invitations(team, at=at), email).update(revoked_at=at)
         return make_link(team, at=at, email=email, role=role, made_by=by)
 
 
@@ -133,7 +133,7 @@ def accept(link: EntryLink, user: User, *, at: datetime, new_password: str = "")
     """
     with transaction.atomic():
         team, link = use(link, at=at)
-        if user.email.lower() != link.email.lower() or not user.is_active:
+        if not is_for(link, user) or not user.is_active:
             raise Conflict(NOT_YOURS)
         if needs_own_password(user):
             if not new_password:
@@ -141,6 +141,11 @@ def accept(link: EntryLink, user: User, *, at: datetime, new_password: str = "")
             set_password(user, new_password)
             User.objects.filter(pk=user.pk).update(own_since=at)
         return add_member(team, user, Role(link.role), at=at)
+
+
+def is_for(link: EntryLink, user: User) -> bool:
+    """Whether an invitation is for somebody's address."""
+    return address_key(user.email) == address_key(link.email)
 
 
 def needs_own_password(user: User) -> bool:

@@ -6,6 +6,7 @@ twice. Nobody is ever deleted, because the history names them: people and teams 
 Who may call which verb is the doors' affair. Not here: making API keys (teams.authentication), logging in.
 """
 
+import unicodedata
 from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
@@ -55,7 +56,7 @@ def make_user(
     for a bad address.
     """
     email = sound_email(email)
-    found = User.objects.filter(email__iexact=email).first()
+    found = User.objects.with_address(email).first()
     if found:
         return found, False
     make = User.objects.create_superuser if operator else User.objects.create_user
@@ -63,7 +64,7 @@ def make_user(
         with transaction.atomic():
             return make(email, password, name=name, date_joined=at, must_change_password=must_change_password), True
     except IntegrityError:  # somebody else made it meanwhile
-        return User.objects.get(email__iexact=email), False
+        return User.objects.with_address(email).get(), False
 
 
 def add_member(team: Team, user: User, role: Role, *, at: datetime) -> Membership:
@@ -185,7 +186,7 @@ def sound_name(text: str, field: str) -> str:
 
 def sound_email(text: str) -> str:
     """An e-mail address without white space around it. Raises ValidationFailed for what is none."""
-    email = text.strip()
+    email = unicodedata.normalize("NFKC", text).strip()
     try:
         validate_email(email)
     except ValidationError:

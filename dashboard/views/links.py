@@ -28,6 +28,7 @@ from teams.entry_links import (
     accept,
     choose_password,
     find_link,
+    is_for,
     join_anew,
     needs_own_password,
 )
@@ -64,7 +65,7 @@ def opened(request: HttpRequest, found: EntryLink) -> HttpResponse:
     if not request.user.is_authenticated:
         return new_account(request, found)
     user = request.user
-    if user.email.lower() != found.email.lower():
+    if not is_for(found, user):
         # Whose it is and where it leads is nobody else's affair.
         return render(request, "entrance/link_elses.html", status=403)
     return invitation(request, found, user)
