@@ -133,6 +133,7 @@ def accept(link: EntryLink, user: User, *, at: datetime, new_password: str = "")
     """
     with transaction.atomic():
         team, link = use(link, at=at)
+        user = User.objects.select_for_update().get(pk=user.pk)
         if not is_for(link, user) or not user.is_active:
             raise Conflict(NOT_YOURS)
         if needs_own_password(user):
@@ -178,15 +179,22 @@ def choose_password(link: EntryLink, password: str, *, at: datetime) -> User:
         _, link = use(link, at=at)
         assert link.user
         set_password(link.user, password)
+        unused = EntryLink.objects.filter(user=link.user, used_at=None, revoked_at=None)
+        unused.update(revoked_at=at)  # whoever finds an older one must not undo it
         if link.team_id:  # whoever made the link could have used it
             User.objects.filter(pk=link.user.pk).update(own_since=None)
         return link.user
 
 
 def use(link: EntryLink, *, at: datetime) -> tuple[Any, EntryLink]:
-    """Use a link up, for this transaction alone; its team and the link as it is. Raises Conflict."""
+    """
+    Use a link up, for this transaction alone; its team and the link as it is. Raises Conflict. Whose password it makes
+    comes into no other team meanwhile: a new membership waits for the lock on its user.
+    """
     if link.team:
         hold(link.team)
+    if link.user_id:
+        User.objects.select_for_update().get(pk=link.user_id)
     present = (
         EntryLink.objects.select_for_update(of=("self",)).select_related("team", "user", "made_by").get(pk=link.pk)
     )
