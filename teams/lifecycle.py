@@ -14,7 +14,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, connection, transaction
 
 from config.errors import Conflict, ValidationFailed
-from teams.models import APIKey, Membership, Organization, Role, Team, User
+from teams.models import APIKey, EntryLink, Membership, Organization, Role, Team, User, with_address
 
 LONGEST_NAME = 200
 LONGEST_EMAIL = 254
@@ -95,8 +95,8 @@ def change_role(membership: Membership, role: Role, *, even_the_last: bool = Fal
 
 def remove_member(membership: Membership, *, at: datetime, even_the_last: bool = False) -> bool:
     """
-    Take a member out of the team and revoke their keys for it, so that these stay shut if the member comes back;
-    whether they were in it. Raises Conflict for the last manager, unless an operator asks.
+    Take a member out of the team and revoke their keys for it, and the links that they made or that would let them in
+    again, so that these stay shut if the member comes back; whether they were in it. Raises Conflict for the last manager, unless an operator asks.
     """
     with transaction.atomic():
         hold(membership.team)
@@ -106,6 +106,9 @@ def remove_member(membership: Membership, *, at: datetime, even_the_last: bool =
         if not even_the_last:
             leave_a_manager(present)
         APIKey.objects.filter(team=present.team_id, user=present.user_id, revoked_at=None).update(revoked_at=at)
+        unused = EntryLink.objects.filter(team=present.team_id, used_at=None, revoked_at=None)
+        unused.filter(made_by=present.user_id).update(revoked_at=at)
+        with_address(unused, present.user.email).update(revoked_at=at)
         present.delete()
         return True
 

@@ -24,6 +24,7 @@ from teams.entry_links import (
     needs_own_password,
     revoke_link,
 )
+from teams.lifecycle import add_member, remove_member
 from teams.models import EntryLink, Membership, Role, Team, User
 from tests.conftest import NOON, make_team, make_user
 
@@ -122,6 +123,21 @@ def test_what_a_manager_made_who_is_none_any_more_opens_nothing(team, mary, bob)
     User.objects.filter(pk=mary.pk).update(is_active=False)
     with pytest.raises(Conflict):
         accept(link, bob, at=NOON)
+
+
+def test_who_was_removed_comes_in_again_by_nothing_that_was_made_before(team, mary, bob):
+    """Neither by an invitation that was never needed, nor do theirs open again when they are a manager again."""
+    make_user("ann@example.com", team, Role.MANAGER)
+    to_bob, to_dora = invited(team, mary, "Bob@example.com"), invited(team, mary, "dora@example.com")
+    add_member(team, bob, Role.MANAGER, at=NOON)
+    to_carl = invited(team, bob, "carl@example.com")
+    remove_member(team.memberships.get(user=bob), at=LATER)
+    with pytest.raises(Conflict):
+        accept(to_bob, bob, at=LATER)
+    add_member(team, bob, Role.MANAGER, at=LATER)
+    with pytest.raises(Conflict):
+        join_anew(to_carl, "Carl", OWN, at=LATER)
+    assert join_anew(to_dora, "Dora", OWN, at=LATER)
 
 
 def test_nobody_comes_into_a_deactivated_team(team, mary, bob):
