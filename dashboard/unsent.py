@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from django.core import signing
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import escape_leading_slashes, url_has_allowed_host_and_scheme
 
 FIELD = "unsent"
 KEPT_FOR = timedelta(days=1)
@@ -79,7 +79,8 @@ def page_before(request: HttpRequest) -> str:
     if not is_ours(request, referrer):
         return reverse("overview")
     parts = urlsplit(referrer)
-    return parts.path + (f"?{parts.query}" if parts.query else "")
+    # `//name/` would lead to another site, as a path from the root.
+    return escape_leading_slashes(parts.path) + (f"?{parts.query}" if parts.query else "")
 
 
 def is_ours(request: HttpRequest, address: str) -> bool:

@@ -171,10 +171,10 @@ def why(refused: ApiError) -> str:
 
 def member(team: Team, address: str, field: str) -> User:
     """The active member with an address. Raises ValidationFailed naming a field."""
-    found = team.memberships.filter(user__email__iexact=address, user__is_active=True).select_related("user").first()
+    found = User.objects.with_address(address).filter(memberships__team=team, is_active=True).first()
     if found is None:
         raise ValidationFailed({field: [f"{address} is no active member of the team."]})
-    return found.user
+    return found
 
 
 def escalating(said: dict[str, Any], by: User, at: datetime) -> Verb:

@@ -3,7 +3,9 @@ What `check` says of people: who the operators are. They may do everything in Dj
 versions made one of each team's first manager without saying so.
 """
 
+import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +15,14 @@ from django.db import Error, transaction
 from teams.models import User
 
 TOLD = "operators-told.json"
+
+
+def told_before(file: Path) -> Any:
+    """Who was named last; nobody where that can't be read, as after a disk was full."""
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError):
+        return []
 
 
 @register(Tags.database)
@@ -25,10 +35,10 @@ def name_operators(app_configs: Any, databases: Any = None, **options: Any) -> l
     except Error:  # no database, or none of our tables in it yet: others say so
         return []
     file = settings.DATA_DIR / TOLD
-    told = json.loads(file.read_text()) if file.exists() else []
-    if not databases or operators == told:
+    if not databases or operators == told_before(file):
         return []
-    file.write_text(json.dumps(operators))
+    with contextlib.suppress(OSError):  # a folder that can't be written to: it is said once more the next time
+        file.write_text(json.dumps(operators))
     words = f"Operators, who may do everything in Django admin, for all teams: {', '.join(operators) or 'none'}."
     hint = "Said once. Take it from who should not be one in Django admin, under Users."
     return [Info(words, hint=hint, id="teams.I001")]

@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from config.errors import Conflict
 from config.vault import new_token, plain_digest
 from teams.lifecycle import add_member, hold, set_password, sound_email, sound_name
-from teams.models import EntryLink, Membership, Role, Team, User
+from teams.models import EntryLink, Membership, Role, Team, User, address_key, with_address
 
 PREFIX = "wlink_"
 GOOD_FOR = timedelta(days=7)
@@ -38,10 +38,10 @@ def invite(team: Team, email: str, role: Role, *, by: User, at: datetime) -> tup
     email = sound_email(email)
     with transaction.atomic():
         hold(team)
-        member = team.memberships.filter(user__email__iexact=email).select_related("user").first()
+        member = team.memberships.filter(user__in=User.objects.with_address(email)).select_related("user").first()
         if member:
             raise Conflict(f"{member.user.get_full_name()} is a member already.")
-        open_invitations(team, at=at).filter(email__iexact=email).update(revoked_at=at)
+        with_address(open_invitations(team, at=at), email).update(revoked_at=at)
         return make_link(team, at=at, email=email, role=role, made_by=by)
 
 
@@ -133,7 +133,8 @@ def accept(link: EntryLink, user: User, *, at: datetime, new_password: str = "")
     """
     with transaction.atomic():
         team, link = use(link, at=at)
-        if user.email.lower() != link.email.lower() or not user.is_active:
+        user = User.objects.select_for_update().get(pk=user.pk)
+        if not is_for(link, user) or not user.is_active:
             raise Conflict(NOT_YOURS)
         if needs_own_password(user):
             if not new_password:
@@ -141,6 +142,11 @@ def accept(link: EntryLink, user: User, *, at: datetime, new_password: str = "")
             set_password(user, new_password)
             User.objects.filter(pk=user.pk).update(own_since=at)
         return add_member(team, user, Role(link.role), at=at)
+
+
+def is_for(link: EntryLink, user: User) -> bool:
+    """Whether an invitation is for somebody's address."""
+    return address_key(user.email) == address_key(link.email)
 
 
 def needs_own_password(user: User) -> bool:
@@ -173,15 +179,22 @@ def choose_password(link: EntryLink, password: str, *, at: datetime) -> User:
         _, link = use(link, at=at)
         assert link.user
         set_password(link.user, password)
+        unused = EntryLink.objects.filter(user=link.user, used_at=None, revoked_at=None)
+        unused.update(revoked_at=at)  # whoever finds an older one must not undo it
         if link.team_id:  # whoever made the link could have used it
             User.objects.filter(pk=link.user.pk).update(own_since=None)
         return link.user
 
 
 def use(link: EntryLink, *, at: datetime) -> tuple[Any, EntryLink]:
-    """Use a link up, for this transaction alone; its team and the link as it is. Raises Conflict."""
+    """
+    Use a link up, for this transaction alone; its team and the link as it is. Raises Conflict. Whose password it makes
+    comes into no other team meanwhile: a new membership waits for the lock on its user.
+    """
     if link.team:
         hold(link.team)
+    if link.user_id:
+        User.objects.select_for_update().get(pk=link.user_id)
     present = (
         EntryLink.objects.select_for_update(of=("self",)).select_related("team", "user", "made_by").get(pk=link.pk)
     )

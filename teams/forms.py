@@ -53,7 +53,7 @@ class UserFields(forms.ModelForm):
 
     def clean_email(self) -> str:
         email = User.objects.normalize_email(self.cleaned_data["email"]).strip()
-        if User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
+        if User.objects.with_address(email).exclude(pk=self.instance.pk).exists():
             raise ValidationError("There is a user with this e-mail address already.")
         return email
 

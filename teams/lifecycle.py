@@ -6,6 +6,7 @@ twice. Nobody is ever deleted, because the history names them: people and teams 
 Who may call which verb is the doors' affair. Not here: making API keys (teams.authentication), logging in.
 """
 
+import unicodedata
 from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
@@ -13,7 +14,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, connection, transaction
 
 from config.errors import Conflict, ValidationFailed
-from teams.models import APIKey, Membership, Organization, Role, Team, User
+from teams.models import APIKey, EntryLink, Membership, Organization, Role, Team, User, with_address
 
 LONGEST_NAME = 200
 LONGEST_EMAIL = 254
@@ -55,7 +56,7 @@ def make_user(
     for a bad address.
     """
     email = sound_email(email)
-    found = User.objects.filter(email__iexact=email).first()
+    found = User.objects.with_address(email).first()
     if found:
         return found, False
     make = User.objects.create_superuser if operator else User.objects.create_user
@@ -63,7 +64,7 @@ def make_user(
         with transaction.atomic():
             return make(email, password, name=name, date_joined=at, must_change_password=must_change_password), True
     except IntegrityError:  # somebody else made it meanwhile
-        return User.objects.get(email__iexact=email), False
+        return User.objects.with_address(email).get(), False
 
 
 def add_member(team: Team, user: User, role: Role, *, at: datetime) -> Membership:
@@ -94,8 +95,8 @@ def change_role(membership: Membership, role: Role, *, even_the_last: bool = Fal
 
 def remove_member(membership: Membership, *, at: datetime, even_the_last: bool = False) -> bool:
     """
-    Take a member out of the team and revoke their keys for it, so that these stay shut if the member comes back;
-    whether they were in it. Raises Conflict for the last manager, unless an operator asks.
+    Take a member out of the team and revoke their keys for it, and the links that they made or that would let them in
+    again, so that these stay shut if the member comes back; whether they were in it. Raises Conflict for the last manager, unless an operator asks.
     """
     with transaction.atomic():
         hold(membership.team)
@@ -105,6 +106,9 @@ def remove_member(membership: Membership, *, at: datetime, even_the_last: bool =
         if not even_the_last:
             leave_a_manager(present)
         APIKey.objects.filter(team=present.team_id, user=present.user_id, revoked_at=None).update(revoked_at=at)
+        unused = EntryLink.objects.filter(team=present.team_id, used_at=None, revoked_at=None)
+        unused.filter(made_by=present.user_id).update(revoked_at=at)
+        with_address(unused, present.user.email).update(revoked_at=at)
         present.delete()
         return True
 
@@ -185,7 +189,7 @@ def sound_name(text: str, field: str) -> str:
 
 def sound_email(text: str) -> str:
     """An e-mail address without white space around it. Raises ValidationFailed for what is none."""
-    email = text.strip()
+    email = unicodedata.normalize("NFKC", text).strip()
     try:
         validate_email(email)
     except ValidationError:

@@ -24,7 +24,7 @@ from config.forwarded import client_address
 from config.ratelimit import LOGINS, failures, hit, neighbourhood, take_back
 from config.refusals import note_refusal
 from config.vault import keyed_digest
-from teams.models import LoginPlace, User
+from teams.models import LoginPlace, User, address_key
 
 # In so many seconds, so many wrong passwords of strangers for one account, and of each place that its owner came from.
 WINDOW = 900
@@ -34,6 +34,8 @@ TRIES_PER_MINUTE = 30
 TRIES_FOR_EACH_FAILURE = 3
 PLACES_KEPT = 20
 KNOWN_FOR = timedelta(days=90)
+# As what somebody tries who is logged in as that person, or was handed a link: it says nothing of whose address it is.
+SESSION, LINK = "a session", "a link"
 DEVICE = "watchkeeper_device"
 DEVICE_FOR = timedelta(days=180)
 # A browser that several people share is known to the last ones.
@@ -69,19 +71,19 @@ class Try:
             # What can be lost in a crash is not waited for: an address that somebody has must not answer later.
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL synchronous_commit = off")
-            User.objects.filter(email__iexact=self.email).update(
+            User.objects.with_address(self.email).update(
                 failed_logins=F("failed_logins") + 1, failed_login_at=at, failed_login_from=client_address(self.request)
             )
 
 
-def begin_try(request: HttpRequest, email: str, *, at: datetime, is_known: bool = False) -> Try:
+def begin_try(request: HttpRequest, email: str, *, at: datetime, by: str = "") -> Try:
     """
-    Count a try at the password of an address, before it is looked at; `is_known`: whoever asks is logged in as that
-    person. Raises RateLimited, with a line in the log, for one too many.
+    Count a try at the password of an address, before it is looked at; `by`: as what of their own it is made (a session,
+    a link), which no stranger has and uses up. Raises RateLimited, with a line in the log, for one too many.
     """
-    email = email.strip().lower()[:254]
+    email = address_key(email)[:254]
     user = _find_user(email)
-    by = "a session" if is_known else known_as(request, user, at=at)
+    by = by or known_as(request, user, at=at)
     of_address = failures(request, LOGINS)
     of_account = f"{LOGINS} of {email} by {by or 'strangers'}"
     limit: int = settings.FAILED_LOGINS_PER_MINUTE
@@ -95,7 +97,7 @@ def begin_try(request: HttpRequest, email: str, *, at: datetime, is_known: bool 
     except RateLimited:
         note_refusal(request, "login", account=email, why="Too many tries.")
         raise
-    return Try(request, email, user, not by, [(of_address, 60), (of_account, WINDOW)])
+    return Try(request, email, user, by in {"", LINK}, [(of_address, 60), (of_account, WINDOW)])
 
 
 def known_as(request: HttpRequest, user: User | None, *, at: datetime) -> str:
@@ -144,7 +146,7 @@ def take_failed_attempts(user: User) -> Attempts | None:
 
 
 def _find_user(email: str) -> User | None:
-    return User.objects.filter(email__iexact=email).first() if "\0" not in email else None
+    return User.objects.with_address(email).first() if "\0" not in email else None
 
 
 def _place(request: HttpRequest, number: int) -> bytes:

@@ -6,6 +6,7 @@ Not here: what happened (timeline), what is watched (monitors), who sends us eve
 """
 
 import secrets
+import unicodedata
 import uuid
 from datetime import datetime
 from typing import Any, ClassVar
@@ -69,11 +70,33 @@ class Team(models.Model):
         return self.deactivated_at is None
 
 
+def address_key(email: str) -> str:
+    """
+    What tells one e-mail address from another: without case and white space around it, and with letters that only look
+    different made the same, as the log-in makes them. Addresses are compared, looked up and counted by nothing else:
+    what one part takes for the same, another must not take for two.
+    """
+    return unicodedata.normalize("NFKC", email).strip().lower()
+
+
+def with_address(records: "models.QuerySet[Any]", email: str) -> "models.QuerySet[Any]":
+    """Those of some records whose `email` is that address; of users one at most, by the constraint."""
+    return records.alias(address=Lower("email")).filter(address=address_key(email))
+
+
 class UserManager(BaseUserManager["User"]):
-    """Makes users; e-mail addresses are compared without case."""
+    """Makes and finds users."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email__iexact=username)
+        return self.with_address(username or "").get()
+
+    def with_address(self, email: str) -> "models.QuerySet[User]":
+        """The user of an e-mail address."""
+        return with_address(self.get_queryset(), email)
+
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        return super().normalize_email(unicodedata.normalize("NFKC", email or ""))
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """A user, with a password or (None) without one that could be used."""

@@ -33,7 +33,7 @@ from dashboard.forms import LoginForm, PreferencesForm
 from dashboard.frame import show
 from teams.forms import OwnPasswordForm
 from teams.lifecycle import has_expired_password, revoke_own_keys, set_password
-from teams.login_guard import Try, begin_try, remember_place, take_failed_attempts
+from teams.login_guard import SESSION, Try, begin_try, remember_place, take_failed_attempts
 from teams.models import User
 
 STALE = "This page was open for too long, or you logged in or out in another window. Log in once more."
@@ -152,7 +152,7 @@ def password(request: HttpRequest) -> HttpResponse:
         logout(request)
         messages.error(request, LoginForm.error_messages["expired"])
         return redirect("login")
-    attempt = begin_try(request, request.user.email, at=now(), is_known=True) if request.method == "POST" else None
+    attempt = begin_try(request, request.user.email, at=now(), by=SESSION) if request.method == "POST" else None
     form = OwnPasswordForm(request.user, request.POST if attempt else None)
     if attempt and "old_password" in form.errors:
         attempt.fail("password", at=now())

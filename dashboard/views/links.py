@@ -28,12 +28,13 @@ from teams.entry_links import (
     accept,
     choose_password,
     find_link,
+    is_for,
     join_anew,
     needs_own_password,
 )
 from teams.forms import ChosenPasswordForm, NewAccountForm, OwnPasswordForm
 from teams.lifecycle import revoke_own_keys
-from teams.login_guard import begin_try
+from teams.login_guard import LINK, SESSION, begin_try
 from teams.models import EntryLink, Membership, User
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -64,7 +65,7 @@ def opened(request: HttpRequest, found: EntryLink) -> HttpResponse:
     if not request.user.is_authenticated:
         return new_account(request, found)
     user = request.user
-    if user.email.lower() != found.email.lower():
+    if not is_for(found, user):
         # Whose it is and where it leads is nobody else's affair.
         return render(request, "entrance/link_elses.html", status=403)
     return invitation(request, found, user)
@@ -72,7 +73,7 @@ def opened(request: HttpRequest, found: EntryLink) -> HttpResponse:
 
 def new_password(request: HttpRequest, found: EntryLink, user: User) -> HttpResponse:
     """Somebody chooses a password, and is logged in with it."""
-    attempt = begin_try(request, user.email, at=now(), is_known=True) if request.method == "POST" else None
+    attempt = begin_try(request, user.email, at=now(), by=LINK) if request.method == "POST" else None
     form = ChosenPasswordForm(user, request.POST if attempt else None)
     if attempt:
         attempt.succeed()
@@ -84,7 +85,7 @@ def new_password(request: HttpRequest, found: EntryLink, user: User) -> HttpResp
 
 def new_account(request: HttpRequest, found: EntryLink) -> HttpResponse:
     """Somebody who is not logged in makes an account, or is led to the login and back."""
-    attempt = begin_try(request, found.email, at=now()) if request.method == "POST" else None
+    attempt = begin_try(request, found.email, at=now(), by=LINK) if request.method == "POST" else None
     form = NewAccountForm(User(email=found.email), request.POST if attempt else None)
     if form.is_valid() and attempt:
         try:
@@ -108,7 +109,7 @@ def invitation(request: HttpRequest, found: EntryLink, user: User) -> HttpRespon
         if request.method == "POST":
             return joined(request, accept(found, user, at=now()))
         return shown(request, "entrance/link_join.html", found, None)
-    attempt = begin_try(request, user.email, at=now(), is_known=True) if request.method == "POST" else None
+    attempt = begin_try(request, user.email, at=now(), by=SESSION) if request.method == "POST" else None
     form = OwnPasswordForm(user, request.POST if attempt else None)
     if attempt and "old_password" in form.errors:
         attempt.fail("password", at=now())

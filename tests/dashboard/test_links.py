@@ -7,6 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from teams.authentication import make_key
+from teams.login_guard import STRANGERS_TRIES
 from teams.models import APIKey, EntryLink, Membership, Role, Scope, User
 from tests.conftest import make_team, make_user
 from tests.dashboard.conftest import logged_in, secret_of, words
@@ -130,6 +131,18 @@ def test_a_new_account_can_not_have_an_address_that_is_taken_and_its_owner_hears
     assert '"what": "link"' in capsys.readouterr().err
     bob.refresh_from_db()
     assert bob.failed_logins == 1 and bob.check_password("correct horse battery")
+
+
+def test_strangers_who_guess_at_an_invited_address_keep_nobody_from_their_link(manager, user, team):
+    invitation = invite(manager)
+    of_alice = secret_of(manager.post(f"/team/members/{team.memberships.get(user=user).pk}/password", follow=True))
+    for number in range(STRANGERS_TRIES + 1):
+        for email in ("nora@example.com", "alice@example.com"):
+            stranger = Client(REMOTE_ADDR=f"198.51.100.{number + 1}")
+            stranger.post("/login", {"username": email, "password": "wrong"})
+    assert Client().post("/login", {"username": "alice@example.com", "password": "wrong"}).status_code == 429
+    assert Client().post(invitation, NEW).status_code == 302
+    assert Client().post(of_alice, OWN).status_code == 302
 
 
 def test_who_is_somebody_else_is_told_nothing_of_the_invitation(manager, staff):

@@ -43,6 +43,15 @@ def hidden(response):
     return {name: value for name, value in found if name != "csrfmiddlewaretoken"}
 
 
+@pytest.mark.parametrize("path", ["//evil.example/", "///evil.example/", "//evil.example/?x=//y"])
+def test_the_page_that_something_was_typed_on_never_leads_to_another_site(out, place, path):
+    refused = out.post(place, {"message": TYPED}, headers={"Referer": f"http://testserver{path}"})
+    fields = hidden(refused)
+    out.post("/login", LOGIN | fields)
+    [back] = re.findall(r'href="([^"]+)">Leave it', out.get("/unsent").content.decode())
+    assert (back[:3], fields["next"][:3]) == ("/%2", "/%2")
+
+
 def test_a_note_typed_after_the_session_ended_is_carried_through_the_login_and_sent_by_one_more_press(out, place):
     refused = out.post(place, {"message": TYPED, "once": "word"}, headers={"Referer": f"http://testserver{place}?x=1"})
     assert refused.status_code == 401

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from teams.checks import name_operators
+from teams.checks import TOLD, name_operators
 from teams.models import User
 from tests.conftest import make_user
 
@@ -32,6 +32,14 @@ def test_operators_are_named_once_and_again_when_there_are_others(check, operato
     assert "operator@example.com, second@example.com." in check()
     User.objects.filter(email="second@example.com").update(is_active=False)
     assert "second@" not in check()
+
+
+@pytest.mark.parametrize("left", [b"", b'["operator@exa', b"\xff", b"7", None])
+def test_what_was_left_of_the_last_time_stops_neither_check_nor_start(check, operator, tmp_path, left):
+    """As after a disk was full; None: a folder in its place, which can be neither read nor written."""
+    file = tmp_path / TOLD
+    file.write_bytes(left) if left is not None else file.mkdir()
+    assert "operator@example.com." in check()
 
 
 def test_without_tables_nothing_is_said_of_them(check, db):

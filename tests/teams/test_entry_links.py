@@ -1,12 +1,12 @@
 """Links that let people in: once, for a week, until they are taken back, and nobody who does not want to."""
 
 import re
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from threading import Barrier
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from config.errors import Conflict, ValidationFailed
 from teams import entry_links
@@ -24,6 +24,7 @@ from teams.entry_links import (
     needs_own_password,
     revoke_link,
 )
+from teams.lifecycle import add_member, remove_member
 from teams.models import EntryLink, Membership, Role, Team, User
 from tests.conftest import NOON, make_team, make_user
 
@@ -122,6 +123,21 @@ def test_what_a_manager_made_who_is_none_any_more_opens_nothing(team, mary, bob)
     User.objects.filter(pk=mary.pk).update(is_active=False)
     with pytest.raises(Conflict):
         accept(link, bob, at=NOON)
+
+
+def test_who_was_removed_comes_in_again_by_nothing_that_was_made_before(team, mary, bob):
+    """Neither by an invitation that was never needed, nor do theirs open again when they are a manager again."""
+    make_user("ann@example.com", team, Role.MANAGER)
+    to_bob, to_dora = invited(team, mary, "Bob@example.com"), invited(team, mary, "dora@example.com")
+    add_member(team, bob, Role.MANAGER, at=NOON)
+    to_carl = invited(team, bob, "carl@example.com")
+    remove_member(team.memberships.get(user=bob), at=LATER)
+    with pytest.raises(Conflict):
+        accept(to_bob, bob, at=LATER)
+    add_member(team, bob, Role.MANAGER, at=LATER)
+    with pytest.raises(Conflict):
+        join_anew(to_carl, "Carl", OWN, at=LATER)
+    assert join_anew(to_dora, "Dora", OWN, at=LATER)
 
 
 def test_nobody_comes_into_a_deactivated_team(team, mary, bob):
@@ -225,6 +241,18 @@ def test_what_the_operator_makes_is_for_everybody_who_is_active(team, operator):
     assert operator.check_password(OWN) and operator.own_since == NOON
 
 
+def test_who_chose_a_password_by_one_link_is_not_undone_by_an_older_one(team, mary):
+    bob = make_user("bob@example.com", team)
+    older, newer = [make_link(None, at=NOON, email=bob.email, user=bob)[0] for _ in range(2)]
+    by_manager, _ = invite_to_choose_password(team.memberships.get(user=bob), by=mary, at=NOON)
+    choose_password(newer, OWN, at=LATER)
+    for link in (older, by_manager):
+        with pytest.raises(Conflict):
+            choose_password(link, "whoever finds it in the chat", at=LATER)
+    bob.refresh_from_db()
+    assert bob.check_password(OWN)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_several_at_once_use_a_link_once():
     team = make_team()
@@ -244,3 +272,34 @@ def test_several_at_once_use_a_link_once():
         made = [each for each in pool.map(join, range(4)) if each]
     assert len(made) == 1
     assert team.memberships.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_first", ["who comes into another team", "who makes them a password"])
+def test_nobody_is_in_another_team_with_a_password_that_was_made_for_them_at_the_same_moment(is_first):
+    """Of the two, the second waits for the first, and goes by what is so then."""
+    team, second = make_team(), make_team("Second")
+    mary = make_user("mary@example.com", team, Role.MANAGER)
+    ann = make_user("ann@example.com", second, Role.MANAGER)
+    bob = make_user("bob@example.com", team, own_since=NOON)
+    password = find_link(invite_to_choose_password(team.memberships.get(user=bob), by=mary, at=NOON)[1], at=NOON)
+    invitation = invited(second, ann)
+    acts = [lambda: accept(invitation, bob, at=LATER), lambda: choose_password(password, OWN, at=LATER)]
+    if is_first == "who makes them a password":
+        acts.reverse()
+
+    def second_act():
+        try:
+            acts[1]()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            acts[0]()
+            coming = pool.submit(second_act)
+            wait([coming], timeout=1)
+        with pytest.raises(Conflict):
+            coming.result()
+    bob.refresh_from_db()
+    assert second.memberships.filter(user=bob).exists() is not bob.check_password(OWN)

@@ -91,6 +91,24 @@ def test_an_address_that_nobody_has_is_slowed_down_the_same(db):
     assert statuses == [400] * STRANGERS_TRIES + [429] * 5
 
 
+# Each of them is alice@example.com to the log-in or to PostgreSQL's UPPER, or only looks like it.
+SPELLINGS = ("alice@example.com", "ALICE@example.com", "ａlice@example.com", "alıce@example.com", " alice@EXAMPLE.com ")
+
+
+@pytest.mark.parametrize("whose", ["alice@example.com", "alife@example.com"])
+def test_no_spelling_of_an_address_gives_more_guesses_nor_tells_whether_there_is_an_account(user, whose):
+    spelled = [each.replace("ce@", "fe@").replace("CE@", "FE@") if whose[3] == "f" else each for each in SPELLINGS]
+    statuses = []
+    for number in range(6 * len(spelled)):
+        guess = WRONG | {"username": spelled[number % len(spelled)]}
+        statuses.append((number % len(spelled), Client(**from_address(number)).post("/login", guess).status_code))
+    let_through = [spelling for spelling, status in statuses if status == 400]
+    assert len([each for each in let_through if each != 3]) == STRANGERS_TRIES
+    assert let_through.count(3) == 6, "a letter that only looks the same is another address's"
+    user.refresh_from_db()
+    assert user.failed_logins == (STRANGERS_TRIES if whose == "alice@example.com" else 0)
+
+
 def test_the_owner_is_told_once_at_their_next_login(guessed, user):
     own = Client(**from_address(900))
     with clock.at(NOON + timedelta(hours=1)):

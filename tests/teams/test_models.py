@@ -30,6 +30,20 @@ def test_public_ids_are_texts_that_say_what_they_name(team):
     assert make_team("Another").public_id != team.public_id
 
 
+@pytest.mark.parametrize("spelled", ["x@github.com", "X@GitHub.COM", " x@github.com", "ｘ@ｇithub.com"])
+def test_an_address_is_the_same_however_it_is_spelled(db, spelled):
+    own = make_user("x@github.com")
+    assert User.objects.get_by_natural_key(spelled) == own
+    assert refused(lambda: make_user(spelled)) == "user_email_once"
+
+
+@pytest.mark.parametrize("alike", ["x@gıthub.com", "x@githuḃ.com"])
+def test_somebody_with_an_address_that_only_looks_alike_locks_nobody_out(db, alike):
+    own, other = make_user("x@github.com"), make_user(alike)
+    for each in (own, other):
+        assert authenticate(username=each.email, password="correct horse battery") == each
+
+
 def test_a_team_s_name_is_once_in_its_organization(team, other_team):
     assert refused(lambda: Team.objects.create(organization=team.organization, name="Operations")) == (
         "team_name_once_per_organization"

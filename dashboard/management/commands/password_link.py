@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Say it as one JSON object.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        user = User.objects.filter(email__iexact=options["email"].strip()).first()
+        user = User.objects.with_address(options["email"]).first()
         if user is None:
             raise CommandError(f"Nobody has the address {options['email']}.")
         if not user.is_active:

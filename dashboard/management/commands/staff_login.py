@@ -17,7 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         file = settings.DATA_DIR / "staff-login.json"
-        if not User.objects.filter(email__iexact=EMAIL).exists():
+        if not User.objects.with_address(EMAIL).exists():
             login = keepsakes.keep(file, lambda: {"email": EMAIL, "password": secrets.token_urlsafe(12)})
             User.objects.create_superuser(login["email"], login["password"], name="Admin")
         elif not file.exists():
