@@ -7,6 +7,8 @@ limit, however little came. One member, and nothing behind it. Answers are compr
 
 import zlib
 
+# What all gzip begins with.
+_MAGIC = b"\x1f\x8b"
 GZIP, NONE = "gzip", ("", "identity")
 # gzip's own header and trailer, and its largest window.
 _WBITS = 16 + zlib.MAX_WBITS
@@ -30,7 +32,8 @@ def gunzip(data: bytes, limit: int) -> bytes:
     try:
         found = opened.decompress(data, limit + 1)
     except zlib.error:
-        raise NotGzip("The body is not gzip, although Content-Encoding says so.") from None
+        says = "is damaged gzip" if data.startswith(_MAGIC) else "is not gzip, although Content-Encoding says so"
+        raise NotGzip(f"The body {says}.") from None
     if len(found) > limit:
         raise TooMuch(found[:limit])
     if not opened.eof:

@@ -92,8 +92,11 @@ def replay_one(request: TeamRequest, pk: int) -> HttpResponse:
     found: InboundDelivery = reached(request, "deliveries", pk=pk)
     require(request, Role.RESPONDER)
     if request.method == "POST":
-        change = replay.replay(found, by=request.user, at=now())
-        announce(request, change)
+        if replay.can_be_replayed(found):
+            announce(request, replay.replay(found, by=request.user, at=now()))
+        else:
+            why = f"it is {found.status}" if found.size is None else "only the beginning of it is kept"
+            messages.info(request, f"It was not replayed: {why}.")
         return redirect("delivery", pk=found.pk)
     changes = replay.dry_run([found], by=request.user, at=now())
     context = {"delivery": found, "changes": changes, "number": "1", "is_of_use": is_of_use(changes)}

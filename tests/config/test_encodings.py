@@ -44,6 +44,14 @@ def test_what_is_no_gzip_is_none(data):
         gunzip(data, LIMIT)
 
 
+@pytest.mark.parametrize("place", [3, 12, -6, -1])
+def test_damaged_gzip_is_called_that(place):
+    data = bytearray(gzip.compress(b'{"message": "Shop is down"}'))
+    data[place] ^= 0xFF
+    with pytest.raises(NotGzip, match="damaged gzip"):
+        gunzip(bytes(data), LIMIT)
+
+
 @given(st.binary(max_size=300))
 def test_no_bytes_are_too_strange(data):
     for sent in (data, b"\x1f\x8b\x08" + data):

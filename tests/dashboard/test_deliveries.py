@@ -153,6 +153,19 @@ def test_what_is_still_not_understood_stays_and_says_so(staff, integration):
     assert "Replayed, and still quarantined." in words(answer)
 
 
+def test_what_can_not_be_replayed_is_not_said_to_have_been(staff, integration, tell):
+    send(integration, json.dumps(an_event("incident.started", message="x" * 70_000)).encode())
+    too_large = InboundDelivery.objects.get()
+    page = words(staff.get(f"/deliveries/{too_large.pk}/replay"))
+    assert "Only the beginning of it is kept, so there is nothing to replay." in page and "Replay it" not in page
+    answer = staff.post(f"/deliveries/{too_large.pk}/replay", follow=True)
+    assert "It was not replayed: only the beginning of it is kept." in words(answer)
+    tell(an_event("incident.started"))
+    applied = InboundDelivery.objects.get(status=Verdict.APPLIED)
+    answer = staff.post(f"/deliveries/{applied.pk}/replay", follow=True)
+    assert "It was not replayed: it is applied." in words(answer)
+
+
 def test_the_whole_quarantine_is_replayed_after_a_dry_run(staff, integration, put_aside, later):
     send(integration, b"{")
     page = staff.get("/deliveries/replay")
