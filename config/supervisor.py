@@ -311,5 +311,5 @@ class House:
         self.worker.start()
         self.kept.append(Kept(self.worker))
         if self.with_demo:
-            say("a demo team loads in the background (--no-demo does without)")
+            say("a demo team loads in the background, if it is not there yet (--no-demo does without)")
             self.demo.start()
