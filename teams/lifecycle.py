@@ -96,7 +96,8 @@ def change_role(membership: Membership, role: Role, *, even_the_last: bool = Fal
 def remove_member(membership: Membership, *, at: datetime, even_the_last: bool = False) -> bool:
     """
     Take a member out of the team and revoke their keys for it, and the links that they made or that would let them in
-    again, so that these stay shut if the member comes back; whether they were in it. Raises Conflict for the last manager, unless an operator asks.
+    again, so that these stay shut if the member comes back; whether they were in it. Raises Conflict for the last
+    manager, unless an operator asks.
     """
     with transaction.atomic():
         hold(membership.team)
