@@ -48,6 +48,8 @@ class Variable:
 
     read: Callable[[str], Any]
     default: Any
+    # Not so: the name of a file, which may be of any bytes.
+    is_text: bool = True
 
 
 # Readers
@@ -141,6 +143,14 @@ def secret(text: str) -> str:
     return text
 
 
+def sound_text(text: str) -> None:
+    """Refuse bytes that are no UTF-8, without showing them: they may be a secret's."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it has bytes that are no text. It may be what can be typed, in UTF-8") from None
+
+
 def anything(text: str) -> str:
     """What others look at: files, and what PostgreSQL understands."""
     return text
@@ -163,7 +173,7 @@ def serving() -> int:
 VARIABLES = {
     "DATABASE_URL": Variable(anything, ""),
     "PORT": Variable(number(1, 65535), 8000),
-    "WATCHKEEPER_DATA": Variable(anything, ""),
+    "WATCHKEEPER_DATA": Variable(anything, "", is_text=False),
     "WATCHKEEPER_SECRET_KEY": Variable(secret, ""),
     "WATCHKEEPER_ENCRYPTION_KEY": Variable(keys, []),
     "WATCHKEEPER_PROCESSES": Variable(number(1, 64), serving()),
@@ -186,6 +196,8 @@ def value_of(name: str, environment: Mapping[str, str] = os.environ) -> Any:
     """What a variable says, read. One that is empty is not set. Raises Wrong."""
     text, variable = environment.get(name), VARIABLES[name]
     try:
+        if text and variable.is_text:
+            sound_text(text)
         return variable.read(text) if text else variable.default
     except ValueError as error:
         raise Wrong(f"{name}: {str(error).removesuffix('.')}") from None

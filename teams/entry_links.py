@@ -57,6 +57,8 @@ def invite_to_choose_password(member: Membership, *, by: User, at: datetime) -> 
             raise Conflict(f"{member.user.get_full_name()} is no member any more.")
         if not may_get_password(present):
             raise Conflict("Their account is not this team’s alone. Only the operator can make them a new password.")
+        # As who uses one: first the person, then their links, or two who do both at once would wait for each other.
+        User.objects.select_for_update().get(pk=present.user_id)
         of_user = {"user": present.user, "email": present.user.email}
         team_links(member.team, at=at).filter(user=present.user).update(revoked_at=at)
         return make_link(member.team, at=at, made_by=by, **of_user)

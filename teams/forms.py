@@ -113,7 +113,13 @@ class NewKeyForm(MakersForm):
 
 
 class KeyForm(forms.ModelForm):
-    """What can be changed of a key: what it is called, and when it ends."""
+    """
+    What can be changed of a key: what it is called, and when it ends; later than it did only by whom it acts for, or by
+    a superuser.
+    """
+
+    # Who changes it; set where the form is made.
+    maker: User
 
     class Meta:
         model = APIKey
@@ -121,9 +127,14 @@ class KeyForm(forms.ModelForm):
         field_classes = {"name": Text}
 
     def clean_expires_at(self) -> datetime | None:
-        if "expires_at" in self.changed_data:
-            return still_to_come(self.cleaned_data["expires_at"])
-        return self.instance.expires_at  # more exact than the form can say
+        present: datetime | None = self.instance.expires_at
+        if "expires_at" not in self.changed_data:
+            return present  # more exact than the form can say
+        wanted = still_to_come(self.cleaned_data["expires_at"])
+        is_later = present is not None and (wanted is None or wanted > present)
+        if is_later and self.instance.user_id != self.maker.pk and not self.maker.is_superuser:
+            raise ValidationError("It acts for somebody else. Only they or a superuser can let it end later.")
+        return wanted
 
 
 class InvitationForm(forms.Form):

@@ -108,6 +108,13 @@ def test_a_wrong_secret_is_named_and_not_shown(name, text):
     ]
 
 
+@pytest.mark.parametrize("name", sorted(VARIABLES.keys() - {"WATCHKEEPER_DATA"}))
+def test_bytes_that_are_no_text_are_said_to_be_so_and_not_shown(name):
+    """As they come from a shell or a secrets file in another encoding."""
+    said = {name: os.fsdecode(b"gr\xfc\xdfe" + b"x" * 60)}
+    assert wrong_ones(said) == [f"{name}: it has bytes that are no text. It may be what can be typed, in UTF-8"]
+
+
 @pytest.mark.parametrize(("name", "text"), every(RIGHT))
 def test_a_right_value_is_read(name, text):
     assert value_of(name, {name: text}) == RIGHT[name][text]

@@ -15,7 +15,7 @@ from config import clock
 from config.vault import plain_digest
 from teams.authentication import make_key, usable_key
 from teams.models import APIKey, Membership, Organization, Role, Scope, Team, User
-from tests.conftest import make_integration, make_team, make_user
+from tests.conftest import NOON, make_integration, make_team, make_user
 
 NO_INLINES = {
     f"{prefix}-{name}": "0" for prefix in ("memberships", "memberships-2") for name in ("TOTAL_FORMS", "INITIAL_FORMS")
@@ -360,6 +360,32 @@ def test_whoever_may_only_add_keys_makes_none_for_a_team_they_are_not_in(client,
     form = {"integration": integration.pk, "user": user.pk, "name": "agent", "further": ["read", "write"]}
     assert client.post("/admin/integrations/ingestkey/add/", form).status_code == 200
     assert not APIKey.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "status"),
+    [
+        (NOON, "2100-01-01", 200),  # it opened nothing any more
+        (NOON + timedelta(days=36_500), "2199-01-01", 200),
+        (NOON + timedelta(days=36_500), "", 200),
+        (NOON + timedelta(days=36_500), "2100-01-01", 302),
+        (None, "2100-01-01", 302),
+    ],
+)
+def test_a_delegate_lets_nobody_else_s_key_open_anything_for_longer(staff, team, user, before, wanted, status):
+    helper = make_user("helper@example.com", team, is_staff=True)
+    helper.user_permissions.set(Permission.objects.filter(codename="change_apikey"))
+    helpers = Client()
+    helpers.force_login(helper)
+    key, _ = make_key(team, user, "laptop", [Scope.READ], expires_at=before)
+    form = {"name": "laptop", "expires_at_0": wanted, "expires_at_1": wanted and "12:00:00"}
+    answer = helpers.post(f"/admin/teams/apikey/{key.pk}/change/", form)
+    assert answer.status_code == status
+    key.refresh_from_db()
+    assert (key.expires_at == before) is (status == 200)
+    own, _ = make_key(team, helper, "own", [Scope.READ], expires_at=before)
+    assert helpers.post(f"/admin/teams/apikey/{own.pk}/change/", form).status_code == 302
+    assert staff.post(f"/admin/teams/apikey/{key.pk}/change/", form).status_code == 302
 
 
 def test_a_keys_name_and_end_can_be_changed_and_nothing_else(staff, team, user, other_team):

@@ -24,7 +24,7 @@ from teams.entry_links import (
     needs_own_password,
     revoke_link,
 )
-from teams.lifecycle import add_member, remove_member
+from teams.lifecycle import add_member, remove_member, set_password
 from teams.models import EntryLink, Membership, Role, Team, User
 from tests.conftest import NOON, make_team, make_user
 
@@ -303,3 +303,29 @@ def test_nobody_is_in_another_team_with_a_password_that_was_made_for_them_at_the
             coming.result()
     bob.refresh_from_db()
     assert second.memberships.filter(user=bob).exists() is not bob.check_password(OWN)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_makes_somebody_a_link_while_they_use_another_waits_for_nothing_that_waits_for_them(monkeypatch):
+    team = make_team()
+    mary, bob = make_user("mary@example.com", team, Role.MANAGER), make_user("bob@example.com", team)
+    member = team.memberships.get(user=bob)
+    invite_to_choose_password(member, by=mary, at=NOON)
+    operators, _ = make_link(None, at=NOON, email=bob.email, user=bob)
+    coming = []
+
+    def make_another():
+        try:
+            return invite_to_choose_password(member, by=mary, at=LATER)
+        finally:
+            connections.close_all()
+
+    def set_while_another_is_made(user, password):
+        coming.append(pool.submit(make_another))
+        wait(coming, timeout=1)
+        set_password(user, password)
+
+    monkeypatch.setattr(entry_links, "set_password", set_while_another_is_made)
+    with ThreadPoolExecutor(1) as pool:
+        choose_password(operators, OWN, at=LATER)
+        assert find_link(coming[0].result()[1], at=LATER), "what is made afterwards opens"
