@@ -306,4 +306,4 @@ def body_of(visit: Visit, names: Mapping[str, Any], scene: Scene, path: str) -> 
 def environ(method: str, path: str, body: bytes, kind: str, headers: Mapping[str, str]) -> dict[str, Any]:
     """A request as a WSGI server hands it on."""
     made: dict[str, Any] = factory.generic(method, path, body, kind or "", headers=headers).environ
-    return made
+    return made | {"tests.body": body}

@@ -202,6 +202,8 @@ def leaks(scene: Scene, step: Step) -> set[bytes]:
     if step.route.startswith("/link/") and step.answer.status != 403:
         return set()  # whoever has an invitation's link reads which team it leads to, unless they are somebody else
     asked = f"{step.request['PATH_INFO']}?{step.request['QUERY_STRING']} {step.actor.headers}".encode()
+    if step.answer.status == 401:
+        asked += step.request["tests.body"]  # what was typed is carried through the log-in
     strangers = [side for name, side in (("a", scene.a), ("b", scene.b)) if name != step.actor.sees]
     found = set().union(*(seen_of(side, step.answer.all) for side in strangers))
     return {each for each in found if each not in asked}
