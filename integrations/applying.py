@@ -67,7 +67,7 @@ JUDGED = faults.point("applying: verdicts written, before the commit")
 COMMITTED = faults.point("applying: committed")
 FAILED = faults.point("applying: a batch failed, before its parts")
 PARTED = faults.point("applying: a part applied, before the next")
-KEPT_ASIDE = faults.point("applying: one kept aside, before the commit")
+# Postponed, or kept aside for good.
 POSTPONED = faults.point("applying: one postponed, before the commit")
 CHOSEN = faults.point("recognize: chosen, not yet handed on")
 RECOGNIZED = faults.point("recognize: handed on")
@@ -163,7 +163,7 @@ def keep_aside(delivery: InboundDelivery, at: datetime) -> None:
     delivery.incident_id, delivery.due_at, delivery.status = reading.heard.incident_id, None, Verdict.QUARANTINED
     delivery.error = kept_aside(Incident.objects.get(pk=delivery.incident_id))
     delivery.save(update_fields=["incident_id", "due_at", "status", "error"])
-    KEPT_ASIDE()
+    POSTPONED()
 
 
 @dataclass

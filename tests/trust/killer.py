@@ -126,6 +126,9 @@ class Killer:
             "rebuild": lambda: self.hand.do("rebuild"),
             "recognize": self.come_to_know,
             "waiting": self.believe,
+            "renumbering": lambda: self.be_of_before(RANKS_OF_BEFORE),
+            "refolding": lambda: self.be_of_before(FOLD_OF_BEFORE),
+            "rewording": lambda: self.be_of_before(WORDS_OF_BEFORE),
             "sending": lambda: self.hand.do("tell"),
         }
         if point in FAILING:
@@ -183,12 +186,16 @@ class Killer:
         Make an ill written event one that an older version did not know, and let a new worker begin, which looks for
         such. (Not one whose well written twin may be under way: an old version would have taken that one at once.)
         """
+        self.be_of_before(
+            "UPDATE integrations_inbounddelivery SET status = 'unrecognized', event = 'monitor.down' WHERE id = "
+            "(SELECT id FROM integrations_inbounddelivery WHERE status = 'quarantined' AND is_event "
+            "AND position('tag=w'::bytea IN body) = 0 LIMIT 1)"
+        )
+
+    def be_of_before(self, made_so: str) -> None:
+        """Make something what an older version would have left, and let a new worker begin, which looks for such."""
         with self.running.connect() as connection:
-            connection.execute(
-                "UPDATE integrations_inbounddelivery SET status = 'unrecognized', event = 'monitor.down' WHERE id = "
-                "(SELECT id FROM integrations_inbounddelivery WHERE status = 'quarantined' AND is_event "
-                "AND position('tag=w'::bytea IN body) = 0 LIMIT 1)"
-            )
+            connection.execute(made_so)
         if pid := self.running.pids.worker:  # whose successor may be killed in turn, at the point
             self.kill("the worker", pid, self.worker_is_back, 2 * WORKER_BACK)
 
@@ -244,6 +251,16 @@ class Killer:
             return [pid for (pid,) in connection.execute(query)]
         return []
 
+
+# What an older version would have left: places for ranks, an incident that its fold found, one without words.
+RANKS_OF_BEFORE = """
+    UPDATE timeline_timelineevent SET rank = rank / 100 - 1 WHERE id IN (
+        SELECT id FROM timeline_timelineevent WHERE rank >= 100 AND rank % 100 = 0 ORDER BY id LIMIT 5)
+"""
+FOLD_OF_BEFORE = "UPDATE incidents_incident SET fold_version = 0 WHERE id = (SELECT min(id) FROM incidents_incident)"
+WORDS_OF_BEFORE = (
+    "UPDATE incidents_incident SET words_version = NULL WHERE id = (SELECT min(id) FROM incidents_incident)"
+)
 
 # Passed only where applying a batch fails.
 FAILING = {
