@@ -6,6 +6,7 @@ Whoever refuses says what failed (`note_refusal`), the middleware writes the lin
 doors, config.ratelimit).
 """
 
+import re
 from typing import Any
 
 from django.http import HttpRequest
@@ -14,6 +15,8 @@ from django.middleware.csrf import REASON_BAD_ORIGIN, REASON_NO_CSRF_COOKIE
 REFUSED = {401, 403, 429}
 # Enough to tell who it was; what strangers send has no end.
 LONGEST = 200
+# What is in no address that anybody has: whoever typed it wrote it for those who read the log.
+_not_of_an_address = re.compile(r"[^\w.+@'!#$%&*=?^`{|}~-]")
 _NOTED, _IDENTITY = "noted_refusal", "noted_identity"
 _BY_STATUS = {401: "credentials", 403: "permission", 429: "rate"}
 
@@ -41,7 +44,7 @@ def told_of(request: HttpRequest, status: int) -> dict[str, str] | None:
     identity = getattr(request, _IDENTITY, {}) or {"account": _logged_in(request)}
     said = {
         "what": noted.get("what") or _BY_STATUS[status],
-        "account": noted.get("account") or identity.get("account", ""),
+        "account": _not_of_an_address.sub("?", noted.get("account") or identity.get("account", "")),
         "key": noted.get("key") or identity.get("key", ""),
         "why": noted.get("why", ""),
     }
