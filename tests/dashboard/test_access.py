@@ -37,14 +37,17 @@ def test_whoever_is_not_logged_in_is_sent_to_the_login_page_and_back(path, db):
     assert answer.url == "/login?next=" + path.replace("/", "/") + "%3Fq%3D1"
 
 
-def test_an_htmx_request_without_login_takes_the_whole_page_to_the_login(db):
+def test_an_htmx_request_without_login_leaves_the_page_where_it_is_and_says_so_there(db):
     answer = Client().get("/incidents", headers={"HX-Request": "true"})
-    assert answer.status_code == 200
-    assert answer.headers["HX-Redirect"] == "/login"
+    assert (answer.status_code, answer.content) == (401, b"")
+    assert (answer.headers["HX-Trigger"], answer.headers["HX-Reswap"]) == ("logged-out", "none")
 
 
-def test_what_was_posted_without_login_comes_back_to_the_overview(db):
-    assert Client().post("/team", {"team": "x"}).url == "/login?next=/"
+def test_what_was_posted_without_login_is_carried_through_the_login(db):
+    answer = Client().post("/incidents/new", {"title": "Shop is down"})
+    assert (answer.status_code, answer.templates[0].name) == (401, "entrance/login.html")
+    assert answer.context["unsent"] and answer.context["signed"]
+    assert answer.context["next"] == "/"
 
 
 @pytest.mark.parametrize("path", LISTS)

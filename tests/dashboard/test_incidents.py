@@ -206,12 +206,12 @@ def test_an_incident_asks_the_database_as_often_for_one_fact_as_for_thirty(
 ):
     tell(an_event("incident.started"), an_event("incident.acknowledged"), an_event("incident.resolved"))
     path = path_of()
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         staff.get(path)
     tell(*(an_event("incident.escalated", NOON + n * MINUTE) for n in range(30)))
     for n in range(5):
         lifecycle.comment(Incident.objects.get(), by=user, at=NOON + n * MINUTE, message=f"note {n}")
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         staff.get(path)
 
 

@@ -80,7 +80,7 @@ def test_another_team_s_integration_is_refused_like_a_missing_one(manager, forei
         ({"scopes": ["read", "everything"]}, "everything is not one of the available choices"),
         ({"scopes": ["ingest"]}, "needs an integration"),
         ({"expires_at": "2020-01-01T00:00"}, "This moment has passed."),
-        ({"expires_at": "9999-12-31T23:59"}, "The year 2199 is the last one that can be."),
+        ({"expires_at": "9999-12-31T23:59"}, "Enter a day of the years 2000 to 2199."),
         ({"expires_at": "0001-01-01T00:00"}, ""),
         ({"expires_at": "tomorrow"}, "Enter a valid date/time."),
     ],

@@ -17,7 +17,8 @@ def started(number, minutes=0, **fields):
 
 
 def of(name, number, minutes, **fields):
-    return an_event(name, NOON + timedelta(minutes=minutes), incident_id=number, **fields)
+    """A later event, which says nothing of the incident's name: another name would be its title from then on."""
+    return an_event(name, NOON + timedelta(minutes=minutes), incident_id=number, **({"incident_name": None} | fields))
 
 
 def listed(api, **asked):

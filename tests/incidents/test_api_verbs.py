@@ -393,7 +393,7 @@ def test_an_incident_is_put_into_a_new_group_into_a_known_one_and_out_again(api,
     assert data(post(api, f"{url}/group", {}))["incident_group_id"] > group.pk
     assert data(api.generic("POST", f"{url}/ungroup"))["incident_group_id"] is None
     assert data(post(api, f"{url}/ungroup"))["incident_group_id"] is None
-    assert facts(declared) == ["started", "grouped", "grouped", "grouped"]
+    assert facts(declared) == ["started", "grouped", "grouped", "ungrouped"]
 
 
 def test_another_team_s_group_is_refused_as_a_missing_one_is(api, url, other_team):

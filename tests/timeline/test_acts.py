@@ -40,6 +40,7 @@ def test_an_act_is_the_very_payload_that_a_vendor_would_have_sent(incident, user
         "resource_type": "monitor",
         "resource_id": Monitor.objects.get().pk,
         "resource_name": "My Website",
+        "incident_origin": None,  # no Watchkeeper told us of it as of its own
         "user_email": "alice@example.com",
         "user_name": "Alice Johnson",
         "integration_name": None,
