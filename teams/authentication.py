@@ -67,7 +67,8 @@ class KeyAuthentication(BaseAuthentication):
             return None
         key = usable_key(text)
         if key is None:
-            note_refusal(request, "api key", key=text[:SHOWN_CHARACTERS])
+            # What is no key of ours may be another secret, sent in the wrong place: nothing of it is told.
+            note_refusal(request, "api key", key=text[:SHOWN_CHARACTERS] if text.startswith(KEY_PREFIX) else "")
             self.refuse(request)
             raise Unauthorized()
         note_identity(request, account=key.user.email, key=key.prefix)

@@ -224,9 +224,13 @@ def probes(scene: Scene) -> list[Probe]:
 
 
 def opened_by_leaver(scene: Scene) -> str:
-    """What somebody's key opens who left the team."""
-    answer = sent(scene, Place("key.left", "GET", "/api/incidents", Visit()), scene.a.names)
-    return "" if answer.status == 401 else f"the key of somebody who left opens: {answer.status}"
+    """What the key of somebody who left the team opens, and a link that they made."""
+    key = sent(scene, Place("key.left", "GET", "/api/incidents", Visit()), scene.a.names)
+    link = sent(
+        scene, Place("anonymous", "GET", "/link/<str:token>", Visit(path={"token": "left_link"})), scene.a.names
+    )
+    opened = [name for name, status in (("key", key.status), ("link", link.status)) if status < 400]
+    return f"of somebody who left opens: {opened}" if opened else ""
 
 
 def watched(probe: Probe) -> tuple[str, set[Key]]:

@@ -104,6 +104,7 @@ SUGGESTING = {"app_label": "teams", "model_name": "apikey", "term": "{foreign_te
 
 IN_FORMS = [
     Place(MANAGER, "POST", "/team", Visit(form={"team": "{foreign_team_public}"})),
+    Place(MANAGER, "POST", "/team/members/new", Visit(form={"email": "{foreign_viewer_email}", "role": "viewer"})),
     Place(MANAGER, "POST", "/incidents/new", declares_by_form(monitor_id="{foreign_monitor}")),
     Place(MANAGER, "POST", "/incidents/new", declares_by_form(affected_monitor_ids=["{foreign_monitor}"])),
     Place(MANAGER, "POST", f"{PAGE}/act", acts("assign", assignee="{foreign_manager_uuid}")),
@@ -123,6 +124,7 @@ IN_FORMS = [
 ]  # fmt: skip
 IN_QUERIES = [
     Place(KEY, "GET", "/api/incidents", Visit(query={"assignee": "{foreign_responder_uuid}"})),
+    Place(KEY, "GET", "/api/incidents", Visit(query={"group": "{foreign_group}"})),
     Place(KEY, "GET", "/api/incidents", Visit(query={"resource_id": "{foreign_mirrored_monitor}"})),
     Place(KEY, "GET", "/api/deliveries", Visit(query={"integration_id": "{foreign_integration}"})),
     Place(KEY, "GET", "/api/messages", Visit(query={"endpoint_id": "{foreign_endpoint}"})),
@@ -172,6 +174,7 @@ DIFFERS = re.compile(
     rb'|"lag_seconds":[\d.]+|"(?:since|until)":"[^"]*"|"(?:up|down|paused|pending)":[\d.]+|"uptime":[\d.]+'
     rb'|(?<=data-lasting="\d{13}">)[^<]*|data-clock="[^"]*">[^<]*|(?:\d+ h )?\d+ min (?=ahead)'
     rb'|data-now="\d+"|As of <time.*?</time>|(?:Expires|Content-Length|Set-Cookie): [^\n]*'
+    rb'|"dt": "[^"]*"|wlink_[\w-]+'
     rb'|name="once" value="[\w-]+"|name="csrf-token" content="\w+|"X-CSRFToken": *"\w+"'
 )
 
@@ -188,6 +191,8 @@ def nothing_like(value: Any) -> Any:
         return 3_999_999
     if isinstance(value, UUID):
         return uuid4()
+    if "@" in str(value):
+        return f"{nothing_like('x' * 8)}@nobody.example"
     known, _, drawn = str(value).rpartition("_")
     kept = f"{known}_" if known else ""
     if re.fullmatch(r"(event-)?[0-9a-f-]{36}", str(value)):
@@ -245,6 +250,9 @@ def own_visits() -> Iterator[Place]:
                 form=visit_of("POST", f"/team/members/<int:pk>/{each}").form, path={"pk": "turncoat_membership"}
             )
             yield Place(MANAGER, method, f"/team/members/<int:pk>/{each}", visit)
+    # Of a mirrored incident it is said where acts on it go, and a team that heard nothing is told who manages it.
+    yield Place(MANAGER, "GET", PAGE, Visit(path={"uuid": "mirrored"}))
+    yield Place("b.newcomer", "GET", "/", Visit())
 
 
 def visits_to(route: str) -> Iterator[Place]:

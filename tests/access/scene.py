@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from django.apps import apps
@@ -28,7 +29,7 @@ from integrations.models import DoorCount, Integration
 from monitors import lifecycle as resources
 from monitors.models import Heartbeat, Monitor
 from teams.authentication import make_key
-from teams.entry_links import invite
+from teams.entry_links import invite, make_link
 from teams.models import APIKey, Organization, Role, Scope, Team, User
 from tests.conftest import an_event, make_user, tell_it
 from timeline.models import TimelineEvent
@@ -37,6 +38,7 @@ from timeline.outbound.models import Attempt
 
 PASSWORD = "correct horse battery"
 BOTH = [Scope.READ, Scope.WRITE]
+OF_WHO_LEFT = {"email": "guest@quetzal.example", "role": Role.VIEWER}
 # Ids begin here, so that none of them is also a port, a year or a number of seconds.
 FIRST_ID = 3_000_000
 # Texts that are words of ours, or drawn at random.
@@ -162,7 +164,8 @@ def told(side: Side, team: Team, at: datetime) -> None:
     """An integration, and all that it told: mirrored records, and deliveries that could not be applied."""
     word, token = side.word, new_token("whi_")
     integration = Integration.objects.create(
-        team=team, name=f"{word} door", token_digest=keyed_digest(token), token_ciphertext=seal(token),
+        team=team, name=f"{word} door", type="watchkeeper", token_digest=keyed_digest(token),
+        token_ciphertext=seal(token),
         count_only=[f"{word}.counted"],
     )  # fmt: skip
     shut = Integration.objects.create(
@@ -177,7 +180,15 @@ def told(side: Side, team: Team, at: datetime) -> None:
         an_event("monitor.created", at, **of_monitor),
         an_event("heartbeat.created", at, **of_heartbeat),
         an_event("heartbeat.down", at, **of_heartbeat),
-        an_event("incident.started", at, incident_cause=f"{word} refused", regions=[f"{word}-1"], **of_incident),
+        an_event(
+            "incident.started",
+            at,
+            incident_cause=f"{word} refused",
+            regions=[f"{word}-1"],
+            origin=f"inst_{word}",
+            identity=sha256(word.encode()).hexdigest(),
+            **of_incident,
+        ),
         an_event("incident.grouped", at + timedelta(minutes=1), incident_group_id=999, **of_incident),
         an_event("incident.acknowledged", at + timedelta(minutes=2), **of_incident, **acted),
         an_event("incident.acknowledged", at + timedelta(minutes=3), incident_id=f"{word} is no number"),
@@ -245,7 +256,7 @@ def endpoints(side: Side, team: Team, at: datetime) -> None:
     word, names = side.word, side.names
     for name in ("endpoint", "failed"):
         details = {"url": f"https://hooks.{word}.example/{name}", "description": f"{word} {name}"}
-        made, names[f"{name}_secret"] = outbound.create_endpoint(team, at=at, **details)
+        made, names[f"{name}_secret"] = outbound.create_endpoint(team, at=at, relay=True, further=True, **details)
         names[name] = made.pk
         if name == "failed":
             outbound.disable(made, at=at, why="It answered 410: it is gone.")
@@ -374,6 +385,8 @@ def team_b(b: Side) -> Iterator[Actor]:
     both = make_user("both@staff.example", team, Role.MANAGER, name="Both")
     third = Team.objects.create(organization=Organization.objects.create(name="Third Inc."), name="third crew")
     third.memberships.create(user=both, role=Role.MANAGER)
+    newcomer = make_user("newcomer@staff.example", third, Role.VIEWER, name="Newcomer")
+    yield Actor("b.newcomer", session(newcomer), side="b", sees="b", is_in_table=False)
     yield Actor("b.both", session(both), side="b", sees="b", is_in_table=False)
     # Who left team A, where their key still is.
     turncoat = make_user("turncoat@staff.example", team, Role.MANAGER, name="Turncoat")
@@ -396,6 +409,8 @@ def everybody(scene: Scene, strangers: list[Actor]) -> Iterator[Actor]:
     yield Actor("key.ingest", {"X-API-Key": a["ingest_key"]})
     turncoat = User.objects.get(pk=b["turncoat"])
     a["left_key"] = make_key(Team.objects.get(pk=a["team"]), turncoat, "quetzal left", BOTH)[1]
+    left = make_link(Team.objects.get(pk=a["team"]), at=datetime.now(UTC), made_by=turncoat, **OF_WHO_LEFT)
+    a["left_link"] = left[1]
     for name in ("revoked", "expired", "left"):
         yield Actor(f"key.{name}", {"X-API-Key": a[f"{name}_key"]})
     yield from strangers[3:]

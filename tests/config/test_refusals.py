@@ -70,6 +70,10 @@ def test_a_wrong_key_is_told_by_its_beginning_and_never_whole(stranger, db, refu
     stranger.get("/api/incidents", headers={"X-API-Key": "wk_" + "w" * 43})
     line = said(refused())
     assert (line["what"], line["key"], line["status"]) == ("api key", "wk_wwwwwww", 401)
+    # What is no key may be another secret, in the wrong place.
+    stranger.get("/api/incidents", headers={"X-API-Key": "whi_" + "w" * 43})
+    line = said(refused())
+    assert (line["what"], line["key"], line["status"]) == ("api key", "", 401)
     stranger.get("/api/incidents")
     line = said(refused())
     assert (line["what"], line["key"], line["why"]) == ("api key", "", "There was none.")

@@ -69,7 +69,7 @@ OF_THE_RECORD = {
     "affected_monitor_ids", "assignee_id", "event_types", "incident_group_id", "monitor_id", "name", "occurred_at",
     "since", "started_at", "targets", "until", "url",
 }  # fmt: skip
-OF_AN_ACTION = {"message", "severity", "targets"}
+OF_AN_ACTION = {"message", "note", "severity", "targets"}
 
 
 def is_judged_by_the_record(response: Response, case: Case) -> bool:
