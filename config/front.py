@@ -50,6 +50,8 @@ BYTES_A_SECOND = 256 * 1024
 # How often is looked after those that wait.
 TICK = 0.25
 RETRY_AFTER = 2
+# A 429 is held back for so many seconds: who comes again at once all the same waits here, where no thread does.
+SLOWED_DOWN = 0.25
 # When the bodies that were answered come to so many bytes, the collector looks for circles that hold on to some: forms
 # and errors do. It comes by itself when there are many objects, however large they are. It takes some milliseconds.
 COLLECTED_AFTER = 8 * MIB
@@ -99,6 +101,8 @@ class Front:
         except (Busy, NoRoom) as busy:
             self.refused[str(busy) or "no room for its body"] += 1
             answer = refusal(errors.is_api_path(scope["path"]))
+        if answer.status == 429:
+            await asyncio.sleep(SLOWED_DOWN)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
 

@@ -45,6 +45,11 @@ FROM timeline_timelineevent f LEFT JOIN teams_user u ON u.id = f.user_id
 WHERE f.subject_kind = 'incident' AND f.subject_id = %(incident)s
     AND f.effect = 'applied' AND f.event <> 'incident.commented' AND f.entries <> '[]'
 """
+# Who did some of an incident's facts; an array, because thousands of parameters take long to be put in.
+ACTORS = """
+SELECT f.id, u.uuid FROM timeline_timelineevent f JOIN teams_user u ON u.id = f.user_id
+WHERE f.subject_kind = 'incident' AND f.subject_id = %s AND f.id = ANY(%s)
+"""
 # The fact at a cursor itself may have made more than one update.
 FROM_CURSOR = "AND (f.occurred_at, f.rank, f.identity) <= (%(at)s, %(rank)s, %(identity)s)"
 NEWEST_FIRST = "ORDER BY f.occurred_at DESC, f.rank DESC, f.identity DESC LIMIT %(most)s"
@@ -101,8 +106,7 @@ def stood_then(incident: Incident, as_of: datetime, limit: int, after: tuple[Any
 
     before = (after[0], after[1], bytes(after[2])) if after else None
     read = known_then(incident, as_of, before, limit, enough)
-    acted = facts_of(incident).filter(pk__in=[fact.id for fact, _ in read]).exclude(user=None)
-    actors = dict(acted.values_list("id", "user__uuid"))
+    actors = dict(fetch(ACTORS, [incident.pk, [fact.id for fact, _ in read]]))
     return [
         {
             "occurred_at": fact.occurred_at,

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from config.envelope import dump, failure, success
+from config.envelope import PIECE, dump, failure, success
 
 
 def test_success_carries_data():
@@ -15,6 +15,13 @@ def test_success_carries_data():
         "success": True,
         "data": {"at": "2026-05-13T00:00:00.000Z", "id": "00000000-0000-0000-0000-000000000001", "none": None},
     }
+
+
+@pytest.mark.parametrize("many", [0, 1, PIECE, PIECE + 1, 3 * PIECE])
+def test_a_list_of_any_length_is_one_json_array(many):
+    rows = [{"n": n, "text": "],[", "at": datetime(2026, 5, 13, tzinfo=UTC)} for n in range(many)]
+    assert json.loads(dump(rows)) == [row | {"at": "2026-05-13T00:00:00.000Z"} for row in rows]
+    assert b" " not in dump(rows)
 
 
 def test_failure_carries_code_and_message_and_details_only_if_there_are_any():

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 
 import pytest
 from django.conf import settings
@@ -160,16 +161,20 @@ def test_who_would_log_in_when_too_many_do_is_told_so_and_the_log_says_who(monke
         one = Front(hashing_passwords)
         waiting = [asyncio.ensure_future(Exchange(scope(b"/login", "POST")).through(one)) for _ in range(3)]
         await asyncio.sleep(0.05)
+        begun = time.monotonic()
         refused = [await Exchange(scope(b"/login", "POST")).through(one) for _ in range(2)]
+        took = time.monotonic() - begun
         page = await Exchange(scope(b"/login", "GET")).through(one)
         one.look_after_all()
         go.set()
-        return refused, page.status, [(await each).status for each in waiting]
+        return refused, took, page.status, [(await each).status for each in waiting]
 
-    (first, second), page, waited = asyncio.run(crowd())
+    (first, second), took, page, waited = asyncio.run(crowd())
     assert (first.status, second.status, page, waited) == (429, 429, 202, [202] * 3)
     assert int(first.headers[b"retry-after"]) >= 1
     assert b"Too many people log in" in first.body and b"<html" in first.body
+    # Who comes again at once waits at the server, and takes no thread meanwhile.
+    assert took >= 2 * front.SLOWED_DOWN
     assert ("too many log in at once: answered 429", {"times": 2, "addresses": {"127.0.0.1": 2}}) in said
 
 
