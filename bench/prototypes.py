@@ -15,7 +15,7 @@ from django.db import transaction
 from config.times import rfc3339
 from incidents import lifecycle
 from incidents.models import Incident
-from integrations import applying, inbox
+from integrations import applying, ingest
 from integrations.lifecycle import open_integration
 from integrations.models import Integration, IntegrationType
 from teams.authentication import make_key
@@ -125,7 +125,7 @@ def incident_of(team: Team, name: str) -> Incident:
 def tell(source: Integration) -> None:
     """Let the vendor send all it tells, in order of time, and the worker apply it."""
     for at, event in sorted(told_events(), key=lambda each: each[0]):
-        inbox.receive(source, json.dumps(event).encode(), {"content-type": "application/json"}, at)
+        ingest.receive_from(source, json.dumps(event).encode(), {"content-type": "application/json"}, at)
     while applying.apply_due(BEGINNING + timedelta(days=400)):
         pass
 

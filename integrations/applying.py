@@ -21,8 +21,8 @@ from config.times import parse_rfc3339, rfc3339
 from incidents import keeper
 from incidents.lifecycle import ONE_LIVE
 from incidents.models import Incident, IncidentGroup
-from integrations.inbox import RETURNED, came_back, wrong_fields
 from integrations.incident_log import Heard, SourceRecord, hear
+from integrations.judging import RETURNED, came_back, wrong_fields
 from integrations.models import InboundDelivery, Integration, IntegrationType, Verdict, known_events
 from integrations.taking import kept_aside, sort_out
 from integrations.turns import Turns

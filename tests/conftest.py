@@ -16,7 +16,7 @@ from config import clock, health
 from config.vault import keyed_digest, new_token, seal
 from incidents import lifecycle
 from incidents.models import Incident
-from integrations import applying, inbox
+from integrations import applying, ingest
 from integrations.models import IngestKey, Integration
 from teams.authentication import make_key
 from teams.models import Membership, Organization, Role, Scope, Team, User
@@ -82,12 +82,12 @@ def make_integration(team: Team, name: str = "Better Stack", **fields: Any) -> I
 def tell_it(integration: Integration, *events: dict[str, Any], at: datetime | None = None) -> list[Any]:
     """
     Let a vendor send events, one request each, and the worker apply them, at 13:00 if no other time is said, or when
-    the last of them occurs; the answers of the inbox.
+    the last of them occurs; the answers to them.
     """
     received = at or max(
         [NOON + timedelta(hours=1), *filter(None, (validate(each, NOON).occurred_at for each in events))]
     )
-    answers = [inbox.receive(integration, json.dumps(event).encode(), {}, received) for event in events]
+    answers = [ingest.receive_from(integration, json.dumps(event).encode(), {}, received) for event in events]
     while applying.apply_due(received):
         pass
     return answers
