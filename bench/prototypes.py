@@ -21,6 +21,7 @@ from integrations.models import Integration, IntegrationType
 from teams.authentication import make_key
 from teams.lifecycle import add_member, make_organization, make_team, make_user
 from teams.models import Role, Scope, Team, User
+from timeline.acts import Act
 
 # Whatever happens in a prototype happens from here on; its copies are moved in time.
 BEGINNING = datetime(2025, 1, 1, tzinfo=UTC)
@@ -166,4 +167,4 @@ def work_on(incident: Incident, acts: list[Told], by: User) -> None:
             lifecycle.locked(incident)
             at = BEGINNING + timedelta(minutes=minutes)
             said = f'{by.get_full_name()}: {action} of "{incident}"'
-            lifecycle.recorded(incident, f"incident.{action}", said, by=by, at=at, fields=fields | own)
+            lifecycle.recorded(incident, Act(f"incident.{action}", said, by=by, at=at, fields=fields | own))

@@ -21,6 +21,7 @@ from integrations.models import IngestKey, Integration
 from teams.authentication import make_key
 from teams.models import Membership, Organization, Role, Scope, Team, User
 from tests import sharing
+from timeline.acts import Act
 from timeline.events import validate
 from timeline.models import TimelineEvent
 
@@ -172,7 +173,7 @@ def act(incident: Incident, event: str, *, by: User | None, at: datetime, **fiel
     """Record an act of ours on an incident as its verbs do, whether or not there is a verb for it yet."""
     with transaction.atomic():
         lifecycle.locked(incident)
-        return lifecycle.recorded(incident, event, f"{event} by us", by=by, at=at, fields=fields)
+        return lifecycle.recorded(incident, Act(event, f"{event} by us", by=by, at=at, fields=fields))
 
 
 @pytest.fixture

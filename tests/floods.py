@@ -12,6 +12,7 @@ from config.times import parse_rfc3339
 from integrations import applying, ingest
 from integrations.models import Integration
 from tests.conftest import NOON
+from timeline.chronology import Fact
 
 RECEIVED = NOON + timedelta(hours=1)
 
@@ -43,3 +44,7 @@ def apply_all(at: datetime = RECEIVED) -> None:
     """What the worker does until nothing is due."""
     while applying.apply_due(at):
         pass
+
+
+def unfolded(facts: Sequence[Fact]) -> None:
+    """What facts do is not asked for: for tests of how they are kept."""

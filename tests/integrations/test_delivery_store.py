@@ -12,6 +12,7 @@ from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 from standardwebhooks.webhooks import Webhook as Signer
 
+from config import canary
 from config.encodings import gunzip
 from config.signing import Signature, new_signing_secret
 from integrations import delivery_store, doors, ingest
@@ -121,6 +122,7 @@ def test_refused_and_counted_ones_are_counted_in_one_statement(integration):
     integration.save()
     set_signing_secret(signing := make_integration(integration.team, "Signing"), new_signing_secret())
     names = ("monitor.checked", "monitor.looked", "monitor.checked")
+    canary.settle(AT)
     some = [sent(integration, json.dumps(an_event(name, n=n)).encode()) for n, name in enumerate(names)]
     some += [sent(signing), Webhook(Credential("whi_no"), {}, bytes), Webhook(Credential(), {}, bytes)]
     with CaptureQueriesContext(connection) as asked:

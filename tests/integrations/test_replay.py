@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 
+from config.errors import ApiError
 from incidents import fold as incident_fold
 from incidents.models import Incident
 from integrations import ingest, replay
@@ -27,7 +28,7 @@ def receive(integration, value, webhook_id=None, at=RECEIVED):
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
     try:
         answer = ingest.receive_from(integration, body, {"webhook-id": webhook_id} if webhook_id else {}, at)
-    except ValueError:
+    except ApiError:
         return InboundDelivery.objects.latest("id")
     return InboundDelivery.objects.get(pk=answer.id)
 

@@ -34,7 +34,7 @@ SAMPLE: list[Kill | str] = [
     "applying: claimed",
     "waiting: released",
     "applying: one postponed, before the commit",
-    "act: recorded, not folded",
+    "act: recorded, before the commit",
     "idempotency: kept, before the commit",
     "rebuild: row written, before the commit",
     "messages: born, before the commit",
