@@ -1,7 +1,7 @@
 """
 Where a webhook's microseconds go: Django's, the REST framework's, ours, the driver's, PostgreSQL's.
 
-Single events go the short way (several that wait together, past Django) or the long one through the whole WSGI
+Single events, several that wait together, are received past Django's handlers, or one by one through the whole WSGI
 application, in one process, without the web server before it, while a timer looks at the stack at every millisecond of
 CPU. What the standard library does is its caller's. PostgreSQL's part is the CPU time of the backend, as the system
 counts it.
@@ -16,22 +16,33 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import django
+from standardwebhooks.webhooks import Webhook
 
 from bench import ground, measure
 from bench.vendor import bodies
+from config.signing import new_signing_secret
 from tests.running import HOST
 
-# Whether the front answers it (or Django), whether it is new, and what that is called.
+# What is sent, each way with what it is called.
 WAYS = {
-    "short": (True, True, "a new event"),
-    "long": (False, True, "a new event through Django"),
-    "again": (False, False, "the same event again, through Django"),
+    "new": "a new event",
+    "again": "the same events again",
+    "signed": "a signed new event",
+    "django": "a new event through Django",
 }
+# So many events are sent again.
+KNOWN = 200
+SIGN = """
+from integrations.lifecycle import set_signing_secret
+from integrations.models import Integration
+set_signing_secret(Integration.objects.get(), {secret!r})
+"""
 Answer = Callable[[list[dict[str, Any]]], None]
 # Whose a frame is, by its file; the first that fits. What fits none is its caller's.
 OWNERS = [
@@ -59,31 +70,34 @@ def main(arguments: list[str]) -> None:
     """Take a webhook apart, and print its parts."""
     parser = argparse.ArgumentParser(prog="./watchkeeper bench anatomy")
     parser.add_argument("--events", type=int, default=6000)
-    parser.add_argument("--way", choices=WAYS, default="short")
+    parser.add_argument("--way", choices=WAYS, default="new")
     parser.add_argument("--together", type=int, default=3, help="how many wait at the same time")
     parser.add_argument("--path", help="(what the bench calls itself with, in a process of its own)")
+    parser.add_argument("--secret", help="(likewise)")
     options = parser.parse_args(arguments)
     if options.path:
-        dissect(options.path, options.events, options.way, options.together)
+        dissect(options.path, options.events, options.way, options.together, Webhook(options.secret))
         return
     with ground.cluster() as cluster:
         url = ground.fresh(cluster, "anatomy")
         path = ground.watchkeeper(url).create_team("Bench")["webhook_path"]
+        secret = new_signing_secret()
+        if options.way == "signed":
+            ground.manage(url, "shell", "--verbosity=0", "--command", SIGN.format(secret=secret))
         inside = ["-m", "bench", "anatomy", "--path", path, "--events", str(options.events), "--way", options.way]
-        print(ground.python(url, *inside, "--together", str(options.together)))
+        print(ground.python(url, *inside, "--together", str(options.together), "--secret", secret))
 
 
-def dissect(path: str, number: int, way: str, together: int) -> None:
+def dissect(path: str, number: int, way: str, together: int, signer: Webhook) -> None:
     """Send so many events and print whose the time was."""
-    is_short, is_new, called = WAYS[way]
-    answer = quietly(is_short)
-    told = bodies() if is_new else itertools.repeat(next(bodies()))
-    send(answer, path, told, 102, together)
+    answer = quietly(goes_through_django=way == "django")
+    told = environs(way, path, signer)
+    send(answer, told, max(102, KNOWN), together)
     sampled: Counter[str] = Counter()
     backend = ticks_of_backend()
     begun = time.process_time()
     with sampling(sampled):
-        send(answer, path, told, number, together)
+        send(answer, told, number, together)
     ours = (time.process_time() - begun) / number * 1e6
     theirs = (ticks_of_backend() - backend) / os.sysconf("SC_CLK_TCK") / number * 1e6
     total = sum(sampled.values())
@@ -92,11 +106,11 @@ def dissect(path: str, number: int, way: str, together: int) -> None:
         measure.Line("in Python, together", f"{ours:,.0f} µs"),
         measure.Line("PostgreSQL, on the server's side", f"{theirs:,.0f} µs"),
     ]
-    crowd = f", {together} waiting together" if is_short else ""
-    measure.show(f"CPU of {called}{crowd}, {number} times, without the web server", lines)
+    crowd = "" if way == "django" else f", {together} waiting together"
+    measure.show(f"CPU of {WAYS[way]}{crowd}, {number} times, without the web server", lines)
 
 
-def quietly(is_short: bool) -> Answer:
+def quietly(*, goes_through_django: bool) -> Answer:
     """What answers requests, the log going nowhere."""
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  for as long as the process lives
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -108,16 +122,29 @@ def quietly(is_short: bool) -> Answer:
     front = Front(application, Together())
 
     def answer(environs: list[dict[str, Any]]) -> None:
-        answers = front.work_together(environs) if is_short else [front.work(each) for each in environs]
+        answers = [front.work(each) for each in environs] if goes_through_django else front.work_together(environs)
         assert all(each and each.status in (200, 202) for each in answers), answers
 
     return answer
 
 
-def send(answer: Answer, path: str, told: Iterator[bytes], number: int, together: int) -> None:
+def environs(way: str, path: str, signer: Webhook) -> Iterator[dict[str, Any]]:
+    """Requests of one of the ways."""
+    told = itertools.cycle(list(itertools.islice(bodies(), KNOWN))) if way == "again" else bodies()
+    for number, body in enumerate(told):
+        at = datetime.now(UTC)
+        signed = {
+            "HTTP_WEBHOOK_ID": f"msg_{number}",
+            "HTTP_WEBHOOK_TIMESTAMP": str(int(at.timestamp())),
+            "HTTP_WEBHOOK_SIGNATURE": signer.sign(f"msg_{number}", at, body.decode()),
+        }
+        yield environ_of(path, body) | (signed if way == "signed" else {})
+
+
+def send(answer: Answer, told: Iterator[dict[str, Any]], number: int, together: int) -> None:
     """Have so many events answered, so many at a time."""
     for _ in range(number // together):
-        answer([environ_of(path, next(told)) for _ in range(together)])
+        answer(list(itertools.islice(told, together)))
 
 
 def environ_of(path: str, body: bytes) -> dict[str, Any]:

@@ -20,14 +20,14 @@ from bench import measure
 from config.console import say
 from incidents import keeper
 from incidents.models import Incident
-from integrations import applying, inbox
+from integrations import applying, ingest
 from integrations.lifecycle import open_integration
 from integrations.models import InboundDelivery, Integration, IntegrationType
 from teams.lifecycle import make_organization, make_team
 from timeline import kept
 from timeline.chronology import Fact
 from timeline.ranks import RANKS
-from timeline.record import Recording, record
+from timeline.record import NewFact, record
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = BEGINNING + timedelta(days=30)
@@ -101,7 +101,7 @@ def event(incident: int, number: int, *, monitor: int | None = None) -> dict[str
 
 def tell(integration: Integration, events: Sequence[dict[str, Any]]) -> None:
     """Let the vendor send events, and the worker apply them at once."""
-    inbox.receive(integration, json.dumps(events).encode(), {}, NOW)
+    ingest.receive_from(integration, json.dumps(events).encode(), {}, NOW)
     while applying.apply_due(NOW, most=AT_ONCE):
         pass
 
@@ -114,8 +114,7 @@ def cost(integration: Integration, incident: Incident, after: timedelta, facts: 
             one = fact(incident, BEGINNING + after)
             begun = time.perf_counter()
             keeper.lock([incident.pk])
-            keeper.take_in_facts([one])
-            record([Recording(one, integration.team_id, integration.pk)])
+            record([NewFact(one, integration.team_id, integration.pk)], keeper.take_in_facts)
             taken.append(1000 * (time.perf_counter() - begun))
             transaction.set_rollback(True)
     return measure.median(taken)
@@ -169,7 +168,7 @@ def batch(integration: Integration) -> dict[str, int]:
     """How many histories a batch of events about few incidents of one monitor folds."""
     with transaction.atomic(), folds() as done:
         events = [event(100 + number % 5, number, monitor=100) for number in range(500)]
-        inbox.receive(integration, json.dumps(events).encode(), {}, NOW)
+        ingest.receive_from(integration, json.dumps(events).encode(), {}, NOW)
         applying.apply(list(InboundDelivery.objects.filter(status="received")), NOW)
         transaction.set_rollback(True)
     return {"events": 500, "records": 6, "folds": done["folds"]}

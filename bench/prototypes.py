@@ -15,12 +15,13 @@ from django.db import transaction
 from config.times import rfc3339
 from incidents import lifecycle
 from incidents.models import Incident
-from integrations import applying, inbox
+from integrations import applying, ingest
 from integrations.lifecycle import open_integration
 from integrations.models import Integration, IntegrationType
 from teams.authentication import make_key
 from teams.lifecycle import add_member, make_organization, make_team, make_user
 from teams.models import Role, Scope, Team, User
+from timeline.acts import Act
 
 # Whatever happens in a prototype happens from here on; its copies are moved in time.
 BEGINNING = datetime(2025, 1, 1, tzinfo=UTC)
@@ -125,7 +126,7 @@ def incident_of(team: Team, name: str) -> Incident:
 def tell(source: Integration) -> None:
     """Let the vendor send all it tells, in order of time, and the worker apply it."""
     for at, event in sorted(told_events(), key=lambda each: each[0]):
-        inbox.receive(source, json.dumps(event).encode(), {"content-type": "application/json"}, at)
+        ingest.receive_from(source, json.dumps(event).encode(), {"content-type": "application/json"}, at)
     while applying.apply_due(BEGINNING + timedelta(days=400)):
         pass
 
@@ -166,4 +167,4 @@ def work_on(incident: Incident, acts: list[Told], by: User) -> None:
             lifecycle.locked(incident)
             at = BEGINNING + timedelta(minutes=minutes)
             said = f'{by.get_full_name()}: {action} of "{incident}"'
-            lifecycle.recorded(incident, f"incident.{action}", said, by=by, at=at, fields=fields | own)
+            lifecycle.recorded(incident, Act(f"incident.{action}", said, by=by, at=at, fields=fields | own))

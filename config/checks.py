@@ -14,6 +14,7 @@ import psycopg
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.db import connection, connections
+from django.utils.module_loading import import_string
 
 from config import canary, clock, environment, keyring, notices
 from config.forwarded import UNREADABLE
@@ -24,10 +25,14 @@ from config.times import rfc3339
 # For how long is said what a process noticed while it served.
 NOTICED_FOR = timedelta(days=1)
 
+# How middleware is passed by requests that are received together (config.together).
+HOOKS = ("process_request", "process_response")
+
 
 def register_all() -> None:
     """Let Django know of them."""
     register(unknown_variables)
+    register(middleware_together)
     for each in (unreadable_callers, poolers, unfit_keys, lost_secrets):
         register(each, Tags.database)
 
@@ -53,6 +58,30 @@ def unreadable_callers(databases: Sequence[str] | None = None, **options: Any) -
             id="watchkeeper.W002",
         )
     ]
+
+
+def middleware_together(**options: Any) -> list[CheckMessage]:
+    """Whether webhooks that are received together pass middleware as all requests do, or are said why they don't."""
+    passed, left_out = settings.MIDDLEWARE_TOGETHER, settings.MIDDLEWARE_NOT_TOGETHER
+    found: list[CheckMessage] = []
+    if passed != [each for each in settings.MIDDLEWARE if each in passed]:
+        problem = "MIDDLEWARE_TOGETHER has to be a part of MIDDLEWARE, in its order."
+        found.append(Error(problem, id="watchkeeper.E002"))
+    for each in settings.MIDDLEWARE:
+        if each not in passed and not left_out.get(each):
+            problem = f"Of {each} nobody says whether webhooks that are received together pass it."
+            hint = "Name it in MIDDLEWARE_TOGETHER, or in MIDDLEWARE_NOT_TOGETHER with a reason."
+            found.append(Error(problem, hint=hint, id="watchkeeper.E003"))
+    for each in left_out:
+        if each in passed or each not in settings.MIDDLEWARE:
+            problem = f"MIDDLEWARE_NOT_TOGETHER names {each}, which is passed, or no middleware of ours."
+            found.append(Error(problem, id="watchkeeper.E004"))
+    for each in passed:
+        kind = import_string(each)
+        if not any(hasattr(kind, hook) for hook in HOOKS) or hasattr(kind, "process_view"):
+            problem = f"{each} can't be passed together: it has neither process_request nor process_response alone."
+            found.append(Error(problem, id="watchkeeper.E005"))
+    return found
 
 
 def poolers(databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:

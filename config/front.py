@@ -110,6 +110,7 @@ class Front:
         """Start the lanes, in the event loop that asks."""
         self.lanes = {name: Lane(name, self.work, *line, threads=THREADS.get(name, 1)) for name, line in LINES.items()}
         self.lanes[DOOR].together = self.work_together if self.together else None
+        self.lanes[DOOR].weigh = length_of
         self.ticking = asyncio.get_running_loop().create_task(self.tick())
 
     async def tick(self) -> None:
@@ -161,7 +162,7 @@ class Front:
         [(status, headers)] = begun
         if environ.get(PROBLEM) == TOO_SLOW:  # its end may still come, in the way of the next request
             headers.append(("Connection", "close"))
-        self.collect(int(environ["CONTENT_LENGTH"]))
+        self.collect(length_of(environ))
         return Answer.made_of(int(status[:3]), headers, body)
 
     def collect(self, answered: int) -> None:
@@ -174,15 +175,22 @@ class Front:
     def work_together(self, environs: Sequence[Environ]) -> list[Answer | None]:
         """Let those webhooks be answered that can be answered together; runs in the door's thread."""
         assert self.together
-        return [
+        answers = [
             Answer.made_of(response.status_code, response.items(), response.content) if response else None
             for response in self.together(environs)
         ]
+        self.collect(sum(map(length_of, environs)))
+        return answers
+
+
+def length_of(environ: Environ) -> int:
+    """How many bytes a request's body has."""
+    return int(environ["CONTENT_LENGTH"])
 
 
 def lane_for(method: str, path: str) -> str:
     """Which lane a request belongs to."""
-    if path.startswith("/api/webhooks/"):
+    if path.startswith(settings.DOOR_PATH):
         return DOOR
     if path in HEALTH_PATHS:
         return HEALTH

@@ -19,6 +19,8 @@ from typing import Any, Generic, TypeVar
 
 # So many at most are shown together.
 MOST_TOGETHER = 64
+# And so heavy all of them together at most: what is large goes alone, and keeps nobody else's answer back.
+HEAVIEST_TOGETHER = 128 * 1024
 # For how many seconds the first of them is kept waiting while fewer are there than were together just before.
 GATHERING = 0.002
 
@@ -50,13 +52,18 @@ class _Job(Generic[Work, Outcome]):
 _Done = tuple[_Job[Any, Any], Any, BaseException | None]
 
 
+def _nothing(work: Any) -> int:
+    return 0
+
+
 @dataclass(eq=False)
 class Lane(Generic[Work, Outcome]):
     """
     Some threads and their line of at most `longest` jobs, each waiting at most `waiting` seconds.
 
     To be made and used in the event loop; `work` runs in a thread, and so does `together`, which is shown all that
-    waits and may leave any of it to `work`, with None; where it raises anything, it leaves all.
+    waits and may leave any of it to `work`, with None; where it raises anything, it leaves all. `weigh` says how heavy
+    work is.
     """
 
     name: str
@@ -65,9 +72,11 @@ class Lane(Generic[Work, Outcome]):
     waiting: float
     together: "Callable[[Sequence[Work]], Sequence[Outcome | None]] | None" = None
     threads: int = 1
+    weigh: Callable[[Work], int] = _nothing
     # What was given up while a thread was at it, each until the thread is back.
     _stuck: "set[_Job[Work, Outcome]]" = field(default_factory=set)
     _last: int = 1  # how many were together the last time
+    _next: "_Job[Work, Outcome] | None" = None  # what was too heavy to go with those before it
     _jobs: "set[_Job[Work, Outcome]]" = field(default_factory=set)
     _line: "SimpleQueue[_Job[Work, Outcome]]" = field(default_factory=SimpleQueue)
 
@@ -128,14 +137,25 @@ class Lane(Generic[Work, Outcome]):
         Who was answered together mostly comes again together, but one after the other; so as many as the last time are
         given a moment to arrive. A sender that is alone waits for nobody.
         """
-        jobs = [self._line.get()]
+        jobs = [self._next or self._line.get()]
+        self._next = None
+        weight = self._weight(jobs[0])
         until = time.monotonic() + GATHERING
         with contextlib.suppress(Empty):
             while len(jobs) < MOST_TOGETHER:
                 patience = until - time.monotonic() if len(jobs) < self._last else 0.0
-                jobs.append(self._line.get(timeout=patience) if patience > 0 else self._line.get_nowait())
+                job = self._line.get(timeout=patience) if patience > 0 else self._line.get_nowait()
+                weight += self._weight(job)
+                if weight > HEAVIEST_TOGETHER:
+                    self._next = job
+                    break
+                jobs.append(job)
         self._last = len(jobs)
         return jobs
+
+    def _weight(self, job: "_Job[Work, Outcome]") -> int:
+        work = job.work
+        return 0 if work is GONE else self.weigh(work)
 
     def _left(self, jobs: "list[_Job[Work, Outcome]]") -> "list[_Job[Work, Outcome]]":
         """Jobs without those that could be done together, and are."""

@@ -43,26 +43,21 @@ class RequestLog:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        began = time.perf_counter()
         clear_contextvars()
         forget_asker()
-        bind_contextvars(request_id=self.identify(request))
-        response = self.get_response(request)
-        route = _pattern(request.resolver_match.route) if request.resolver_match else None
-        self.tell(request, response, route, began)
-        return response
+        self.process_request(request)
+        bind_contextvars(request_id=request.request_id)  # type: ignore[attr-defined]
+        return self.process_response(request, self.get_response(request))
 
-    @classmethod
-    def identify(cls, request: HttpRequest) -> str:
+    def process_request(self, request: HttpRequest) -> None:
         """Give a request its id, also as `request.request_id`."""
         given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id: str = given if cls._sane(given) else secrets.token_hex(16)
-        request.request_id = request_id  # type: ignore[attr-defined]
-        return request_id
+        request.request_id = given if self._sane(given) else secrets.token_hex(16)  # type: ignore[attr-defined]
+        request.began = time.perf_counter()  # type: ignore[attr-defined]
 
-    @staticmethod
-    def tell(request: HttpRequest, response: HttpResponse, route: str | None, began: float) -> None:
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Tell the sender its request's id, and the log how it was answered."""
+        route = _pattern(request.resolver_match.route) if request.resolver_match else None
         request_id = request.request_id  # type: ignore[attr-defined]
         response.headers["X-Request-ID"] = request_id
         refusal = told_of(request, response.status_code)
@@ -80,9 +75,10 @@ class RequestLog:
             method=(request.method or "")[:16],
             route=route,
             status=response.status_code,
-            ms=round((time.perf_counter() - began) * 1000, 1),
+            ms=round((time.perf_counter() - request.began) * 1000, 1),  # type: ignore[attr-defined]
             request_id=request_id,
         )
+        return response
 
     _sane = re.compile(r"[A-Za-z0-9._-]{8,64}").fullmatch
 
@@ -160,12 +156,15 @@ class CleanText:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.process_request(request) or self.get_response(request)
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        """Refuse a request whose text is not clean."""
         if request.encoding is not None:
             # A charset in the Content-Type would otherwise decode the query string and forms in its own way.
             request.encoding = "utf-8"
-        if where := self._unclean(request):
-            return answer(request, ValidationFailed(message=f"The {where} is not clean UTF-8 text."))
-        return self.get_response(request)
+        where = self._unclean(request)
+        return answer(request, ValidationFailed(message=f"The {where} is not clean UTF-8 text.")) if where else None
 
     def _unclean(self, request: HttpRequest) -> str:
         """What of the request is not clean; empty if all is."""
@@ -208,7 +207,10 @@ class SecurityHeaders:
     policy = "default-src 'none'; frame-ancestors 'none'"
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
+        return self.process_response(request, self.get_response(request))
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Set the headers."""
         for name, value in self.headers.items():
             response.headers.setdefault(name, value)
         if wants_json(request):

@@ -123,9 +123,33 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
-# The door whose webhooks are looked at several at a time, before they go through all of the above, and what is shown
-# them there: config.together.
-RECEIVED_TOGETHER = ("api/webhooks/incident-log", "integrations.door.received_together")
+# The inbound door. What comes to it has a lane of its own (config.front); webhooks that wait there at the same time are
+# received together by this function, past Django's handlers (config.together).
+DOOR_PATH = "/api/webhooks/incident-log"
+RECEIVED_TOGETHER = "integrations.ingest_view.receive_together"
+# Which of all that middleware they pass, in the same order; `check` holds that each of it stands here or below.
+MIDDLEWARE_TOGETHER = [
+    "config.middleware.RequestLog",
+    "config.middleware.SecurityHeaders",
+    "django.middleware.security.SecurityMiddleware",
+    "config.middleware.Compressed",
+    "config.middleware.CleanText",
+    "config.middleware.Hosts",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+# And which they don't, each with its reason.
+MIDDLEWARE_NOT_TOGETHER = {
+    "config.forpages.SecurityPolicy": "for pages only: JSON has the policy of SecurityHeaders",
+    "config.middleware.WholeBodies": "for pages' forms only: what was not read whole is left to Django",
+    "config.middleware.ErrorAnswers": "what goes wrong is left to Django, which answers each request alone",
+    "config.forpages.StaticFiles": "for pages only",
+    "config.forpages.Sessions": "for pages only: a cookie lets nobody in at the door",
+    "django.middleware.csrf.CsrfViewMiddleware": "guards forms of those who are logged in; the door's view is exempt",
+    "config.forpages.Users": "for pages only",
+    "dashboard.access.LocalTime": "for pages only: in whose time zone they show times",
+    "config.forpages.Messages": "for pages only",
+    "config.forpages.Htmx": "for pages only",
+}
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"

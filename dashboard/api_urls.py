@@ -4,6 +4,7 @@ The API's paths, of all storeys. They stand here, in the uppermost one, because 
 Ids are taken as text and judged by the views, so that whatever names no record is the same 404 behind the same key.
 """
 
+from django.conf import settings
 from django.urls import path
 
 from dashboard.schema import Docs, OpenAPI
@@ -14,10 +15,13 @@ from incidents import api_verbs as working
 from incidents import resources
 from incidents.models import Incident
 from integrations import api as integrations
-from integrations.door import Door, with_a_slash
+from integrations.ingest_view import IngestView, with_a_slash
 from monitors import api as monitors
 from teams import api_members as members
 from timeline.outbound import api as outbound
+
+# The inbound door, as it stands behind /api/.
+DOOR = settings.DOOR_PATH.removeprefix("/api/")
 
 urlpatterns = [
     path("me", members.Me.as_view()),
@@ -60,10 +64,10 @@ urlpatterns = [
     path("messages", outbound.Messages.as_view(incidents=Incident)),
     path("messages/<str:id>", outbound.OneMessage.as_view(incidents=Incident)),
     path("messages/<str:id>/redeliver", outbound.Redelivery.as_view(incidents=Incident)),
-    path("webhooks/incident-log", Door.as_view()),
-    path("webhooks/incident-log/<str:token>", Door.as_view()),
-    path("webhooks/incident-log/", with_a_slash),
-    path("webhooks/incident-log/<str:token>/", with_a_slash),
+    path(DOOR, IngestView.as_view()),
+    path(f"{DOOR}/<str:token>", IngestView.as_view()),
+    path(f"{DOOR}/", with_a_slash),
+    path(f"{DOOR}/<str:token>/", with_a_slash),
     path("openapi.json", OpenAPI.as_view(), name="openapi"),
     path("docs", Docs.as_view(), name="api-docs"),
 ]

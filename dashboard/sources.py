@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import OuterRef, Subquery
 
 from config.times import rfc3339
@@ -73,7 +74,7 @@ def first_steps(request: TeamRequest, integrations: list[Integration], at: datet
     made = min(integrations, key=lambda each: each.pk, default=None)
     steps: dict[str, Any] = {
         "integration": made,
-        "origin": origin,
+        "door": f"{origin}{settings.DOOR_PATH}",
         "dt": rfc3339(at),
         "managers": managers(request.team),
     }

@@ -22,16 +22,17 @@ from config.seen import Deed, Overtaken, digest, unless_overtaken
 from config.times import parse_rfc3339, rfc3339
 from incidents import keeper
 from incidents.fold import NOTES
-from incidents.lifecycle import locked, recorded, resource_of, take_in, the_only_live_one, told
+from incidents.lifecycle import fact_of, locked, record_acts, recorded, resource_of, the_only_live_one
 from incidents.models import Incident
 from incidents.moves import when
 from teams.models import User
-from timeline.acts import APART, PAST, told_moment
+from timeline.acts import APART, PAST, Act, told_moment
 from timeline.chronology import Fact
 from timeline.corrections import CORRECTED, told_text
 from timeline.events import INCIDENT, Payload
 from timeline.kept import chronology_of
 from timeline.models import TimelineEvent
+from timeline.record import NewFact
 
 REASON_AT_MOST = 500
 # How much of an entry's text stands in the sentence about its correction.
@@ -48,12 +49,14 @@ def add(
         locked(incident)
         return recorded(
             incident,
-            "incident.commented",
-            sentence,
-            by=by,
-            at=at,
-            fields={"comment": message, "reason": reason},
-            occurred_at=free(incident, milliseconds(occurred_at)),
+            Act(
+                "incident.commented",
+                sentence,
+                by=by,
+                at=at,
+                fields={"comment": message, "reason": reason},
+                occurred_at=free(incident, milliseconds(occurred_at)),
+            ),
         )
 
 
@@ -258,17 +261,16 @@ def taken_in(
     reason: str,
 ) -> list[Fact]:
     """Record corrections of entries and fold them in; `of_last` is said by the last of them only."""
-    facts: list[Fact] = []
+    facts: list[NewFact] = []
     for number, (entry, changed) in enumerate(changes, start=1):
         what = f'"{quoted(entry)}" {done(changed, entry, at)} ({reason})'
         sentence = f'{name_of(by)} corrected incident "{incident}": {what}'
         fields = {"corrects": bytes(entry.identity).hex(), **changed, "reason": reason}
         if number == len(changes):
             fields |= of_last
-        moment = free(incident, facts[-1].occurred_at + APART) if facts else after_corrections(incident, at)
-        facts.append(told(incident, CORRECTED, sentence, by=by, at=at, fields=fields, occurred_at=moment))
-    take_in(incident, facts)
-    return facts
+        moment = free(incident, facts[-1].fact.occurred_at + APART) if facts else after_corrections(incident, at)
+        facts.append(fact_of(incident, Act(CORRECTED, sentence, by=by, at=at, fields=fields, occurred_at=moment)))
+    return record_acts(incident, facts)
 
 
 # What of an incident its fold alone reads.

@@ -20,7 +20,7 @@ from incidents.models import Incident, Severity, Type
 from monitors.keeper import MODELS
 from monitors.models import Heartbeat, Monitor
 from teams.models import Team, User
-from timeline.acts import PAST, told_moment
+from timeline.acts import PAST, Act, told_moment
 from timeline.chronology import Link
 from timeline.events import Payload
 
@@ -71,13 +71,15 @@ def declare(team: Team, declaration: Declaration, *, by: User | None, at: dateti
         started_at = sound(declaration, link, at)
         recorded(
             incident,
-            "incident.started",
-            sentence(declaration, by),
-            by=by,
-            at=at,
-            fields=payload(declaration),
-            named=link,
-            occurred_at=started_at,
+            Act(
+                "incident.started",
+                sentence(declaration, by),
+                by=by,
+                at=at,
+                fields=payload(declaration),
+                named=link,
+                occurred_at=started_at,
+            ),
         )
     return incident
 

@@ -14,6 +14,7 @@ from incidents.fold import OPEN
 from incidents.lifecycle import NOBODY, acknowledge, by_whom, comment, is_member, locked, recorded, workable
 from incidents.models import Incident, Severity
 from teams.models import User
+from timeline.acts import Act
 from timeline.events import Payload
 from timeline.models import TimelineEvent
 
@@ -37,11 +38,13 @@ def assign(incident: Incident, *, by: User | None, at: datetime, assignee: User 
         name = assignee.get_full_name()
         return recorded(
             incident,
-            "incident.assigned",
-            f'Incident "{incident}" assigned to {name}{by_whom(by)}',
-            by=by,
-            at=at,
-            fields={"assignee_id": assignee.pk, "assignee_email": assignee.email, "assignee_name": name},
+            Act(
+                "incident.assigned",
+                f'Incident "{incident}" assigned to {name}{by_whom(by)}',
+                by=by,
+                at=at,
+                fields={"assignee_id": assignee.pk, "assignee_email": assignee.email, "assignee_name": name},
+            ),
         )
 
 
@@ -72,7 +75,7 @@ def unassigned(incident: Incident, *, by: User | None, at: datetime) -> Timeline
     nobody = dict.fromkeys(("assignee_id", "assignee_email", "assignee_name"))
     whose = incident.assignee_name or incident.assignee_email
     message = f'Incident "{incident}" taken from {whose}{by_whom(by)}'
-    return recorded(incident, "incident.assigned", message, by=by, at=at, fields=nobody)
+    return recorded(incident, Act("incident.assigned", message, by=by, at=at, fields=nobody))
 
 
 def change_severity(incident: Incident, *, by: User | None, at: datetime, severity: Severity) -> TimelineEvent | None:
@@ -85,11 +88,13 @@ def change_severity(incident: Incident, *, by: User | None, at: datetime, severi
         changed = f"changed from {incident.severity} to {severity.value}{by_whom(by)}"
         return recorded(
             incident,
-            "incident.severity_changed",
-            f'Severity of incident "{incident}" {changed}',
-            by=by,
-            at=at,
-            fields={"severity": severity.value},
+            Act(
+                "incident.severity_changed",
+                f'Severity of incident "{incident}" {changed}',
+                by=by,
+                at=at,
+                fields={"severity": severity.value},
+            ),
         )
 
 
@@ -112,7 +117,7 @@ def edit(
         workable(incident, at)
         what = " and ".join(WORDS[name] for name in changed).capitalize()
         message = f'{what} of incident "{incident}" changed{by_whom(by)}'
-        return recorded(incident, "incident.updated", message, by=by, at=at, fields=changed)
+        return recorded(incident, Act("incident.updated", message, by=by, at=at, fields=changed))
 
 
 def differing(incident: Incident, given: Payload) -> Payload:

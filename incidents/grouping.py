@@ -15,6 +15,7 @@ from config.errors import ApiError, Conflict
 from incidents.lifecycle import by_whom, locked, recorded, resolve, workable
 from incidents.models import Incident, IncidentGroup, IncidentQuerySet
 from teams.models import Team, User
+from timeline.acts import Act
 from timeline.events import INCIDENT_GROUP
 from timeline.identity import source_key
 from timeline.models import TimelineEvent
@@ -45,11 +46,13 @@ def put_into(incident: Incident, into: IncidentGroup, *, by: User | None, at: da
     """Record that a locked incident is in a group from now on."""
     return recorded(
         incident,
-        "incident.grouped",
-        f'Incident "{incident}" grouped into {called(into)}{by_whom(by)}',
-        by=by,
-        at=at,
-        fields={"incident_group_id": into.pk, "incident_group_name": into.name or None},
+        Act(
+            "incident.grouped",
+            f'Incident "{incident}" grouped into {called(into)}{by_whom(by)}',
+            by=by,
+            at=at,
+            fields={"incident_group_id": into.pk, "incident_group_name": into.name or None},
+        ),
     )
 
 
@@ -74,7 +77,7 @@ def ungroup(incident: Incident, *, by: User | None, at: datetime) -> TimelineEve
         left = group_of(incident)
         out_of = called(left) if left else "its incident group"
         message = f'Incident "{incident}" taken out of {out_of}{by_whom(by)}'
-        return recorded(incident, "incident.ungrouped", message, by=by, at=at)
+        return recorded(incident, Act("incident.ungrouped", message, by=by, at=at))
 
 
 def called(group: IncidentGroup) -> str:

@@ -64,9 +64,10 @@ def about(found: Iterable[tuple[str | None, int | None]]) -> set[Link]:
 
 def take_in_facts(arrived: Sequence[Fact]) -> None:
     """
-    Fold new facts into their incidents and resources, each once. All of their rows are locked; the facts are recorded
-    in this transaction, before this or (with what they did) after it.
+    Fold new facts into their incidents and resources, each once. All of their rows are locked; the facts are written
+    afterwards, with what they did (timeline.record).
     """
+    new = {fact.id for fact in arrived}
     changed: dict[Link, list[Fact]] = defaultdict(list)
     by_incident: dict[int, list[Fact]] = defaultdict(list)
     for fact in arrived:
@@ -74,18 +75,18 @@ def take_in_facts(arrived: Sequence[Fact]) -> None:
             by_incident[fact.subject[1]].append(fact)
         else:
             changed[fact.subject].append(fact)
-    for link, fact in take_in_incidents(by_incident):
+    for link, fact in take_in_incidents(by_incident, new):
         changed[link].append(fact)
-    resource_keeper.take_in_facts(changed)
+    resource_keeper.take_in_facts(changed, new)
 
 
-def take_in_incidents(by_incident: dict[int, list[Fact]]) -> list[tuple[Link, Fact]]:
+def take_in_incidents(by_incident: dict[int, list[Fact]], new: Collection[int]) -> list[tuple[Link, Fact]]:
     """Fold facts into their incidents; the answer has each (resource, fact) that a resource must read anew."""
     if not by_incident:
         return []
     stood = standings(by_incident)
     changed, bearings = with_corrected(by_incident, corrected_by(by_incident, stood))
-    return bearings + written(kept.take_in_all(INCIDENT, stood, changed, BEGINNING, step))
+    return bearings + written(kept.take_in_all(INCIDENT, stood, changed, BEGINNING, step, new=new), new)
 
 
 def fold_anew(incident_ids: Collection[int]) -> None:
@@ -102,11 +103,11 @@ def doubt(ids: Collection[int]) -> None:
     Incident.objects.filter(pk__in=ids).update(fold_version=DOUBTED)
 
 
-def written(folds: Mapping[int, Folded[IncidentState]]) -> list[tuple[Link, Fact]]:
+def written(folds: Mapping[int, Folded[IncidentState]], new: Collection[int] = ()) -> list[tuple[Link, Fact]]:
     """Write what folds of incidents found; the answer has each (resource, fact) that a resource must read anew."""
     read = [pair for folded in folds.values() for pair in folded.read]
     bearings = [pair for fact, outcome in read for pair in reread(fact, outcome)]
-    kept.keep_outcomes(read)
+    kept.keep_outcomes(read, new)
     READ()
     rows.update(Incident, [written_row(identity, folded) for identity, folded in folds.items()])
     WRITTEN()

@@ -3,12 +3,13 @@ The verbs that move incidents, one place each, called alike by dashboard, API, a
 in common.
 
 A verb locks the incident, answers None where there is nothing to do, raises Conflict where it is not allowed, and else
-records the fact and folds it in. Who may call which verb is the doors' affair. The verbs about what is said of an
+has the fact folded and recorded. Who may call which verb is the doors' affair. The verbs about what is said of an
 incident stand in incidents.details, those of groups in incidents.grouping, declaring one in incidents.declaring.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -21,12 +22,13 @@ from incidents.models import Incident
 from incidents.moves import IllegalMove, deleted, last_said
 from monitors.keeper import MODELS
 from teams.models import Team, User
-from timeline.acts import act, who
+from timeline.acts import Act, new_fact, who
 from timeline.chronology import Fact, Link
 from timeline.events import EVENTS, INCIDENT, INCIDENT_ORIGIN, RESOURCES, Payload
 from timeline.models import TimelineEvent
+from timeline.record import NewFact, record_numbered
 
-FOLDED = faults.point("act: folded, before the commit")
+RECORDED = faults.point("act: recorded, before the commit")
 
 NOTE_AT_MOST = 1000
 # What is called the act that leads to a status.
@@ -73,8 +75,7 @@ def move(incident: Incident, to: str, *, by: User | None, at: datetime, note: st
             raise IllegalMove(incident, to, at)
         with the_only_live_one(incident.team, resource_of(incident)):
             sentence = f'Incident "{incident}" {ACTS[to]}{by_whom(by)}'
-            ended = to == CLOSED and incident.status in LIVE
-            fact = recorded(incident, f"incident.{ACTS[to]}", sentence, by=by, at=at, ended=ended)
+            fact = recorded(incident, Act(f"incident.{ACTS[to]}", sentence, by=by, at=at))
         if note:
             comment(incident, by=by, at=at, message=note)
         return fact
@@ -108,11 +109,13 @@ def escalate(
         names = ", ".join(each["name"] for each in wanted)
         fact = recorded(
             incident,
-            "incident.escalated",
-            f'Incident "{incident}" escalated to {names}',
-            by=by,
-            at=at,
-            fields={"escalation_targets": wanted},
+            Act(
+                "incident.escalated",
+                f'Incident "{incident}" escalated to {names}',
+                by=by,
+                at=at,
+                fields={"escalation_targets": wanted},
+            ),
         )
         if note:
             comment(incident, by=by, at=at, message=note)
@@ -142,7 +145,7 @@ def comment(incident: Incident, *, by: User | None, at: datetime, message: str) 
     said = f'{by.get_full_name() if by else "Watchkeeper"} commented on incident "{incident}"'
     with transaction.atomic():
         locked(incident)
-        return recorded(incident, "incident.commented", said, by=by, at=at, fields={"comment": message})
+        return recorded(incident, Act("incident.commented", said, by=by, at=at, fields={"comment": message}))
 
 
 def destroy(incident: Incident, *, by: User | None, at: datetime) -> TimelineEvent | None:
@@ -151,7 +154,7 @@ def destroy(incident: Incident, *, by: User | None, at: datetime) -> TimelineEve
         locked(incident)
         if incident.destroyed_at is not None:
             return None
-        return recorded(incident, "incident.destroyed", f'Incident "{incident}" destroyed', by=by, at=at)
+        return recorded(incident, Act("incident.destroyed", f'Incident "{incident}" destroyed', by=by, at=at))
 
 
 # --- what all verbs share -------------------------------------------------------------------------------------
@@ -199,64 +202,26 @@ def by_whom(by: User | None) -> str:
     return f" by {by.email}" if by else ""
 
 
-def recorded(
-    incident: Incident,
-    event: str,
-    message: str,
-    *,
-    by: User | None,
-    at: datetime,
-    fields: Payload | None = None,
-    named: Link | None = None,
-    occurred_at: datetime | None = None,
-    ended: bool = False,
-) -> TimelineEvent:
-    """Record an act on a locked incident, as `told` says, fold it in, and show the incident as it is then."""
-    fact = told(
-        incident, event, message, by=by, at=at, fields=fields, named=named, occurred_at=occurred_at, ended=ended
-    )
-    take_in(incident, [fact])
+def recorded(incident: Incident, act: Act) -> TimelineEvent:
+    """Record an act on a locked incident, and show the incident as it is then."""
+    [fact] = record_acts(incident, [fact_of(incident, act)])
     return TimelineEvent.objects.get(pk=fact.id)
 
 
-def told(
-    incident: Incident,
-    event: str,
-    message: str,
-    *,
-    by: User | None,
-    at: datetime,
-    fields: Payload | None = None,
-    named: Link | None = None,
-    occurred_at: datetime | None = None,
-    ended: bool = False,
-) -> Fact:
-    """
-    Record an act on a locked incident, which is to be taken in then.
-
-    `named` is the resource, where the incident does not know it yet; `occurred_at` is given for what is told late;
-    `ended` says that it closes an incident that was live.
-    """
-    says_who = "user_email" in EVENTS[event].fields
-    return act(
-        incident.team,
-        event,
-        (INCIDENT, incident.pk),
-        by=by,
-        at=at,
-        message=message,
-        fields=about(incident) | (who(by) if says_who else {}) | (fields or {}) | elsewhere(incident),
-        named=named or resource_of(incident),
-        occurred_at=occurred_at,
-        ended=ended,
-    )
+def fact_of(incident: Incident, act: Act) -> NewFact:
+    """An act on a locked incident as a new fact: with whose and what it is, and who acts. It is to be recorded then."""
+    says_who = "user_email" in EVENTS[act.event].fields
+    fields = about(incident) | (who(act.by) if says_who else {}) | act.fields | elsewhere(incident)
+    act = replace(act, fields=fields, named=act.named or resource_of(incident))
+    return new_fact(incident.team, (INCIDENT, incident.pk), act)
 
 
-def take_in(incident: Incident, facts: Sequence[Fact]) -> None:
-    """Fold recorded acts on a locked incident in, all at once, and show the incident as it is then."""
-    keeper.take_in_facts(facts)
-    FOLDED()
+def record_acts(incident: Incident, new: Sequence[NewFact]) -> list[Fact]:
+    """Record acts on a locked incident, folded all at once, and show the incident as it is then."""
+    facts = record_numbered(new, keeper.take_in_facts)
+    RECORDED()
     incident.refresh_from_db()
+    return facts
 
 
 def about(incident: Incident) -> Payload:

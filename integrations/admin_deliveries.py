@@ -2,7 +2,7 @@
 Deliveries, and what the door did not keep, as an operator needs them in Django admin.
 
 Deliveries are as they were received: nothing here changes one, but those that were put aside can be replayed, and those
-that wait applied now. Not here: receiving (inbox), applying (applying), what replaying does (replay).
+that wait applied now. Not here: receiving (ingest), applying (applying), what replaying does (replay).
 """
 
 from collections import Counter

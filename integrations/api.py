@@ -2,7 +2,7 @@
 The API of integrations and inbound deliveries: through which doors something can come, what was received, and what
 became of it.
 
-Not here: the door through which they come (integrations.door).
+Not here: the door through which they come (integrations.ingest_view).
 """
 
 from typing import Any

@@ -21,8 +21,8 @@ from config.times import parse_rfc3339, rfc3339
 from incidents import keeper
 from incidents.lifecycle import ONE_LIVE
 from incidents.models import Incident, IncidentGroup
-from integrations.inbox import RETURNED, came_back, wrong_fields
 from integrations.incident_log import Heard, SourceRecord, hear
+from integrations.judging import RETURNED, came_back, wrong_fields
 from integrations.models import InboundDelivery, Integration, IntegrationType, Verdict, known_events
 from integrations.taking import kept_aside, sort_out
 from integrations.turns import Turns
@@ -42,7 +42,7 @@ from timeline.events import (
     told_identity,
     validate,
 )
-from timeline.record import Recording, record, unrecorded
+from timeline.record import NewFact, record
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,6 @@ FIND_OUT = "An operator finds the reason in the log, by the words “delivery {}
 CLAIMED = faults.point("applying: claimed")
 SOME_MADE = faults.point("applying: records of a kind made")
 LOCKED = faults.point("applying: records locked, before the facts")
-FOLDED = faults.point("applying: folded, before the facts")
 RECORDED = faults.point("applying: facts recorded, before the verdicts")
 JUDGED = faults.point("applying: verdicts written, before the commit")
 COMMITTED = faults.point("applying: committed")
@@ -256,22 +255,18 @@ def take_in(readings: Sequence[Reading]) -> None:
         {fact.subject[1] for fact in facts if fact.event == CORRECTED},
     )
     LOCKED()
-    new = unrecorded([recording(reading) for reading in readings])
+    new = {fact.id for fact in record([new_fact(reading) for reading in readings], keeper.take_in_facts)}
     for reading in readings:
-        if reading.fact and reading.fact.id:
+        if reading.fact and reading.fact.id not in new:
             reading.verdict = Verdict.DUPLICATE
-    keeper.take_in_facts([each.fact for each in new])
-    FOLDED()
-    if len(record(new)) != len(new):
-        raise RuntimeError("a fact was recorded by somebody else while its subject was locked")
     RECORDED()
 
 
-def recording(reading: Reading) -> Recording:
+def new_fact(reading: Reading) -> NewFact:
     """A reading as what is to be recorded."""
     assert reading.fact
     delivery = reading.delivery
-    return Recording(reading.fact, delivery.team_id, delivery.integration_id, reading=otherwise(reading))
+    return NewFact(reading.fact, delivery.team_id, delivery.integration_id, reading=otherwise(reading))
 
 
 def otherwise(reading: Reading) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """
 What managers and operators type about integrations and the keys that send to them, and what of it can't be.
 
-Not here: the pages that these forms stand on (dashboard, admin), or what senders send (inbox).
+Not here: the pages that these forms stand on (dashboard, admin), or what senders send (ingest).
 """
 
 from datetime import datetime

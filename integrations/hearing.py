@@ -7,7 +7,7 @@ events at once and then none for two days, the two days count and the dozen does
 factor of e in a fortnight. Sums are all that is kept, so a look costs what came since the last one. A source that was
 known for less than a day has no usual gap.
 
-Not here: showing it (dashboard.views.overview), taking deliveries in (integrations.inbox).
+Not here: showing it (dashboard.views.overview), taking deliveries in (integrations.ingest).
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """
 The incident log, translated: from a vendor's event to a fact about records of ours.
 
-Pure but for the ids of our records, which the inbox looks up by the keys this room tells (`Heard.subject`,
+Pure but for the ids of our records, which integrations.applying looks up by the keys this room tells (`Heard.subject`,
 `Heard.named`).
 """
 

@@ -2,12 +2,13 @@
 The verbs of integrations: opening and shutting an inbound door, its secrets, and the keys bound to it. Called alike by
 dashboard, admin and commands.
 
-Not here: what comes in through the door (integrations.door, integrations.inbox).
+Not here: what comes in through the door (integrations.ingest).
 """
 
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from config.errors import Conflict
@@ -19,7 +20,6 @@ from teams.authentication import make_key
 from teams.models import APIKey, Scope, Team, User
 
 TOKEN_PREFIX = "whi_"  # noqa: S105 - what tokens begin with, so that a leaked one is recognized
-PATH = "/api/webhooks/incident-log"
 
 # What is noted of those who changed an integration's secrets.
 ROTATED, SIGNED, UNSIGNED = "Token rotated.", "Signing secret set.", "Signatures are not asked for any more."
@@ -70,7 +70,7 @@ def edit_integration(
 
 def webhook_path(integration: Integration) -> str:
     """The path that a sender posts to, with its secret token. Raises vault.CannotOpen where that can't be read."""
-    return f"{PATH}/{open_sealed(bytes(integration.token_ciphertext))}"
+    return f"{settings.DOOR_PATH}/{open_sealed(bytes(integration.token_ciphertext))}"
 
 
 def token_version(integration: Integration) -> str:

@@ -162,7 +162,7 @@ class AnswerInArraySerializer(serializers.Serializer):
     error = DeliveryErrorSerializer(required=False, help_text="Why it was not taken.")
 
 
-# What `Door.post` gives to extend_schema.
+# What `IngestView.post` gives to extend_schema.
 RECEIVE: dict[str, Any] = {
     "summary": "Take in an event, or an array of events",
     "description": "An event has at most 64 KiB, an array 1 to 1,000 events, a request at most 4 MiB. Each event of an "

@@ -2,7 +2,7 @@
 Keeps monitors' and heartbeats' states equal to the fold of their facts: the only writer of their fold columns.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any
@@ -42,17 +42,18 @@ def lock(resources: Iterable[Link]) -> None:
         rows.select(model, ["id"], {identity for each, identity in wanted if each == kind}, lock=True)
 
 
-def take_in_facts(changed: dict[Link, list[Fact]]) -> None:
+def take_in_facts(changed: Mapping[Link, Sequence[Fact]], new: Collection[int]) -> None:
     """
     Fold facts into their resources, whose rows are locked.
 
     `changed`: by resource, the facts that arrived in its chronology, left it, or mean something else since an
-    incident was folded again.
+    incident was folded again; `new`: the ids of those that are about to be written.
     """
     for kind in MODELS:
         touched = {link[1]: facts for link, facts in changed.items() if link[0] == kind}
         if touched:
-            write(kind, kept.take_in_all(kind, standings(kind, touched), touched, BEGINNING, step))
+            folds = kept.take_in_all(kind, standings(kind, touched), touched, BEGINNING, step, new=new)
+            write(kind, folds, new)
 
 
 def fold_anew(kind: str, ids: Collection[int]) -> None:
@@ -68,12 +69,12 @@ def doubt(resources: Collection[Link]) -> None:
             model._default_manager.filter(pk__in=ids).update(fold_version=DOUBTED)
 
 
-def write(kind: str, folds: Mapping[int, Folded[ResourceState]]) -> None:
+def write(kind: str, folds: Mapping[int, Folded[ResourceState]], new: Collection[int] = ()) -> None:
     """Write what folds of resources of a kind found, and what their own facts did."""
     read = [pair for folded in folds.values() for pair in folded.read]
     for fact, outcome in read:
         fact.read_as(outcome)
-    kept.keep_outcomes(read)
+    kept.keep_outcomes(read, new)
     FOLDED()
     rows.update(MODELS[kind], [written_row(kind, identity, folded) for identity, folded in folds.items()])
     WRITTEN()

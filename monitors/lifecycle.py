@@ -2,7 +2,7 @@
 The verbs of monitors and heartbeats, one place each, called alike by every door.
 
 A verb locks the resource, answers None where there is nothing to do, raises Conflict where it is not allowed, and else
-records the fact and folds it in. Only our own can be changed; a mirrored one is its source's. Not here: who may call
+has the fact folded and recorded. Only our own can be changed; a mirrored one is its source's. Not here: who may call
 which verb (the doors), and the incidents about what is deleted (incidents.resources).
 """
 
@@ -15,10 +15,11 @@ from config.errors import Conflict
 from monitors import keeper
 from monitors.models import Monitor, Resource, Status
 from teams.models import Team, User
-from timeline.acts import act
+from timeline.acts import Act, new_fact
 from timeline.chronology import Link
 from timeline.events import Payload
 from timeline.models import TimelineEvent
+from timeline.record import record_numbered
 
 Kind = TypeVar("Kind", bound=Resource)
 
@@ -112,16 +113,10 @@ def recorded(resource: Resource, action: str, *, by: User, at: datetime, fields:
     """Record an act on a locked resource, fold it in, and show the resource as it is then."""
     called = fields[f"{resource.kind}_name"] or str(resource)
     subject = subject_of(resource)
-    fact = act(
-        team_of(resource),
-        f"{resource.kind}.{action}",
-        subject,
-        by=by,
-        at=at,
-        message=f'{resource.kind.capitalize()} "{called}" {action}',
-        fields=fields,
-    )
-    keeper.take_in_facts({subject: [fact]})
+    message = f'{resource.kind.capitalize()} "{called}" {action}'
+    act = Act(f"{resource.kind}.{action}", message, by=by, at=at, fields=fields)
+    new = new_fact(team_of(resource), subject, act)
+    [fact] = record_numbered([new], lambda facts: keeper.take_in_facts({subject: facts}, {new.fact.id}))
     resource.refresh_from_db()
     return TimelineEvent.objects.get(pk=fact.id)
 

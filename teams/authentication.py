@@ -5,6 +5,7 @@ A key is sent as `X-API-Key` or `Authorization: Bearer`; never is a session cook
 and expired keys are all the same 401.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -90,9 +91,23 @@ def usable_key(text: str) -> APIKey | None:
     if key is None or not key.is_usable(at):
         return None
     if key.last_used_at is None or at - key.last_used_at > USED_RESOLUTION:
-        APIKey.objects.filter(pk=key.pk).update(last_used_at=at)
+        note_use([key.pk], at)
     return key
 
+
+def note_use(key_ids: Collection[int], at: datetime) -> None:
+    """Note when keys were used last."""
+    APIKey.objects.filter(pk__in=key_ids).update(last_used_at=at)
+
+
+# The joins of a key `k` in SQL that leave only those that open something at `%(at)s`: as APIKey.is_usable says it, and
+# with a membership. For who looks keys up together with what they lead to (integrations.doors).
+USABLE = """
+    JOIN teams_team t ON t.id = k.team_id AND t.deactivated_at IS NULL
+    JOIN teams_user u ON u.id = k.user_id AND u.is_active
+    JOIN teams_membership m ON m.team_id = k.team_id AND m.user_id = k.user_id
+        AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > %(at)s::timestamptz)
+"""
 
 # What every request of a key needs to know of it, its team, its user, and the user's membership there. It is asked each
 # time, so that a key that was revoked opens nothing from then on; and it is asked in SQL, because to build it from

@@ -16,11 +16,12 @@ from config import clock, health
 from config.vault import keyed_digest, new_token, seal
 from incidents import lifecycle
 from incidents.models import Incident
-from integrations import applying, inbox
+from integrations import applying, ingest
 from integrations.models import IngestKey, Integration
 from teams.authentication import make_key
 from teams.models import Membership, Organization, Role, Scope, Team, User
 from tests import sharing
+from timeline.acts import Act
 from timeline.events import validate
 from timeline.models import TimelineEvent
 
@@ -82,12 +83,12 @@ def make_integration(team: Team, name: str = "Better Stack", **fields: Any) -> I
 def tell_it(integration: Integration, *events: dict[str, Any], at: datetime | None = None) -> list[Any]:
     """
     Let a vendor send events, one request each, and the worker apply them, at 13:00 if no other time is said, or when
-    the last of them occurs; the answers of the inbox.
+    the last of them occurs; the answers to them.
     """
     received = at or max(
         [NOON + timedelta(hours=1), *filter(None, (validate(each, NOON).occurred_at for each in events))]
     )
-    answers = [inbox.receive(integration, json.dumps(event).encode(), {}, received) for event in events]
+    answers = [ingest.receive_from(integration, json.dumps(event).encode(), {}, received) for event in events]
     while applying.apply_due(received):
         pass
     return answers
@@ -172,7 +173,7 @@ def act(incident: Incident, event: str, *, by: User | None, at: datetime, **fiel
     """Record an act of ours on an incident as its verbs do, whether or not there is a verb for it yet."""
     with transaction.atomic():
         lifecycle.locked(incident)
-        return lifecycle.recorded(incident, event, f"{event} by us", by=by, at=at, fields=fields)
+        return lifecycle.recorded(incident, Act(event, f"{event} by us", by=by, at=at, fields=fields))
 
 
 @pytest.fixture

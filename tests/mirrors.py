@@ -22,7 +22,7 @@ from incidents import corrections, details, grouping, lifecycle, resources, upda
 from incidents.declaring import Declaration, declare
 from incidents.fold import NOTES
 from incidents.models import Incident, Severity, Type
-from integrations import applying, inbox
+from integrations import applying, ingest, judging
 from integrations.models import Integration, IntegrationType, Verdict
 from monitors import lifecycle as resource_lifecycle
 from monitors.models import Heartbeat, Monitor
@@ -221,7 +221,7 @@ def bodies(sent_to: Endpoint) -> list[bytes]:
 def as_installation(public_id: str) -> Iterator[None]:
     """Let the doors be of that installation."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inbox, "this_installation", lambda: SimpleNamespace(public_id=public_id))
+        patch.setattr(judging, "this_installation", lambda: SimpleNamespace(public_id=public_id))
         yield
 
 
@@ -239,7 +239,7 @@ def deliver(told: Sequence[bytes], to: Integration, chance: random.Random, publi
             size = chance.randint(1, 4)
             some, arriving = arriving[:size], arriving[size:]
             body = some[0] if len(some) == 1 else b"[" + b",".join(some) + b"]"
-            inbox.receive(to, body, {}, EVENING)
+            ingest.receive_from(to, body, {}, EVENING)
             if chance.random() < 0.5:
                 applying.apply_due(EVENING)
     while applying.apply_due(EVENING):

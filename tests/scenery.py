@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from config.vault import keyed_digest, new_token, seal
-from integrations import applying, inbox
+from integrations import applying, ingest
 from integrations.models import Integration
 from monitors.lifecycle import create
 from monitors.models import Heartbeat, Monitor
@@ -44,7 +44,7 @@ def records(team: Team, prefix: str) -> dict[str, Any]:
     wrong = {"incident_id": "no number"}
     for fields in ({}, {"event": "incident.acknowledged"}, {"event": "heartbeat.created"}, wrong, {"event": "x.y"}):
         event = example(str(fields.get("event", "incident.started"))) | fields
-        inbox.receive(integration, json.dumps(event).encode(), {}, at)
+        ingest.receive_from(integration, json.dumps(event).encode(), {}, at)
     while integration.deliveries.filter(status="received").exists():
         # The server's own worker may have been quicker.
         if not applying.apply_due(datetime.now(UTC)):

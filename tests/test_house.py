@@ -73,7 +73,6 @@ ON_THE_NETWORK = {
 # `something.status = …`: a status that is no incident's, monitor's or heartbeat's.
 STATUS_WRITTEN = {
     ("config/errors.py", "self.status"): "an HTTP status",
-    ("integrations/inbox.py", "arrival.status"): "a delivery's verdict",
     ("integrations/applying.py", "delivery.status"): "a delivery's verdict",
 }
 
@@ -85,7 +84,6 @@ FOLD_WRITTEN = {
     ("timeline/record.py", "rows.insert(TimelineEvent)"),
     ("timeline/kept.py", "rows.update(TimelineEvent)"),
     ("timeline/corrected.py", "rows.update(TimelineEvent)"),
-    ("integrations/inbox.py", "rows.insert(InboundDelivery)"),
     ("integrations/applying.py", "rows.update(InboundDelivery)"),
     ("integrations/applying.py", "rows.insert(model)"),  # mirrored records, before their first fact is folded
     # What is sent out: nothing of it is folded.
@@ -101,7 +99,8 @@ MAY_WRITE_FOLDS = ("timeline/kept.py", "dashboard/rebuilding.py", "incidents/kee
 
 # Rooms below the doors, which are told the time.
 TIMELESS = (
-    "fold", "keeper", "lifecycle", "details", "declaring", "grouping", "moves", "inbox", "applying", "replay",
+    "fold", "keeper", "lifecycle", "details", "declaring", "grouping", "moves", "applying", "replay", "ingest",
+    "judging", "doors", "delivery_store",
     "incident_log", "rebuilding", "models",
 )  # fmt: skip
 

@@ -5,8 +5,8 @@ A verb builds the very payload that a vendor would have sent; this room adds wha
 the actor, the moment. Not here: what may be done when (the lifecycles), and what it does (the folds).
 """
 
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 
 from django.db import transaction
 
@@ -18,9 +18,8 @@ from timeline.chronology import Fact, Link
 from timeline.events import ACTED_AT, EARLIEST, EVENTS, Payload
 from timeline.identity import event_identity
 from timeline.models import TimelineEvent
-from timeline.record import Recording, record
+from timeline.record import NewFact, number
 
-RECORDED = faults.point("act: recorded, not folded")
 COMMITTED = faults.point("act: committed, before the answer")
 
 APART = timedelta(milliseconds=1)
@@ -36,60 +35,63 @@ def told_moment(told: datetime, at: datetime) -> datetime | None:
     return min(told, at) if EARLIEST <= told <= at + AHEAD else None
 
 
-def act(
-    team: Team,
-    event: str,
-    subject: Link,
-    *,
-    by: User | None,
-    at: datetime,
-    message: str,
-    fields: Payload,
-    named: Link | None = None,
-    occurred_at: datetime | None = None,
-    ended: bool = False,
-) -> Fact:
+@dataclass(frozen=True, slots=True)
+class Act:
     """
-    Record one act of ours on a locked subject, at `at` or just after the last fact there. The caller takes it in.
+    What one of us does, at a moment: the event, what it says, and the event's own fields. `by` is None where the system
+    itself acts; `named` is the resource that is meant; `occurred_at` is given where it lies in the past, told after the
+    fact.
+    """
 
-    `fields` are the event's own; `by` is None where the system itself acted. `occurred_at` is given where it lies in
-    the past, told after the fact. `ended`: it closes an incident that was live.
+    event: str
+    message: str
+    _: KW_ONLY
+    by: User | None
+    at: datetime
+    fields: Payload = field(default_factory=dict)
+    named: Link | None = None
+    occurred_at: datetime | None = None
+
+
+def new_fact(team: Team, subject: Link, act: Act) -> NewFact:
     """
-    acted_at = milliseconds(at)
-    occurred_at = milliseconds(occurred_at) if occurred_at else after_last(subject, acted_at)
+    An act of ours on a locked subject as a new fact, numbered, at its moment or just after the last fact there. The
+    caller records it.
+    """
+    acted_at = milliseconds(act.at)
+    occurred_at = milliseconds(act.occurred_at) if act.occurred_at else after_last(subject, acted_at)
+    while not number([new := told_at(team, subject, act, acted_at, occurred_at)]):
+        # The very same was said at that moment before, and was corrected to have occurred at another.
+        occurred_at += APART
+    transaction.on_commit(COMMITTED)
+    return new
+
+
+def told_at(team: Team, subject: Link, act: Act, acted_at: datetime, occurred_at: datetime) -> NewFact:
+    """An act as a fact that occurs at a moment."""
     payload = {
         "dt": rfc3339(occurred_at),
-        "event": event,
-        "message": message,
+        "event": act.event,
+        "message": act.message,
         "organization_id": team.organization.public_id,
         "team_id": team.public_id,
-        **fields,
+        **act.fields,
         **({ACTED_AT: rfc3339(acted_at)} if occurred_at - acted_at >= NOTABLY else {}),
     }
     fact = Fact(
-        event=event,
+        event=act.event,
         occurred_at=occurred_at,
         recorded_at=acted_at,
-        rank=EVENTS[event].rank,
+        rank=EVENTS[act.event].rank,
         identity=event_identity(payload),
         payload=payload,
         subject=subject,
-        named=named,
+        named=act.named,
         native=True,
-        user_email=by.email if by else None,
-        user_name=by.get_full_name() if by else None,
+        user_email=act.by.email if act.by else None,
+        user_name=act.by.get_full_name() if act.by else None,
     )
-    recorded = record([Recording(fact, team.pk, user_id=by.pk if by else None, ended=ended)])
-    if not recorded:
-        # The very same was said at that moment before, and was corrected to have occurred at another.
-        later = occurred_at + APART
-        again = partial(
-            act, team, event, subject, by=by, at=at, message=message, fields=fields, named=named, ended=ended
-        )
-        return again(occurred_at=later)
-    RECORDED()
-    transaction.on_commit(COMMITTED)
-    return fact
+    return NewFact(fact, team.pk, user_id=act.by.pk if act.by else None)
 
 
 def after_last(subject: Link, at: datetime) -> datetime:

@@ -35,7 +35,8 @@ class Fact:
     One thing that happened, as the folds read it.
 
     `subject` and `named` are (kind, local id), `group` is our id of the incident group that it names; `payload` is the
-    event as it was sent; `native` says it is our own. `id` is the row's, 0 before it has one. `correction` is what
+    event as it was sent; `native` says it is our own. `id` is the row's, which it has
+    before it is written. `correction` is what
     staff said of it later (timeline.corrections); `occurred_at` is then the corrected time. The last five are the
     fold's earlier reading of it, so that a keeper can tell what a refold changed.
     """

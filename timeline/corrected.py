@@ -41,18 +41,18 @@ WHERE f.subject_kind = 'incident'
 
 def apply(by_incident: Mapping[int, Sequence[Fact]]) -> list[tuple[Fact, Fact]]:
     """
-    Let facts that arrive at incidents be as corrections say, and the stored ones that they correct; the answer has
+    Let new facts that arrive at incidents be as corrections say, and the stored ones that they correct; the answer has
     each stored one that changes, as it was and as it is. The incidents are locked.
     """
     arrived = {(id_, each.identity): each for id_, facts in by_incident.items() for each in facts}
     named = {(id_, identity) for (id_, _), each in arrived.items() if (identity := corrects(each))}
     holding = corrections_of(named | arrived.keys(), by_incident)
-    unstored = {each: fact for each, fact in arrived.items() if each in holding and not fact.id}
-    for each, fact in unstored.items():
+    new = {each: fact for each, fact in arrived.items() if each in holding}
+    for each, fact in new.items():
         correct(fact, holding[each])
     changed = [
         pair
-        for fact in facts_named(holding.keys() - unstored.keys())
+        for fact in facts_named(holding.keys() - new.keys())
         if (pair := amended(fact, holding[fact.subject[1], fact.identity]))
     ]
     keep([now for _, now in changed])

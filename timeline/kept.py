@@ -6,7 +6,7 @@ which subject's row is the keepers' affair; this room knows facts and checkpoint
 """
 
 import json
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -136,17 +136,20 @@ def take_in_all(
     changed: Mapping[int, Sequence[Fact]],
     beginning: Standing[State],
     step: Step[State],
+    *,
+    new: Collection[int] = (),
 ) -> dict[int, Folded[State]]:
     """
     Fold what is new into the histories of subjects of a kind, each once, and keep their checkpoints.
 
-    `changed`: by id, facts that arrived in the subject's history (stored or not yet), left it, or mean something else
-    now. Remembered (`Folded.read`) are the subject's own facts that did something else than was thought. `beginning`
-    says of which version `step` is: what another version found is no ground for a late fact, which folds all again.
+    `changed`: by id, facts that arrived in the subject's history, left it, or mean something else now; `new`: the ids
+    of those that are about to be written. Remembered (`Folded.read`) are the subject's own facts that did something
+    else than was thought. `beginning` says of which version `step` is: what another version found is no ground for a
+    late fact, which folds all again.
     """
-    worth = worth_writing(kind)
+    worth = worth_writing(kind, new)
     # Closed at once whatever a fold does, for a cursor that is left open closes itself in somebody else's transaction.
-    with closing(histories(kind, standings, changed, beginning)) as opened:
+    with closing(histories(kind, standings, changed, beginning, new)) as opened:
         folds = {identity: take_in(history, changed[identity], step, worth) for identity, history in opened}
     keep_checkpoints(
         kind, folds, [identity for identity, each in folds.items() if is_behind(each, standings[identity])]
@@ -158,16 +161,21 @@ def fold_anew(
     kind: str, standings: Mapping[int, Standing[State]], beginning: Standing[State], step: Step[State]
 ) -> dict[int, Folded[State]]:
     """Fold whole histories from their beginnings, and keep their checkpoints; otherwise as `take_in_all`."""
-    worth = worth_writing(kind)
+    worth = worth_writing(kind, ())
     with closing(tails(kind, dict.fromkeys(standings, beginning))) as whole:
         folds = {identity: fold(beginning, facts, step, worth) for identity, facts in whole}
     keep_checkpoints(kind, folds, [identity for identity, each in standings.items() if is_long(each)])
     return folds
 
 
-def worth_writing(kind: str) -> Worth:
-    """Which facts' outcomes are to be remembered by the folds of a kind."""
-    return is_news if kind == INCIDENT else is_own_news
+def worth_writing(kind: str, new: Collection[int]) -> Worth:
+    """
+    Which facts' outcomes are to be remembered by the folds of a kind: of those that are new, and of those that did
+    something else than stands with them; of a resource's only its own, for what an incident's did the incident says.
+    """
+    if kind == INCIDENT:
+        return lambda fact, outcome: fact.id in new or not fact.reads_as(outcome)
+    return lambda fact, outcome: fact.subject[0] != INCIDENT and (fact.id in new or not fact.reads_as(outcome))
 
 
 def histories(
@@ -175,6 +183,7 @@ def histories(
     standings: Mapping[int, Standing[State]],
     changed: Mapping[int, Sequence[Fact]],
     beginning: Standing[State],
+    new: Collection[int],
 ) -> Generator[tuple[int, Tail[State]]]:
     """What folding each subject's changed facts needs; each is to be used before the next is asked for."""
     late: dict[int, Position] = {}
@@ -189,7 +198,7 @@ def histories(
     starts |= checkpoints_before(kind, trusted, beginning)
     with closing(tails(kind, starts)) as read_again:
         for identity, facts in read_again:
-            waiting = sorted((fact for fact in changed[identity] if not fact.id), key=by_position)
+            waiting = sorted((fact for fact in changed[identity] if fact.id in new), key=by_position)
             yield identity, Tail(standings[identity], starts[identity], merge(facts, waiting, key=by_position))
 
 
@@ -206,16 +215,6 @@ def has_checkpoints(standing: Standing[Any], version: int) -> bool:
 def is_behind(folded: Folded[Any], standing: Standing[Any]) -> bool:
     """Whether a fold began before where its history stood, and passed checkpoints that are there already."""
     return folded.since != standing.last and is_long(standing)
-
-
-def is_news(fact: Fact, outcome: Outcome) -> bool:
-    """Whether what a fact did is not what stands with it already; nothing stands of one that is not stored yet."""
-    return not fact.id or not fact.reads_as(outcome)
-
-
-def is_own_news(fact: Fact, outcome: Outcome) -> bool:
-    """The same of a resource's own facts; what an incident's did is said by the incident."""
-    return fact.subject[0] != INCIDENT and is_news(fact, outcome)
 
 
 CHECKPOINTS_BEFORE = """
@@ -313,8 +312,8 @@ def value_from(name: str, value: Any) -> Any:
 # --- outcomes -------------------------------------------------------------------------------------------------
 
 
-def keep_outcomes(read: Iterable[tuple[Fact, Outcome]]) -> None:
-    """Write what each stored fact did."""
+def keep_outcomes(read: Iterable[tuple[Fact, Outcome]], new: Collection[int] = ()) -> None:
+    """Write what each fact did; those that are new are about to be written with it."""
     rows.update(
         TimelineEvent,
         [
@@ -329,7 +328,7 @@ def keep_outcomes(read: Iterable[tuple[Fact, Outcome]]) -> None:
                 "presses": outcome.presses,
             }
             for fact, outcome in read
-            if fact.id
+            if fact.id not in new
         ],
     )
     OUTCOMES_KEPT()

@@ -1,27 +1,34 @@
 """
-The one writer of facts. Whoever records takes the facts in with a keeper in the same transaction (incidents.keeper,
-monitors.keeper), so that no fact stands without its fold: afterwards, or, where many come at once, before, so that each
-is written with what it did.
+The one writer of facts, and the one order in which they come about: they are numbered, folded, and written with what
+they did, in one transaction, so that no fact stands without its fold.
+
+Folding is the keepers' affair (incidents.keeper, monitors.keeper), and handed in. Not here: what is told
+(timeline.acts, integrations.incident_log).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
 
-from config import rows
+from config import faults, rows
 from timeline.chronology import Fact
 from timeline.events import INCIDENT
 from timeline.models import Effect, TimelineEvent
-from timeline.outbound.births import Happened, announce, ended_live
+from timeline.outbound.births import Happened, announce
+
+FOLDED = faults.point("facts: folded, before they are written")
+WRITTEN = faults.point("facts: written, before their messages")
+
+# Folds new facts into their subjects, whose rows are locked.
+Fold = Callable[[Sequence[Fact]], None]
 
 
-@dataclass(slots=True)
-class Recording:
+@dataclass(frozen=True, slots=True)
+class NewFact:
     """
-    A fact to be recorded, and whose it is. `integration_id` is None for our own, `user_id` for nobody's. `ended`: it
-    closes an incident that was live; what is folded before it is recorded says so itself.
+    A fact to be recorded, and whose it is. `integration_id` is None for our own, `user_id` for nobody's.
 
     `reading`: what of an integration's event was read otherwise than it was sent, or None. `ignored`: the names of
     fields that are left out, for they had a wrong type. `dated`: {by: {id, email, name}, at, as_sent}, who let an event
@@ -32,73 +39,90 @@ class Recording:
     team_id: int
     integration_id: int | None = None
     user_id: int | None = None
-    ended: bool = False
     reading: dict[str, Any] | None = None
 
 
-RECORDED_BEFORE = """
-SELECT told.integration_id, told.identity, fact.id
-FROM jsonb_to_recordset(%s::jsonb) AS told(integration_id bigint, identity bytea)
-JOIN timeline_timelineevent AS fact ON fact.integration_id = told.integration_id AND fact.identity = told.identity
+NUMBERS = """
+SELECT told.place, coalesce(known.id, nextval((
+    SELECT pg_get_serial_sequence('timeline_timelineevent', 'id')::regclass
+))), known.id IS NULL
+FROM jsonb_to_recordset(%s::jsonb) AS told(place int, team_id bigint, integration_id bigint, identity bytea)
+LEFT JOIN LATERAL (
+    SELECT id FROM timeline_timelineevent
+    WHERE integration_id = told.integration_id AND identity = told.identity
+    UNION ALL
+    SELECT id FROM timeline_timelineevent
+    WHERE told.integration_id IS NULL AND integration_id IS NULL
+        AND team_id = told.team_id AND identity = told.identity
+    LIMIT 1
+) AS known ON true
+ORDER BY told.place
 """
 
 
-def unrecorded(recordings: Sequence[Recording]) -> list[Recording]:
+def number(new: Sequence[NewFact]) -> list[NewFact]:
     """
-    Those of integrations' facts that are new; the others get the id that they have.
-
-    The facts' subjects are locked, so that nobody else records the same meanwhile.
+    Give facts their ids: those that are recorded already the one that they have, others the next ones. The answer has
+    these. Their subjects are locked, so that nobody else records the same meanwhile.
     """
-    told = [{"integration_id": each.integration_id, "identity": each.fact.identity} for each in recordings]
+    if not new:
+        return []
+    told = [
+        {
+            "place": place,
+            "team_id": each.team_id,
+            "integration_id": each.integration_id,
+            "identity": each.fact.identity,
+        }
+        for place, each in enumerate(new)
+    ]
     with connection.cursor() as cursor:
-        cursor.execute(RECORDED_BEFORE, [rows.as_json(told)])
-        known = {(integration_id, bytes(identity)): fact_id for integration_id, identity, fact_id in cursor.fetchall()}
-    for each in recordings:
-        each.fact.id = known.get((each.integration_id, each.fact.identity), 0)
-    return [each for each in recordings if not each.fact.id]
+        cursor.execute(NUMBERS, [rows.as_json(told)])
+        found = cursor.fetchall()
+    for place, fact_id, _ in found:
+        new[place].fact.id = fact_id
+    return [new[place] for place, _, is_new in found if is_new]
 
 
-def record(recordings: Sequence[Recording]) -> list[Fact]:
+def record(new: Sequence[NewFact], fold: Fold) -> list[Fact]:
     """
-    Write facts in one statement, and the messages that they cause; the answer has those that were new, each with its
-    row's id.
+    Record facts about locked subjects: number them, fold those that are new, and write them with what they did and the
+    messages that they cause. The answer has those that were new.
     """
-    # Two integrations may tell the same event; those are two facts.
-    told = {(each.team_id, each.integration_id, each.fact.identity): each for each in recordings}
+    return record_numbered(number(new), fold)
+
+
+def record_numbered(new: Sequence[NewFact], fold: Fold) -> list[Fact]:
+    """As `record`, for new facts that have their ids."""
+    if not new:
+        return []
+    facts = [each.fact for each in new]
+    fold(facts)
+    FOLDED()
     written = rows.insert(
-        TimelineEvent,
-        [row(each) for each in recordings],
-        on_conflict="ON CONFLICT DO NOTHING",
-        returning=("id", "team_id", "integration_id", "identity"),
+        TimelineEvent, [row(each) for each in new], on_conflict="ON CONFLICT DO NOTHING", returning=("id",)
     )
-    new = []
-    for identity_of_row, team_id, integration_id, identity in written:
-        recording = told[team_id, integration_id, bytes(identity)]
-        recording.fact.id = identity_of_row
-        new.append(recording)
-    happened = sorted(new, key=id_of)
-    announce([Happened(each.fact, each.team_id, ended=each.ended or ended_live(each.fact)) for each in happened])
-    return [each.fact for each in new]
+    if len(written) != len(new):
+        raise RuntimeError("a fact was recorded by somebody else while its subject was locked")
+    WRITTEN()
+    announce([Happened(each.fact, each.team_id) for each in new])
+    return facts
 
 
-def id_of(recording: Recording) -> int:
-    """The row's id. In their order messages are born, so that those of one subject are sent as it was recorded."""
-    return recording.fact.id
-
-
-def row(recording: Recording) -> rows.Row:
+def row(new: NewFact) -> rows.Row:
     """
-    A recording as a row, with what the fold read of it if it was taken in before. A resource's own fact stands in its
-    own chronology from the start.
+    A new fact as a row, with what the fold read of it. A resource's own fact stands in its own chronology from the
+    start.
     """
-    fact = recording.fact
+    fact = new.fact
     if fact.subject[0] != INCIDENT:
         fact.resource = fact.subject
     kind, identity = fact.named or (None, None)
     resource_kind, resource_id = fact.resource or (None, None)
     return {
-        "team_id": recording.team_id,
-        "integration_id": recording.integration_id,
+        "id": fact.id,
+        "team_id": new.team_id,
+        "integration_id": new.integration_id,
         "event": fact.event,
         "subject_kind": fact.subject[0],
         "subject_id": fact.subject[1],
@@ -110,8 +134,8 @@ def row(recording: Recording) -> rows.Row:
         "rank": fact.rank,
         "identity": fact.identity,
         "payload": fact.payload,
-        "reading": recording.reading,
-        "user_id": recording.user_id,
+        "reading": new.reading,
+        "user_id": new.user_id,
         "user_email": fact.user_email,
         "user_name": fact.user_name,
         "correction": fact.correction,

@@ -1,5 +1,5 @@
 """
-Lets a story happen: what sources send goes through the inbox and is applied as the worker does it, what staff do goes
+Lets a story happen: what sources send is received and applied as the worker does it, what staff do goes
 through their verbs, all of it at the moments the story says.
 """
 
@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from config import clock, strictjson
+from config import clock
+from config.errors import ApiError
 from dashboard.demo.cast import PEOPLE
 from dashboard.demo.scripts import HERE, Act, Happening, Named, Sent
 from incidents import corrections, declaring, details, grouping, resources
 from incidents import lifecycle as incidents
 from incidents.models import Incident, Severity
-from integrations import applying, inbox
+from integrations import applying, ingest
 from integrations.models import Integration, Verdict
 from monitors import lifecycle as monitors
 from monitors.keeper import MODELS
@@ -66,8 +67,8 @@ class Player:
     def receive(self, sent: Sent) -> None:
         """A request of a source, as the inbound door takes it."""
         try:
-            inbox.receive(self.integrations[sent.source], sent.body, sent.headers, clock.now())
-        except strictjson.Refused:
+            ingest.receive_from(self.integrations[sent.source], sent.body, sent.headers, clock.now())
+        except ApiError:
             return  # the source is told; its bytes are in quarantine
         self.waiting_since, self.last = self.waiting_since or sent.at, sent.at
         self.tell_progress(sent)

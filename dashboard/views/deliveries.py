@@ -2,7 +2,7 @@
 Deliveries: what came in, as it came in, and what became of it; replaying what is in quarantine, and applying now what
 is dated ahead and waits.
 
-Not here: judging and applying (integrations.inbox).
+Not here: judging and applying (integrations.ingest).
 """
 
 from typing import Any

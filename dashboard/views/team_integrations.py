@@ -1,7 +1,7 @@
 """
 The team's integrations, for its managers: which there are, a new one, its name, its address and its secrets, its door.
 
-What an integration sent stays, whatever is done here. Not here: what comes in through the door (integrations.door).
+What an integration sent stays, whatever is done here. Not here: what comes in (integrations.ingest).
 """
 
 from collections import Counter

@@ -236,9 +236,12 @@ def test_webhooks_may_be_answered_together_past_the_application():
 
     async def both():
         one = Front(echo, together)
-        paths = (b"/api/webhooks/x/short", b"/api/webhooks/x/long", b"/api/short")
+        paths = (b"/api/webhooks/incident-log/short", b"/api/webhooks/incident-log/long", b"/api/short")
         return [await Exchange(scope(path, "GET")).through(one) for path in paths]
 
     short, long, page = asyncio.run(both())
     assert (short.status, short.body, short.headers[b"content-type"]) == (202, b"short", b"text/html; charset=utf-8")
-    assert [json.loads(each.body)["PATH_INFO"] for each in (long, page)] == ["/api/webhooks/x/long", "/api/short"]
+    assert [json.loads(each.body)["PATH_INFO"] for each in (long, page)] == [
+        "/api/webhooks/incident-log/long",
+        "/api/short",
+    ]

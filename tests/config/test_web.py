@@ -10,7 +10,7 @@ from config import web
 web.load()
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.utils.functional import empty
-print("config.wsgi" in sys.modules, "integrations.door" in sys.modules, staticfiles_storage._wrapped is empty)
+print("config.wsgi" in sys.modules, "integrations.ingest_view" in sys.modules, staticfiles_storage._wrapped is empty)
 """
 
 

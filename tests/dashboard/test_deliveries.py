@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from config import clock, strictjson
+from config import clock
+from config.errors import ApiError
 from incidents.models import Incident
-from integrations import applying, inbox
+from integrations import applying, ingest
 from integrations.models import InboundDelivery, Verdict
 from tests.conftest import NOON, an_event, make_integration, tell_it
 from tests.dashboard.conftest import words
@@ -25,8 +26,8 @@ def later():
 
 def send(integration, body, **headers):
     """A vendor sends bytes, whatever they are."""
-    with contextlib.suppress(strictjson.Refused):
-        inbox.receive(integration, body, headers, NOON + 60 * MINUTE)
+    with contextlib.suppress(ApiError):
+        ingest.receive_from(integration, body, headers, NOON + 60 * MINUTE)
     return InboundDelivery.objects.latest("id")
 
 

@@ -15,7 +15,7 @@ from dashboard.demo import loading, story
 from dashboard.demo.loading import load
 from dashboard.demo.scripts import Script
 from incidents.models import Incident
-from integrations import applying, inbox
+from integrations import applying, ingest
 from integrations.models import InboundDelivery, Integration, Verdict
 from teams.models import Organization, Team, User
 from tests.conftest import an_event, make_integration, make_team
@@ -96,7 +96,7 @@ def test_the_worker_may_work_meanwhile_and_neither_takes_the_others_deliveries()
     def send_elsewhere(number):
         try:
             event = an_event("incident.started", clock.now(), incident_id=number)
-            inbox.receive(elsewhere, json.dumps(event).encode(), {}, clock.now())
+            ingest.receive_from(elsewhere, json.dumps(event).encode(), {}, clock.now())
         finally:
             connections.close_all()
 

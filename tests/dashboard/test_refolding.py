@@ -13,7 +13,7 @@ from incidents import corrections, lifecycle
 from incidents import fold as incident_fold
 from incidents import keeper as incident_keeper
 from incidents.models import Incident
-from integrations import inbox
+from integrations import ingest
 from monitors import fold as resource_fold
 from monitors.models import Heartbeat, Monitor
 from tests.conftest import NOON, an_event, make_integration, make_team, make_user
@@ -135,7 +135,7 @@ def test_the_worker_applies_nothing_before_all_ranks_are_numbers(history, monkey
     lifecycle.acknowledge(incident, by=None, at=at(40))
     closed = lifecycle.close(incident, by=None, at=at(50))
     age()
-    inbox.receive(history, told(closed.occurred_at), {}, RECEIVED)
+    ingest.receive_from(history, told(closed.occurred_at), {}, RECEIVED)
     worker = Worker()
     turns = {step.name: [] for step in worker.steps}
     while not turns["apply"] or not turns["apply"][-1]:

@@ -222,11 +222,11 @@ def test_a_name_that_a_form_cannot_show_is_not_changed_by_it(manager, integratio
 def test_wrong_signatures_a_slash_and_what_was_not_kept_are_warned_of_there(manager, integration, at, team):
     other = make_integration(team, "Another")
     with clock.at(NOON):
-        counts.count(integration, counts.SIGNATURE, NOON - timedelta(days=2), 3)
-        counts.count(integration, counts.SIGNATURE, NOON - timedelta(minutes=5))
-        counts.count(integration, counts.SLASH, NOON - timedelta(minutes=7), 2)
-        counts.count(integration, counts.NOT_KEPT, NOON - timedelta(minutes=9))
-        counts.count(integration, counts.SIGNATURE, NOON - timedelta(days=30), 100)
+        counts.count_all({(integration.pk, counts.SIGNATURE): 3}, NOON - timedelta(days=2))
+        counts.count_all({(integration.pk, counts.SIGNATURE): 1}, NOON - timedelta(minutes=5))
+        counts.count_all({(integration.pk, counts.SLASH): 2}, NOON - timedelta(minutes=7))
+        counts.count_all({(integration.pk, counts.NOT_KEPT): 1}, NOON - timedelta(minutes=9))
+        counts.count_all({(integration.pk, counts.SIGNATURE): 100}, NOON - timedelta(days=30))
         read = words(manager.get(at()))
         assert "4 refused for their signatures in the last 7 days; the last 5 min ago" in read
         assert "2 sent to the address with a slash at its end in the last 7 days; the last 7 min ago" in read

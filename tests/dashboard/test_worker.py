@@ -16,7 +16,7 @@ from config import clock, health
 from config.models import WorkerLoop
 from dashboard import worker as room
 from dashboard.worker import Step, Worker, steps
-from integrations import inbox
+from integrations import ingest
 from integrations.models import InboundDelivery
 from tests.clocks import JUMPS, Clocks
 from tests.conftest import NOON, an_event, make_integration, make_team
@@ -27,7 +27,7 @@ LATER = NOON + timedelta(hours=1)
 
 
 def receive(integration, *events, at=LATER):
-    return [inbox.receive(integration, json.dumps(event).encode(), {}, at) for event in events]
+    return [ingest.receive_from(integration, json.dumps(event).encode(), {}, at) for event in events]
 
 
 class Counting:

@@ -34,7 +34,7 @@ from config.times import rfc3339
 from config.vault import keyed_digest, seal
 from incidents import fold as incident_fold
 from incidents.models import Incident
-from integrations import applying, inbox
+from integrations import applying, ingest
 from integrations.models import Integration, Verdict
 from monitors import fold as resource_fold
 from monitors import keeper as resource_keeper
@@ -389,7 +389,7 @@ def test_a_sample_of_triples_comes_to_the_same_in_the_database(capsys: pytest.Ca
 @pytest.fixture
 def door_knows_our_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """The door understands our own kinds too, so that they can be told to it like a vendor's."""
-    for room in (inbox, applying):
+    for room in (ingest, applying):
         monkeypatch.setattr(room, "known_events", lambda type: EVENTS)
 
 

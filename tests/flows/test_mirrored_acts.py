@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from incidents.models import Incident
-from integrations import applying, inbox, taking
+from integrations import applying, ingest, judging, taking
 from integrations.models import Integration, IntegrationType, Verdict
 from monitors.models import Monitor
 from tests.conftest import make_integration
@@ -62,7 +62,7 @@ class Side:
         """What is done meanwhile is done by this installation."""
         this = lambda: SimpleNamespace(public_id=self.public_id)  # noqa: E731
         with pytest.MonkeyPatch.context() as patch:
-            for room in (inbox, births, taking):
+            for room in (judging, births, taking):
                 patch.setattr(room, "this_installation", this)
             yield
 
@@ -94,7 +94,9 @@ class Side:
             while arriving:
                 size = chance.randint(1, 4)
                 some, arriving = arriving[:size], arriving[size:]
-                inbox.receive(self.door, some[0] if len(some) == 1 else b"[" + b",".join(some) + b"]", {}, EVENING)
+                ingest.receive_from(
+                    self.door, some[0] if len(some) == 1 else b"[" + b",".join(some) + b"]", {}, EVENING
+                )
             while applying.apply_due(EVENING):
                 pass
 

@@ -14,11 +14,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from standardwebhooks.webhooks import Webhook
 
-from config import clock, strictjson
+from config import clock
+from config.errors import ApiError
 from config.times import rfc3339
 from config.vault import open_sealed
 from incidents.models import Incident
-from integrations import counts, inbox
+from integrations import counts, ingest
 from integrations.lifecycle import webhook_path
 from integrations.models import DoorCount, InboundDelivery, IngestKey, Integration
 from teams.models import APIKey
@@ -250,10 +251,10 @@ def test_an_ingest_key_acts_for_its_maker_who_is_in_the_integrations_team(staff,
 @pytest.fixture
 def put_aside(integration):
     """Deliveries with wrong fields, of an unknown event, and of bytes that are no JSON."""
-    inbox.receive(integration, json.dumps(an_event("incident.started", incident_id=None)).encode(), {}, NOON)
-    inbox.receive(integration, json.dumps(an_event("monitor.checked")).encode(), {}, NOON)
-    with pytest.raises(strictjson.Refused):
-        inbox.receive(integration, b'{"not": \xff json <script>', {"user-agent": "vendor/1"}, NOON)
+    ingest.receive_from(integration, json.dumps(an_event("incident.started", incident_id=None)).encode(), {}, NOON)
+    ingest.receive_from(integration, json.dumps(an_event("monitor.checked")).encode(), {}, NOON)
+    with pytest.raises(ApiError):
+        ingest.receive_from(integration, b'{"not": \xff json <script>', {"user-agent": "vendor/1"}, NOON)
     return list(InboundDelivery.objects.order_by("id"))
 
 
@@ -304,7 +305,7 @@ def test_replaying_shows_what_it_would_do_before_it_does_it(staff, operator, put
 
 def test_what_is_too_large_is_shown_with_its_size_and_is_nothing_to_replay(staff, integration):
     body = json.dumps(an_event("incident.started", message="x" * 70_000)).encode()
-    inbox.receive(integration, body, {}, NOON)
+    ingest.receive_from(integration, body, {}, NOON)
     kept = InboundDelivery.objects.get()
     page = staff.get(f"{DELIVERIES}{kept.pk}/change/").content.decode()
     assert f"Only the first 1,024 of {len(body):,} bytes are kept." in page
@@ -314,7 +315,9 @@ def test_what_is_too_large_is_shown_with_its_size_and_is_nothing_to_replay(staff
 
 
 def test_what_waits_is_applied_now_after_what_that_would_do_was_shown(staff, operator, integration):
-    inbox.receive(integration, json.dumps(an_event("incident.started", NOON + timedelta(hours=20))).encode(), {}, NOON)
+    ingest.receive_from(
+        integration, json.dumps(an_event("incident.started", NOON + timedelta(hours=20))).encode(), {}, NOON
+    )
     [waiting] = InboundDelivery.objects.all()
     page = staff.get(f"{DELIVERIES}{waiting.pk}/change/").content.decode()
     assert "Waiting" in page and 'value="apply_now"' in page and 'value="replay"' not in page
@@ -365,8 +368,8 @@ def test_deliveries_are_found_by_verdict_integration_incident_and_id(staff, put_
 
 def test_what_the_door_did_not_keep_is_counted_and_shown(staff, integration):
     shown = "/admin/integrations/doorcount/"
-    counts.count(None, "unauthorized", NOON, 3)
-    counts.count(integration, "not_kept", NOON)
+    counts.count_all({(None, "unauthorized"): 3}, NOON)
+    counts.count_all({(integration.pk, "not_kept"): 1}, NOON)
     page = staff.get(shown).content.decode()
     assert "unauthorized" in page and "not_kept" in page
     assert f'<time datetime="{rfc3339(NOON)}"' in page
@@ -381,8 +384,8 @@ def test_a_list_costs_the_same_for_two_rows_and_for_thirty(staff, team, inside, 
         another = make_integration(team, f"Vendor {number}")
         form = {"integration": another.pk, "name": f"key {number}"}
         assert staff.post(f"{KEYS}add/", form).status_code == 302
-        inbox.receive(another, json.dumps(an_event("incident.started", NOON, n=number)).encode(), {}, NOON)
-        counts.count(another, "not_kept", NOON)
+        ingest.receive_from(another, json.dumps(an_event("incident.started", NOON, n=number)).encode(), {}, NOON)
+        counts.count_all({(another.pk, "not_kept"): 1}, NOON)
 
     def cost():
         with CaptureQueriesContext(connection) as queries:

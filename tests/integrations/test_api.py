@@ -7,9 +7,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from config import strictjson
+from config.errors import ApiError
 from incidents.models import Incident
-from integrations import applying, inbox
+from integrations import applying, ingest
 from integrations.models import InboundDelivery
 from tests.conftest import NOON, an_event, make_integration, tell_it
 
@@ -19,10 +19,10 @@ RECEIVED = NOON.replace(hour=13)
 def receive(integration, body, **headers):
     """What an integration sends, kept and not applied yet."""
     try:
-        return inbox.receive(
+        return ingest.receive_from(
             integration, body, {name.replace("_", "-"): text for name, text in headers.items()}, RECEIVED
         )
-    except strictjson.Refused:
+    except ApiError:
         return None
 
 

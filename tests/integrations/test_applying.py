@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from dashboard import rebuilding
 from incidents import fold as incident_fold
 from incidents.models import Incident
-from integrations import applying, inbox
+from integrations import applying, ingest
 from integrations.applying import FIND_OUT, OUR_FAULT, TRIED_AGAIN
 from integrations.models import InboundDelivery
 from monitors.models import Heartbeat, Monitor
@@ -27,7 +27,7 @@ def told(number=201, name="incident.started", at=NOON, **fields):
 
 
 def receive(integration, *events, at=RECEIVED):
-    return [inbox.receive(integration, json.dumps(event).encode(), {}, at) for event in events]
+    return [ingest.receive_from(integration, json.dumps(event).encode(), {}, at) for event in events]
 
 
 def statuses():
@@ -105,7 +105,7 @@ def story(number, begun):
 
 def cost(integration, events):
     """How many statements applying them in one batch takes."""
-    inbox.receive(integration, json.dumps(events).encode(), {}, RECEIVED)
+    ingest.receive_from(integration, json.dumps(events).encode(), {}, RECEIVED)
     with CaptureQueriesContext(connection) as queries:
         assert applying.apply_due(RECEIVED) == len(events)
     return len(queries)
@@ -447,7 +447,7 @@ def test_eight_senders_and_four_workers_at_once_come_to_what_one_of_each_comes_t
     def send(number):
         mine = random.Random(number).sample(events, len(events) // 2) + events[number::8]
         for start in range(0, len(mine), 9):
-            inbox.receive(together, json.dumps(mine[start : start + 9]).encode(), {}, RECEIVED)
+            ingest.receive_from(together, json.dumps(mine[start : start + 9]).encode(), {}, RECEIVED)
 
     def work():
         while True:

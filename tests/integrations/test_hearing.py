@@ -114,9 +114,11 @@ def test_of_very_much_the_newest_is_looked_at_and_no_gap_is_made_up(hourly, monk
 
 def test_all_have_their_turn_and_shut_ones_none(team, hourly, monkeypatch):
     monkeypatch.setattr(hearing, "AT_ONCE", 1)
-    other, shut = make_integration(team, "Other"), make_integration(team, "Shut", deactivated_at=NOON)
+    other, shut = make_integration(team, "Other"), make_integration(team, "Shut")
     for each in (other, shut):
         tell_it(each, an_event("monitor.created"))
+    shut.deactivated_at = NOON
+    shut.save()
     for _ in range(3):
         listen(NOON)
     assert set(Hearing.objects.values_list("integration__name", flat=True)) == {"Better Stack", "Other"}

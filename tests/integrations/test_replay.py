@@ -3,9 +3,10 @@ from datetime import timedelta
 
 import pytest
 
+from config.errors import ApiError
 from incidents import fold as incident_fold
 from incidents.models import Incident
-from integrations import inbox, replay
+from integrations import ingest, replay
 from integrations.applying import FIND_OUT, OUR_FAULT
 from integrations.models import DoorCount, InboundDelivery, Integration
 from integrations.replay import Change, dry_run, quarantine, replay_all
@@ -26,8 +27,8 @@ def told(number=201, name="incident.started", at=NOON, **fields):
 def receive(integration, value, webhook_id=None, at=RECEIVED):
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
     try:
-        answer = inbox.receive(integration, body, {"webhook-id": webhook_id} if webhook_id else {}, at)
-    except ValueError:
+        answer = ingest.receive_from(integration, body, {"webhook-id": webhook_id} if webhook_id else {}, at)
+    except ApiError:
         return InboundDelivery.objects.latest("id")
     return InboundDelivery.objects.get(pk=answer.id)
 
@@ -150,9 +151,9 @@ def test_a_conflict_can_be_applied_after_all(integration, user):
     assert set(InboundDelivery.objects.values_list("status", flat=True)) == {"applied"}
     # The webhook-id is still the first one's, and both are shown with what they came with.
     assert receive(integration, told(3), "msg_1").status == "conflict"
-    assert inbox.receive(integration, json.dumps(told(1)).encode(), {"webhook-id": "msg_1"}, LATER) == inbox.Answer(
-        first.pk, "duplicate"
-    )
+    assert ingest.receive_from(
+        integration, json.dumps(told(1)).encode(), {"webhook-id": "msg_1"}, LATER
+    ) == ingest.Answer(first.pk, "duplicate")
     conflict.refresh_from_db()
     assert conflict.webhook_id == "msg_1"
 

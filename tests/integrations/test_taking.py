@@ -8,7 +8,7 @@ import pytest
 from incidents import lifecycle, updates
 from incidents.declaring import Declaration, declare
 from incidents.models import Incident, Severity, Type
-from integrations import applying, inbox, replay
+from integrations import applying, ingest, replay
 from integrations.lifecycle import edit_integration, open_integration
 from integrations.models import IntegrationType, Verdict
 from integrations.taking import NOT_LET, NOT_THERE, STAYS, TRAVELS
@@ -69,7 +69,7 @@ def an_act(incident, action="acknowledged", at=NOON + MINUTE, **fields):
 
 def hear(door, *events, at=NOON + 5 * MINUTE):
     """Let the other one tell that, and the worker apply it; the deliveries."""
-    answers = [inbox.receive(door, json.dumps(event).encode(), {}, at) for event in events]
+    answers = [ingest.receive_from(door, json.dumps(event).encode(), {}, at) for event in events]
     while applying.apply_due(at):
         pass
     return [door.deliveries.get(pk=answer.id) for answer in answers]

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection, transaction
 
-from integrations import applying, inbox, turns
+from integrations import applying, ingest, turns
 from integrations.models import InboundDelivery
 from integrations.turns import Turns
 from tests.conftest import NOON, an_event, make_integration, make_team
@@ -297,8 +297,8 @@ def test_two_workers_at_once_apply_each_event_of_a_noisy_and_a_quiet_integration
     events = [
         an_event("incident.escalated", NOON + timedelta(seconds=n), incident_id=n % 5, more=n) for n in range(300)
     ]
-    inbox.receive(noisy, json.dumps(events).encode(), {}, RECEIVED)
-    inbox.receive(quiet, json.dumps(events[:3]).encode(), {}, RECEIVED)
+    ingest.receive_from(noisy, json.dumps(events).encode(), {}, RECEIVED)
+    ingest.receive_from(quiet, json.dumps(events[:3]).encode(), {}, RECEIVED)
     failures = []
 
     def work():
@@ -323,10 +323,12 @@ def test_two_workers_at_once_apply_each_event_of_a_noisy_and_a_quiet_integration
 
 def test_a_noisy_integration_does_not_keep_another_s_event_waiting_for_more_than_a_turn(team):
     noisy, quiet = integrations(team, 2)
-    inbox.receive(noisy, json.dumps([an_event("monitor.down", more=n) for n in range(200)]).encode(), {}, RECEIVED)
+    ingest.receive_from(
+        noisy, json.dumps([an_event("monitor.down", more=n) for n in range(200)]).encode(), {}, RECEIVED
+    )
     turn = Turns()
     assert applying.apply_due(RECEIVED, most=20, turns=turn) == 20
-    inbox.receive(quiet, json.dumps(an_event("monitor.down")).encode(), {}, RECEIVED)
+    ingest.receive_from(quiet, json.dumps(an_event("monitor.down")).encode(), {}, RECEIVED)
     assert applying.apply_due(RECEIVED, most=20, turns=turn) == 20
     assert quiet.deliveries.get().status == "applied"
     assert noisy.deliveries.filter(status="applied").count() == 39

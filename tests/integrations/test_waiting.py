@@ -7,13 +7,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from incidents.models import Incident
-from integrations import inbox, waiting
+from integrations import ingest, waiting
 from integrations.models import InboundDelivery
 from integrations.replay import apply_all_now, apply_now, dry_run
 from monitors.models import Monitor
 from tests.conftest import an_event, make_integration, rfc
 from tests.floods import RECEIVED, apply_all
-from tests.integrations.test_door import check_by_hand
+from tests.integrations.test_ingest_view import check_by_hand
 from timeline.events import LATEST
 from timeline.models import TimelineEvent
 
@@ -27,7 +27,7 @@ def told(number=201, ahead=AHEAD, name="incident.started", **fields):
 
 
 def receive(integration, value, webhook_id=None, at=RECEIVED):
-    answer = inbox.receive(
+    answer = ingest.receive_from(
         integration, json.dumps(value).encode(), {"webhook-id": webhook_id} if webhook_id else {}, at
     )
     return answer if isinstance(answer, list) else (answer.status, InboundDelivery.objects.get(pk=answer.id))

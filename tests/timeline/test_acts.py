@@ -8,10 +8,12 @@ from incidents import lifecycle
 from incidents.models import Incident
 from monitors.models import Monitor
 from tests.conftest import NOON, an_event, make_user
-from timeline.acts import act, who
+from tests.floods import unfolded
+from timeline.acts import Act, new_fact, who
 from timeline.events import EVENTS, validate
 from timeline.identity import event_identity
 from timeline.models import TimelineEvent
+from timeline.record import record_numbered
 
 MILLISECOND = timedelta(milliseconds=1)
 LATER = NOON + timedelta(hours=2)
@@ -88,9 +90,8 @@ def test_a_moment_is_cut_to_milliseconds(incident, user):
 
 def test_the_system_acts_without_a_name(team, incident):
     with transaction.atomic():
-        fact = act(
-            team, "incident.closed", ("incident", incident.pk), by=None, at=LATER, message="Closed", fields=who(None)
-        )
+        act = Act("incident.closed", "Closed", by=None, at=LATER, fields=who(None))
+        [fact] = record_numbered([new_fact(team, ("incident", incident.pk), act)], unfolded)
     row = TimelineEvent.objects.get(pk=fact.id)
     assert fact.native
     assert (row.user, row.user_email, row.user_name) == (None, None, None)
@@ -105,7 +106,6 @@ def test_who_acted_is_called_by_name_or_else_by_address(db):
 
 def test_what_was_said_once_and_moved_can_be_said_again_at_the_same_moment(team, user):
     """The two would be one fact otherwise, for they say the same to the letter."""
-    said = {"by": user, "at": NOON, "message": "m", "fields": {"incident_id": 1}, "occurred_at": NOON}
-    first = act(team, "incident.commented", ("incident", 1), **said)
-    again = act(team, "incident.commented", ("incident", 1), **said)
+    act = Act("incident.commented", "m", by=user, at=NOON, fields={"incident_id": 1}, occurred_at=NOON)
+    [first], [again] = (record_numbered([new_fact(team, ("incident", 1), act)], unfolded) for _ in range(2))
     assert (again.occurred_at - first.occurred_at, again.id == first.id) == (timedelta(milliseconds=1), False)

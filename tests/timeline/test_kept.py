@@ -8,11 +8,12 @@ from django.test.utils import CaptureQueriesContext
 from incidents.fold import IncidentState
 from monitors.fold import ResourceState
 from tests.conftest import NOON
+from tests.floods import unfolded
 from timeline import checkpoints, kept
 from timeline.chronology import Fact, Outcome, Standing, fold
 from timeline.events import EVENTS
 from timeline.models import Checkpoint, TimelineEvent
-from timeline.record import Recording, record
+from timeline.record import NewFact, record
 from timeline.renumbering import renumbered
 
 SUBJECT = ("incident", 5)
@@ -41,6 +42,10 @@ def whole_fold():
     return fold(BEGINNING, kept.facts_of(SUBJECT), counting)
 
 
+# What a fact is called here that was not written.
+UNSTORED = {0}
+
+
 def states_kept():
     """The states of the checkpoints."""
     return [kept.state_from(IncidentState, each.state) for each in checkpoints.checkpoints_of(SUBJECT)]
@@ -49,14 +54,14 @@ def states_kept():
 @pytest.fixture
 def write(team, integration):
     """Record facts of the integration."""
-    return lambda *facts: record([Recording(fact, team.pk, integration.pk) for fact in facts])
+    return lambda *facts: record([NewFact(fact, team.pk, integration.pk) for fact in facts], unfolded)
 
 
 def take_in(facts, standing=None):
     """Fold facts into the subject's history and keep what that brings."""
     start = standing or BEGINNING
-    [folded] = kept.take_in_all("incident", {5: start}, {5: facts}, BEGINNING, counting).values()
-    kept.keep_outcomes(folded.read)
+    [folded] = kept.take_in_all("incident", {5: start}, {5: facts}, BEGINNING, counting, new=UNSTORED).values()
+    kept.keep_outcomes(folded.read, UNSTORED)
     return folded
 
 
@@ -78,7 +83,7 @@ def test_a_fact_comes_back_as_it_was_recorded(write):
 
 
 def test_a_fact_of_ours_comes_back_as_native(team):
-    record([Recording(numbered(3), team.pk)])
+    record([NewFact(numbered(3), team.pk)], unfolded)
     assert kept.facts_of(SUBJECT)[0].native
 
 
@@ -242,7 +247,7 @@ def told_late(write, ids, length=150):
         standings[subject[1]] = folded.standing
         late[subject[1]] = [numbered(subject[1] * 10_000 + 9_000, at=140, rank=FIRST, subject=subject)]
     with CaptureQueriesContext(connection) as queries:
-        folds = kept.take_in_all("incident", standings, late, BEGINNING, counting)
+        folds = kept.take_in_all("incident", standings, late, BEGINNING, counting, new=UNSTORED)
     assert {identity: each.standing.facts for identity, each in folds.items()} == dict.fromkeys(standings, length + 1)
     return len(queries), sum(each.steps for each in folds.values())
 
@@ -260,7 +265,8 @@ def test_a_fold_that_fails_leaves_nothing_open(write):
         raise ValueError("cannot")
 
     with pytest.raises(ValueError, match="cannot") as failure:
-        kept.take_in_all("incident", {5: first.standing}, {5: [numbered(99, at=3)]}, BEGINNING, failing)
+        late = {5: [numbered(99, at=3)]}
+        kept.take_in_all("incident", {5: first.standing}, late, BEGINNING, failing, new=UNSTORED)
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_cursors")
         # While all that the failure holds on to is still there.

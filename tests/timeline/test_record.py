@@ -4,9 +4,10 @@ import pytest
 
 from config.clock import milliseconds
 from tests.conftest import NOON, an_event, make_integration, make_team, make_user
+from tests.floods import unfolded
 from tests.histories import fact
 from timeline.models import TimelineEvent
-from timeline.record import Recording, record
+from timeline.record import NewFact, record
 
 LATER = NOON + timedelta(minutes=7)
 
@@ -20,7 +21,7 @@ def told(name="incident.started", at=NOON, subject=("incident", 5), named=None, 
 
 def test_a_fact_is_written_as_it_is(team, integration):
     one = told(named=("monitor", 3), user_email="a@example.com", user_name="Ada", regions=["é", "😀"], more={"x": 1.5})
-    [written] = record([Recording(one, team.pk, integration.pk)])
+    [written] = record([NewFact(one, team.pk, integration.pk)], unfolded)
     row = TimelineEvent.objects.get()
     assert written is one
     assert written.id == row.pk
@@ -35,13 +36,13 @@ def test_a_fact_is_written_as_it_is(team, integration):
 
 
 def test_a_resource_s_own_fact_stands_in_its_chronology_from_the_start(team, integration):
-    record([Recording(told("monitor.down", subject=("monitor", 3)), team.pk, integration.pk)])
+    record([NewFact(told("monitor.down", subject=("monitor", 3)), team.pk, integration.pk)], unfolded)
     row = TimelineEvent.objects.get()
     assert (row.resource_kind, row.resource_id) == ("monitor", 3)
 
 
 def test_our_own_fact_has_its_actor_and_no_integration(team, user):
-    record([Recording(told(), team.pk, user_id=user.pk)])
+    record([NewFact(told(), team.pk, user_id=user.pk)], unfolded)
     row = TimelineEvent.objects.get()
     assert (row.integration_id, row.user) == (None, user)
 
@@ -49,21 +50,21 @@ def test_our_own_fact_has_its_actor_and_no_integration(team, user):
 def test_a_fact_that_was_not_recorded_at_some_time_was_recorded_when_it_occurred(team, integration):
     one = told()
     one.recorded_at = None
-    record([Recording(one, team.pk, integration.pk)])
+    record([NewFact(one, team.pk, integration.pk)], unfolded)
     assert TimelineEvent.objects.get().recorded_at == NOON
 
 
 def test_nothing_recorded_is_nothing_written(db):
-    assert record([]) == []
+    assert record([], unfolded) == []
 
 
 def test_only_what_is_new_is_answered(team, integration):
     old, new = told(message="old"), told(message="new")
-    record([Recording(old, team.pk, integration.pk)])
+    record([NewFact(old, team.pk, integration.pk)], unfolded)
     again = told(message="old")
-    answered = record([Recording(again, team.pk, integration.pk), Recording(new, team.pk, integration.pk)])
+    answered = record([NewFact(again, team.pk, integration.pk), NewFact(new, team.pk, integration.pk)], unfolded)
     assert answered == [new]
-    assert again.id == 0
+    assert again.id == old.id
     assert TimelineEvent.objects.count() == 2
 
 
@@ -71,7 +72,7 @@ def test_one_event_told_to_two_integrations_in_one_batch_is_two_facts(team, inte
     other = make_integration(team, "Another")
     one, two = told(subject=("incident", 5)), told(subject=("incident", 6))
     assert one.identity == two.identity
-    answered = record([Recording(one, team.pk, integration.pk), Recording(two, team.pk, other.pk)])
+    answered = record([NewFact(one, team.pk, integration.pk), NewFact(two, team.pk, other.pk)], unfolded)
     assert {id(each) for each in answered} == {id(one), id(two)}
     assert one.id != two.id
     for each, whose in ((one, integration), (two, other)):
@@ -81,17 +82,17 @@ def test_one_event_told_to_two_integrations_in_one_batch_is_two_facts(team, inte
 
 def test_one_event_that_one_integration_told_before_is_new_from_another(team, integration):
     other = make_integration(team, "Another")
-    record([Recording(told(), team.pk, integration.pk)])
+    record([NewFact(one := told(), team.pk, integration.pk)], unfolded)
     again, new = told(), told(subject=("incident", 6))
-    assert record([Recording(again, team.pk, integration.pk), Recording(new, team.pk, other.pk)]) == [new]
-    assert (again.id, TimelineEvent.objects.count()) == (0, 2)
+    assert record([NewFact(again, team.pk, integration.pk), NewFact(new, team.pk, other.pk)], unfolded) == [new]
+    assert (again.id, TimelineEvent.objects.count()) == (one.id, 2)
 
 
 def test_a_fact_of_ours_is_once_in_a_team_and_may_be_in_another(team):
     stranger = make_team("Strangers")
-    assert len(record([Recording(told(), team.pk)])) == 1
-    assert record([Recording(told(), team.pk)]) == []
-    assert len(record([Recording(told(), stranger.pk, user_id=make_user("b@example.com").pk)])) == 1
+    assert len(record([NewFact(told(), team.pk)], unfolded)) == 1
+    assert record([NewFact(told(), team.pk)], unfolded) == []
+    assert len(record([NewFact(told(), stranger.pk, user_id=make_user("b@example.com").pk)], unfolded)) == 1
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_any_json_comes_back_as_it_was_told(team, integration):
         "text": "😀\u202e\u200b\x01\x7f\"\\'%s{}", "": "", "%(x)s": None, "deep": [[[[{"a": []}]]]], "yes": True,
         "é\U0001f600": "x" * 60_000,
     }  # fmt: skip
-    record([Recording(told(more=strange), team.pk, integration.pk)])
+    record([NewFact(told(more=strange), team.pk, integration.pk)], unfolded)
     came_back = TimelineEvent.objects.get().payload["more"]
     # PostgreSQL writes a large double with all its digits, which Python reads as an integer.
     assert float(came_back.pop("huge")) == strange.pop("huge")

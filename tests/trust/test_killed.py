@@ -20,10 +20,10 @@ from tests.trust.told import FLAKY, WELL, Telling
 Kill = Callable[[Killer], None]
 
 SAMPLE: list[Kill | str] = [
-    "inbox: inserted",
+    "ingest: kept, before counting",
     Killer.worker,
     Killer.web_worker,
-    "inbox: committed under a webhook-id",
+    "ingest: kept and counted, before the answers",
     "door: kept, before the answer",
     Killer.end_backend,
     "applying: facts recorded, before the verdicts",
@@ -34,7 +34,7 @@ SAMPLE: list[Kill | str] = [
     "applying: claimed",
     "waiting: released",
     "applying: one postponed, before the commit",
-    "act: recorded, not folded",
+    "act: recorded, before the commit",
     "idempotency: kept, before the commit",
     "rebuild: row written, before the commit",
     "messages: born, before the commit",
@@ -49,7 +49,7 @@ SAMPLE: list[Kill | str] = [
 ]
 # Where in a sample the line to the database is cut and where it says it can't; in the whole run, everywhere.
 SAMPLE_OF_TROUBLE = [
-    "inbox: inserted",
+    "ingest: kept, before counting",
     "applying: facts recorded, before the verdicts",
     "applying: committed",
     "sending: handed out",

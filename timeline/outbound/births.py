@@ -31,11 +31,10 @@ NEW = "ON CONFLICT (endpoint_id, webhook_id) DO NOTHING"
 
 @dataclass(slots=True)
 class Happened:
-    """A stored fact of a team. `ended`: it closed an incident that was live."""
+    """A stored fact of a team."""
 
     fact: Fact
     team_id: int
-    ended: bool = False
 
 
 def announce(happened: Sequence[Happened]) -> None:
@@ -48,7 +47,7 @@ def announce(happened: Sequence[Happened]) -> None:
         row(endpoint, each.fact.subject, each.fact.id, sent, recorded_at(each.fact))
         for each in happened
         for endpoint in endpoints[each.team_id]
-        for sent in told(each.fact, whose[each.team_id], wishes_of(endpoint), ended=each.ended)
+        for sent in told(each.fact, whose[each.team_id], wishes_of(endpoint), ended=ended_live(each.fact))
     ]
     put_last_words_last(rows.insert(Message, born, on_conflict=NEW, returning=("id", "event")))
     if born:
