@@ -12,16 +12,16 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils.functional import cached_property
 
 from config import paging
 from config.errors import ValidationFailed
+from config.filtering import Choices, ListFilters, Place
 from config.numbers import whole_number
 from config.shown import page_in_admin
 
 CURSOR = "cursor"
-NEWEST: paging.Order = [("id", "desc")]
 
 # How many records are looked at where no index helps.
 LOOKED_THROUGH = 20_000
@@ -104,7 +104,7 @@ class BoundedList(ChangeList):
 
     def floor(self, queryset: QuerySet[Any], order: paging.Order, cursor: str | None) -> int | None:
         """Under which id a list is not looked through, if it is narrowed by what no index serves."""
-        if order != NEWEST or not self.model_admin.is_wide(set(self.filter_params)):
+        if order != paging.NEWEST or not self.model_admin.is_wide(set(self.filter_params)):
             return None
         return beyond_window(self.model, paging.position(queryset, order, cursor)[0] if cursor else None)
 
@@ -131,6 +131,40 @@ class RelatedFilter(RelatedFieldListFilter):
 
     def has_output(self) -> bool:
         return bool(self.used_parameters) or super().has_output()
+
+
+class SetFilter(SimpleListFilter):
+    """A filter of a kind of record's FilterSet (config.filtering). Without choices it is shown while a link sets it."""
+
+    filters: ClassVar[type[ListFilters]]
+    choices_offered: ClassVar[Choices]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        value = self.value()
+        return list(self.choices_offered) or ([] if value is None else [(value, value[:40])])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        asked = QueryDict(mutable=True)
+        asked[str(self.parameter_name)] = str(self.value())
+        found = self.filters(asked, queryset, place=Place.ADMIN)
+        if found.errors:
+            raise IncorrectLookupParameters
+        return found.qs
+
+
+def margin(filters: type[ListFilters]) -> list[type[SetFilter]]:
+    """The filters of a FilterSet that Django admin has, in their order, for `list_filter`."""
+    return [set_filter(filters, called, name) for called, name in filters.names_in(Place.ADMIN).items()]
+
+
+def set_filter(filters: type[ListFilters], called: str, name: str) -> type[SetFilter]:
+    """One of them, which listens to the parameter `called`."""
+    each = filters.base_filters[name]
+    title = each.label or name.replace("_", " ")
+    said = {"filters": filters, "parameter_name": called, "title": title, "choices_offered": each.choices}
+    return type(f"{filters.__name__}_{name}", (SetFilter,), said)
 
 
 class LinkedFilter(SimpleListFilter):

@@ -199,6 +199,8 @@ class AnyId(serializers.CharField):
 
 # Query strings, where everything is text
 
+BLANK, REPEATED = "Must not be empty.", "Given more than once."
+
 
 class QueryInteger(_Trimmed, StrictInteger):
     """A whole number written in digits."""
@@ -226,7 +228,7 @@ class QueryChoices(StrictChoice):
 
 
 class ListQuery(serializers.Serializer):
-    """What the query string of every list may say; inherit from it and add the list's own filters."""
+    """What the query string of every list may say; what a list can be narrowed by besides: config.filtering."""
 
     limit = QueryInteger(min_value=1, max_value=100, default=20, help_text="How many at most.")
     cursor = StrictChar(required=False, help_text="The `next_cursor` of the page before.")
@@ -253,6 +255,18 @@ class Pagination(serializers.Serializer):
     next_cursor = serializers.CharField(allow_null=True, help_text="The next page's `cursor`; null on the last page.")
 
 
+def page_of(
+    called: str, serializer: type[serializers.Serializer[Any]], words: str
+) -> type[serializers.Serializer[Any]]:
+    """What a list answers of records that `serializer` writes: `called` is the list's name; `words` say what it is."""
+    fields = {
+        "__doc__": words,
+        called: serializer(many=True, help_text="Those of this page."),
+        "pagination": Pagination(help_text="Which page this is."),
+    }
+    return type(f"{serializer.__name__.removesuffix('Serializer')}Page", (serializers.Serializer,), fields)
+
+
 def query(request: Request | HttpRequest, serializer_class: type[serializers.Serializer]) -> dict[str, Any]:
     """The query string of `request`, validated: name of each parameter given (or with a default) → value.
 
@@ -266,8 +280,8 @@ def query(request: Request | HttpRequest, serializer_class: type[serializers.Ser
     serializer.is_valid()
     repeated = [name for name in map(str, serializer.fields) if len(given.getlist(name)) > 1]
     blank = [name for name, field in serializer.fields.items() if is_blank(given.get(name), field)]
-    wrong = {str(name): ["Must not be empty."] for name in blank} | fields_of(serializer.errors)
-    wrong |= {name: ["Given more than once."] for name in repeated}
+    wrong = {str(name): [BLANK] for name in blank} | fields_of(serializer.errors)
+    wrong |= {name: [REPEATED] for name in repeated}
     if wrong:
         raise ValidationFailed(wrong)
     return serializer.validated_data

@@ -39,6 +39,9 @@ from config.errors import ValidationFailed
 # What a list is ordered by: columns or annotations that are never NULL, the last of them unique.
 Order = Sequence[tuple[str, Literal["asc", "desc"]]]
 
+NEWEST: Order = [("id", "desc")]
+OLDEST: Order = [("id", "asc")]
+
 LONGEST_CURSOR = 4096
 
 
