@@ -33,7 +33,7 @@ from django.views.decorators.cache import never_cache
 
 from config import clock, paging
 from config.adminforms import ActionForm, StrictForms
-from config.changelist import BoundedList, CappedPaginator, beyond_window, parameters_of
+from config.changelist import BoundedList, CappedPaginator, parameters_of
 from config.filtering import LONGEST_SEARCH
 from config.numbers import whole_number
 from config.panels import Panel, PanelOf, visible_panels
@@ -163,7 +163,7 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
         number = whole_number(text)
         begins = Q.create([(f"{name}__istartswith", text) for name in self.search_fields], connector=Q.OR)
         named = self.model._base_manager.filter(begins).order_by("-pk")
-        floor = beyond_window(self.model)
+        floor = paging.beyond_window(self.model._base_manager.all())
         if floor is not None:
             named = named.filter(pk__gt=floor)
         ids = list(named.values_list("pk", flat=True)[:FOUND_AT_MOST])

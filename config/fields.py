@@ -14,7 +14,6 @@ from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Q
 from django.http import HttpRequest
 from rest_framework import serializers
 from rest_framework.fields import empty
@@ -234,20 +233,6 @@ class ListQuery(serializers.Serializer):
     cursor = StrictChar(required=False, help_text="The `next_cursor` of the page before.")
 
 
-def destroyed_field() -> StrictChoice:
-    """Whether a list has what was deleted."""
-    return StrictChoice(
-        choices=["false", "true", "any"],
-        default="false",
-        help_text="Whether deleted ones are listed: not (false), only these (true), or all (any).",
-    )
-
-
-def among_destroyed(chosen: Mapping[str, Any]) -> Q:
-    """The condition on records with a `destroyed_at` that `destroyed_field` of a validated query string is."""
-    return Q() if chosen["destroyed"] == "any" else Q(destroyed_at__isnull=chosen["destroyed"] == "false")
-
-
 class Pagination(serializers.Serializer):
     """Which page of a list this is."""
 
@@ -256,15 +241,19 @@ class Pagination(serializers.Serializer):
 
 
 def page_of(
-    called: str, serializer: type[serializers.Serializer[Any]], words: str
+    called: str, serializer: type[serializers.Serializer[Any]], words: str, name: str = ""
 ) -> type[serializers.Serializer[Any]]:
-    """What a list answers of records that `serializer` writes: `called` is the list's name; `words` say what it is."""
+    """
+    What a list answers of records that `serializer` writes, as a serializer: `called` is the list's name there, `words`
+    say what it is, and `name` what the API's document calls it, if not as the record.
+    """
     fields = {
         "__doc__": words,
         called: serializer(many=True, help_text="Those of this page."),
         "pagination": Pagination(help_text="Which page this is."),
     }
-    return type(f"{serializer.__name__.removesuffix('Serializer')}Page", (serializers.Serializer,), fields)
+    name = name or f"{serializer.__name__.removesuffix('Serializer')}Page"
+    return type(name, (serializers.Serializer,), fields)
 
 
 def query(request: Request | HttpRequest, serializer_class: type[serializers.Serializer]) -> dict[str, Any]:

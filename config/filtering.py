@@ -9,14 +9,14 @@ they take `1.5`, `1e3` and a bare date. Not here: reading page by page (config.p
 """
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any, ClassVar
 
 import django_filters
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import QuerySet, TextChoices
 from django.http import QueryDict
 from rest_framework import serializers
 from rest_framework.fields import SkipField
@@ -27,6 +27,7 @@ from config.fields import (
     REPEATED,
     ListQuery,
     QueryBoolean,
+    QueryChoices,
     QueryInteger,
     StrictChar,
     StrictChoice,
@@ -55,7 +56,8 @@ class Filter(django_filters.Filter):
     One parameter of lists. `strict`: the field that reads its text. `api`, `page`, `admin`: what it is called there; ""
     is its own name, None: it is not there. `control`: what people choose with on pages, which may offer more than
     `strict` reads: `words` of the page, which go to the filter as they are. `choices`: what admin offers; a filter
-    without any is shown there only while a link sets it. `spelled`: other ways to write values in admin.
+    without any is shown there only while a link sets it. `spelled`: other ways to write values in admin. `ask`: what a
+    value leaves of records, where that is no look-up in a column.
     """
 
     def __init__(
@@ -71,9 +73,11 @@ class Filter(django_filters.Filter):
         words: Iterable[str] = (),
         choices: Choices = (),
         spelled: Mapping[str, str] | None = None,
+        ask: Callable[[Any, Any], Any] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(field_name, lookup_expr, **options)
+        self.ask = ask
         self.strict, self.control, self.words, self.choices = strict, control, frozenset(words), choices
         self.spelled = spelled or {}
         names = {Place.API: api, Place.PAGE: page if control else None, Place.ADMIN: admin}
@@ -106,6 +110,9 @@ class Filter(django_filters.Filter):
         except serializers.ValidationError as error:
             raise forms.ValidationError([str(each) for each in error.detail]) from None
 
+    def filter(self, qs: QuerySet[Any], value: Any) -> Any:
+        return self.ask(qs, value) if self.ask else super().filter(qs, value)
+
     def form_field(self, place: Place) -> forms.Field:
         """The field of a form that takes its text."""
         if place != Place.PAGE or self.control is None:
@@ -132,6 +139,13 @@ class Flag(Filter):
         super().__init__(QueryBoolean(required=False), *arguments, spelled=spelled, choices=choices, **options)
 
 
+class Since(Flag):
+    """Whether a moment that ends something has come, in admin; `answers` are what no and yes are called."""
+
+    def __init__(self, column: str, answers: tuple[str, str], label: str = "state") -> None:
+        super().__init__(column, "isnull", exclude=True, answers=answers, label=label, api=None, admin="")
+
+
 class Destroyed(Flag):
     """Whether deleted records are listed. In admin, which has all, they are where nothing is said."""
 
@@ -148,6 +162,23 @@ class Destroyed(Flag):
 
     def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
         return qs if value == "any" else qs.filter(destroyed_at__isnull=value == "false")
+
+
+class Words(Filter):
+    """One or several of some words. On pages one is chosen of what is `offered` under a label, which may be more."""
+
+    def __init__(self, words: type[TextChoices], label: str, offered: Choices, **options: Any) -> None:
+        strict = QueryChoices(choices=words.values, required=False, help_text=SEVERAL)
+        options |= {"words": dict(offered).keys() - set(words.values), "choices": words.choices, "label": label.lower()}
+        super().__init__(strict, control=forms.ChoiceField(label=label, choices=offered), **options)
+
+
+class Word(Filter):
+    """One of some words, in admin."""
+
+    def __init__(self, choices: Choices, words: str = "", **options: Any) -> None:
+        strict = StrictChoice(choices=[value for value, _ in choices], required=False, help_text=words)
+        super().__init__(strict, choices=choices, **{"api": None, "admin": ""} | options)
 
 
 class Number(Filter):
@@ -171,17 +202,10 @@ class Search(Filter):
 # --- forms ------------------------------------------------------------------------------------------------------------
 
 
-class Texts(forms.TextInput):
-    """All texts that a query string has under a name."""
-
-    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
-        return data.getlist(name)
-
-
 class Once(forms.Field):
     """The text that a query string has under a name: given once, and not blank where that says nothing."""
 
-    widget = Texts
+    widget = forms.MultipleHiddenInput  # which reads all texts of a name
 
     def __init__(self, strict: serializers.Field[Any, Any, Any, Any]) -> None:
         super().__init__(required=False)
@@ -207,9 +231,8 @@ class FilterForm(forms.Form):
     def __init__(self, data: QueryDict, filters: "ListFilters") -> None:
         super().__init__(data, auto_id="filter-%s")
         self.filters = filters
-        for name, records in filters.offered().items():
-            if name in self.fields:
-                self.fields[name].queryset = records  # type: ignore[attr-defined]
+        for name, records in filters.offered().items() if filters.place == Place.PAGE else ():
+            self.fields[name].queryset = records  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         place = self.filters.place
@@ -260,7 +283,7 @@ class ListFilters(django_filters.FilterSet):
 
     def require(self) -> None:
         """Raise ValidationFailed naming each parameter whose value is none."""
-        if self.data and self.errors:
+        if not self.is_sound:
             raise ValidationFailed({name: [str(each) for each in texts] for name, texts in self.errors.items()})
 
     @property
@@ -272,15 +295,22 @@ class ListFilters(django_filters.FilterSet):
             values |= {names[each]: value for each, value in self.form.cleaned_data.items() if value is not None}
         return values
 
-    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def narrowed(self, queryset: QuerySet[Any], names: Collection[str]) -> QuerySet[Any]:
+        """What some of the filters, by their own names, leave of records."""
         for name, value in self.chosen.items():
-            queryset = self.filters[name].filter(queryset, value)
+            if name in names and value is not None:
+                queryset = self.filters[name].filter(queryset, value)
         return queryset
 
     @property
-    def qs(self) -> QuerySet[Any]:
+    def is_sound(self) -> bool:
+        """Whether everything that was said makes sense."""
+        return not (self.data and self.errors)
+
+    @property
+    def qs(self) -> Any:
         """The records that the filters leave; none where a part of what was chosen made no sense."""
-        return self.queryset.none() if self.data and self.errors else self.filter_queryset(self.queryset)
+        return self.narrowed(self.queryset, self.filters) if self.is_sound else self.queryset.none()
 
     def read(self, limit: int, cursor: str | None, order: Order | None = None) -> Page:
         """A page of what the filters leave. Raises ValidationFailed naming `cursor`."""

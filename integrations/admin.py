@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 
 from config import clock
 from config.admin import Retiring, when
-from config.changelist import RelatedFilter
+from config.changelist import RelatedFilter, margin
 from config.paging import Order
 from config.panels import Panel, shows
 from config.seen import Overtaken, digest, unless_overtaken
@@ -28,6 +28,7 @@ from config.signing import new_signing_secret
 from config.trail import last_noted
 from config.vault import CannotOpen
 from integrations.admin_deliveries import message_of
+from integrations.filters import IntegrationFilters
 from integrations.forms import GIVEN, NEW, NONE, IntegrationForm, NewIngestKeyForm
 from integrations.lifecycle import (
     ROTATED,
@@ -45,7 +46,7 @@ from integrations.lifecycle import (
     webhook_path,
 )
 from integrations.models import InboundDelivery, IngestKey, Integration, IntegrationType
-from teams.admin import BELONGINGS, IsActive, shown_once, standing_of
+from teams.admin import BELONGINGS, shown_once, standing_of
 from teams.lifecycle import revoke_key
 from teams.models import Scope, User
 
@@ -95,7 +96,7 @@ class IntegrationAdmin(Retiring):
 
     form = IntegrationForm
     list_display = ["name", "team", "type", "is_open", "signs", "last_delivery", "created"]
-    list_filter = [IsActive, "type", ("team", RelatedFilter)]
+    list_filter = [*margin(IntegrationFilters), ("team", RelatedFilter)]
     list_select_related = ["team"]
     search_fields = ["name"]
     autocomplete_fields = ["team"]

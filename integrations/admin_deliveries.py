@@ -17,10 +17,11 @@ from django.utils.safestring import SafeString
 
 from config import clock
 from config.admin import ViewOnly, when
-from config.changelist import NumberFilter, RelatedFilter
+from config.changelist import RelatedFilter, margin
 from config.numbers import whole_number
 from config.panels import Panel
 from config.shown import clipped, link, pretty, raw, state, whole
+from integrations.filters import DeliveryFilters
 from integrations.models import DoorCount, InboundDelivery, Verdict
 from integrations.replay import REPLAYABLE, WHOLE, Change, apply_now, can_be_replayed, dry_run, replay
 
@@ -66,11 +67,6 @@ class Tried(NamedTuple):
     nothing: str
 
 
-class IncidentFilter(NumberFilter):
-    title = "incident"
-    parameter_name = "incident_id"
-
-
 @admin.register(InboundDelivery)
 class InboundDeliveryAdmin(ViewOnly):
     """
@@ -79,7 +75,7 @@ class InboundDeliveryAdmin(ViewOnly):
     """
 
     list_display = ["received", "event_name", "verdict", "why", "about", "integration", "team"]
-    list_filter = ["status", IncidentFilter, ("integration", RelatedFilter), ("team", RelatedFilter)]
+    list_filter = [*margin(DeliveryFilters), ("integration", RelatedFilter), ("team", RelatedFilter)]
     list_select_related = ["team", "integration"]
     list_defer = ["body", "headers"]
     wide_filters = ["status__exact"]

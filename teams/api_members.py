@@ -14,16 +14,9 @@ from rest_framework.request import Request
 
 from config.api import ok
 from config.fields import StrictMoment
-from config.filtering import ListFilters
-from config.paging import OLDEST
 from teams.api import TeamList, TeamView, described_list
+from teams.filters import MemberFilters
 from teams.models import APIKey, Membership, Role, Scope
-
-
-class MemberFilters(ListFilters):
-    """The query string of the list of members, who stand in the order in which they joined."""
-
-    order = OLDEST
 
 
 class NamedSerializer(serializers.Serializer):

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from config.clock import now
 from config.errors import Conflict
 from config.formfields import blame
-from config.paging import page
+from config.paging import OLDEST
 from config.seen import Overtaken, digest
 from config.signing import new_signing_secret
 from config.trail import last_noted, noted
@@ -27,10 +27,8 @@ from dashboard import once
 from dashboard.access import TeamRequest, require, settle, team_page
 from dashboard.answers import UNCHANGED
 from dashboard.doubled import done_once
-from dashboard.views.lists import older
+from dashboard.views.lists import list_page
 from dashboard.views.team import (
-    IN_ORDER,
-    ROWS,
     back,
     came_second,
     confirm,
@@ -42,6 +40,7 @@ from dashboard.views.team import (
     unless_second,
 )
 from integrations.counts import SHOWN_FOR, refusals
+from integrations.filters import IntegrationFilters
 from integrations.forms import GIVEN, KEEP, NONE, NamingForm, SigningForm
 from integrations.lifecycle import (
     ROTATED,
@@ -70,9 +69,8 @@ QUARANTINED_AT_MOST = 1_000
 def integrations(request: TeamRequest) -> HttpResponse:
     """`/team/integrations`: the team's integrations, the oldest first."""
     require(request, Role.MANAGER)
-    rows, cursor = page(heard(request.team), IN_ORDER, ROWS, request.GET.get("cursor"))
-    waiting = quarantined(request.team)
-    context = {"integrations": [(each, waiting[each.pk]) for each in rows], "more": older(request, cursor)}
+    found, waiting = list_page(request, heard(request.team), IntegrationFilters, OLDEST), quarantined(request.team)
+    context = {**found.context, "integrations": [(each, waiting[each.pk]) for each in found.rows]}
     return team_show(request, "team/integrations.html", context, fragment="team/_integrations.html")
 
 
