@@ -277,6 +277,14 @@ class ViewOnly(OperatorAdmin):
         return False
 
 
+class ByIdAlone(ViewOnly):
+    """Records that are searched for by their ids."""
+
+    def found(self, text: str) -> list[int]:
+        number = whole_number(text)
+        return [] if number is None else [number]
+
+
 class Retiring(OperatorAdmin):
     """
     Records that leave history behind and so are never deleted: asked to, admin calls `retire` and says what that means.

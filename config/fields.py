@@ -14,13 +14,14 @@ from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django import forms
 from django.http import HttpRequest
 from rest_framework import serializers
-from rest_framework.fields import empty
+from rest_framework.fields import SkipField, empty
 from rest_framework.request import Request
 
 from config.envelope import dump
-from config.errors import ValidationFailed, fields_of
+from config.errors import ValidationFailed
 from config.matching import is_conditional, require_match
 from config.times import EXPECTED, parse_rfc3339, rfc3339
 
@@ -198,8 +199,6 @@ class AnyId(serializers.CharField):
 
 # Query strings, where everything is text
 
-BLANK, REPEATED = "Must not be empty.", "Given more than once."
-
 
 class QueryInteger(_Trimmed, StrictInteger):
     """A whole number written in digits."""
@@ -256,29 +255,64 @@ def page_of(
     return type(name, (serializers.Serializer,), fields)
 
 
+class Once(forms.Field):
+    """
+    The field of a parameter that `strict` reads: given once, and not blank where nothing is no answer. `spelled`: other
+    ways to write some values.
+    """
+
+    widget = forms.MultipleHiddenInput  # which reads all texts of a name
+
+    def __init__(self, strict: serializers.Field[Any, Any, Any, Any], spelled: Mapping[str, str] | None = None) -> None:
+        super().__init__(required=False)
+        self.strict, self.spelled = strict, spelled or {}
+
+    def clean(self, value: list[str]) -> Any:
+        if len(value) > 1:
+            raise forms.ValidationError("Given more than once.")
+        if not value:
+            return None
+        if not value[0].strip() and not getattr(self.strict, "allow_blank", False):
+            raise forms.ValidationError("Must not be empty.")
+        return read_strictly(self.strict, self.spelled.get(value[0], value[0]))
+
+
+def read_strictly(strict: serializers.Field[Any, Any, Any, Any], text: str) -> Any:
+    """The value that a text writes for a strict field; None for none. Raises forms.ValidationError."""
+    try:
+        return strict.run_validation(text)
+    except SkipField:
+        return None
+    except serializers.ValidationError as error:
+        raise forms.ValidationError([str(each) for each in error.detail]) from None
+
+
+def require_sound(form: forms.BaseForm) -> None:
+    """Raise ValidationFailed naming each parameter that has a bad value, is blank or is given more than once."""
+    if form.errors:
+        raise ValidationFailed({name: [str(each) for each in texts] for name, texts in form.errors.items()})
+
+
 def query(request: Request | HttpRequest, serializer_class: type[serializers.Serializer]) -> dict[str, Any]:
     """The query string of `request`, validated: name of each parameter given (or with a default) → value.
 
     Unknown parameters are ignored, and blank ones count as not given where any text can stand (`allow_blank`). Raises
-    ValidationFailed naming each parameter that has a bad value, is blank or is given more than once.
+    ValidationFailed.
     """
-    given = request.GET
-    if not given:
-        return dict(_defaults(serializer_class))
-    serializer = serializer_class(data=given.dict())
-    serializer.is_valid()
-    repeated = [name for name in map(str, serializer.fields) if len(given.getlist(name)) > 1]
-    blank = [name for name, field in serializer.fields.items() if is_blank(given.get(name), field)]
-    wrong = {str(name): [BLANK] for name in blank} | fields_of(serializer.errors)
-    wrong |= {name: [REPEATED] for name in repeated}
-    if wrong:
-        raise ValidationFailed(wrong)
-    return serializer.validated_data
+    form_class, defaults = _reading(serializer_class)
+    if not request.GET:
+        return dict(defaults)
+    form = form_class(request.GET)
+    require_sound(form)
+    return defaults | {name: value for name, value in form.cleaned_data.items() if value is not None}
 
 
-def is_blank(text: str | None, field: serializers.Field[Any, Any, Any, Any]) -> bool:
-    """Whether a parameter is given, and nothing stands where something must."""
-    return text is not None and not text.strip() and not getattr(field, "allow_blank", False)
+@cache
+def _reading(serializer_class: type[serializers.Serializer]) -> tuple[type[forms.Form], dict[str, Any]]:
+    """The form that reads a query string, and what an empty one means."""
+    fields = {str(name): field for name, field in serializer_class().fields.items()}
+    defaults = {name: field.default for name, field in fields.items() if field.default is not empty}
+    return type("QueryForm", (forms.Form,), {name: Once(field) for name, field in fields.items()}), defaults
 
 
 def said(

@@ -19,19 +19,18 @@ from django import forms
 from django.db.models import QuerySet, TextChoices
 from django.http import QueryDict
 from rest_framework import serializers
-from rest_framework.fields import SkipField
+from rest_framework.fields import empty
 
-from config.errors import ValidationFailed
 from config.fields import (
-    BLANK,
-    REPEATED,
     ListQuery,
+    Once,
     QueryBoolean,
     QueryChoices,
     QueryInteger,
     StrictChar,
     StrictChoice,
-    is_blank,
+    read_strictly,
+    require_sound,
 )
 from config.formfields import Text
 from config.paging import NEWEST, Order, Page, page
@@ -77,9 +76,8 @@ class Filter(django_filters.Filter):
         **options: Any,
     ) -> None:
         super().__init__(field_name, lookup_expr, **options)
-        self.ask = ask
         self.strict, self.control, self.words, self.choices = strict, control, frozenset(words), choices
-        self.spelled = spelled or {}
+        self.spelled, self.ask = spelled or {}, ask
         names = {Place.API: api, Place.PAGE: page if control else None, Place.ADMIN: admin}
         self.names = {place: called for place, called in names.items() if called is not None}
 
@@ -91,24 +89,7 @@ class Filter(django_filters.Filter):
 
     def default(self, place: Place) -> Any:
         """What holds where nothing is said; None: nothing does."""
-        try:
-            return self.strict.get_default()
-        except SkipField:
-            return None
-
-    def read(self, text: Any, place: Place) -> Any:
-        """The value that a text writes; None for none. Raises forms.ValidationError."""
-        text = getattr(text, "pk", text)
-        if place == Place.ADMIN:
-            text = self.spelled.get(text, text)
-        if text in (None, "") or (place == Place.PAGE and text in self.words):
-            return text or None
-        try:
-            return self.strict.run_validation(str(text))
-        except SkipField:
-            return None
-        except serializers.ValidationError as error:
-            raise forms.ValidationError([str(each) for each in error.detail]) from None
+        return None if self.strict.default is empty else self.strict.default
 
     def filter(self, qs: QuerySet[Any], value: Any) -> Any:
         return self.ask(qs, value) if self.ask else super().filter(qs, value)
@@ -116,7 +97,7 @@ class Filter(django_filters.Filter):
     def form_field(self, place: Place) -> forms.Field:
         """The field of a form that takes its text."""
         if place != Place.PAGE or self.control is None:
-            return Once(self.strict)
+            return Once(self.strict, self.spelled if place == Place.ADMIN else None)
         field = copy.deepcopy(self.control)
         field.required = False
         field.wide = isinstance(field.widget, forms.TextInput)  # type: ignore[attr-defined]
@@ -126,7 +107,7 @@ class Filter(django_filters.Filter):
 class Setting(Filter):
     """A parameter that says how a list is read, and narrows nothing."""
 
-    def filter(self, qs: QuerySet[Any], value: Any) -> QuerySet[Any]:
+    def filter(self, qs: Any, value: Any) -> Any:
         return qs
 
 
@@ -169,7 +150,11 @@ class Words(Filter):
 
     def __init__(self, words: type[TextChoices], label: str, offered: Choices, **options: Any) -> None:
         strict = QueryChoices(choices=words.values, required=False, help_text=SEVERAL)
-        options |= {"words": dict(offered).keys() - set(words.values), "choices": words.choices, "label": label.lower()}
+        options |= {
+            "words": dict(offered).keys() - {"", *words.values},
+            "choices": words.choices,
+            "label": label.lower(),
+        }
         super().__init__(strict, control=forms.ChoiceField(label=label, choices=offered), **options)
 
 
@@ -202,24 +187,6 @@ class Search(Filter):
 # --- forms ------------------------------------------------------------------------------------------------------------
 
 
-class Once(forms.Field):
-    """The text that a query string has under a name: given once, and not blank where that says nothing."""
-
-    widget = forms.MultipleHiddenInput  # which reads all texts of a name
-
-    def __init__(self, strict: serializers.Field[Any, Any, Any, Any]) -> None:
-        super().__init__(required=False)
-        self.strict = strict
-
-    def clean(self, value: list[str]) -> str | None:
-        if len(value) > 1:
-            raise forms.ValidationError(REPEATED)
-        text = value[0] if value else None
-        if is_blank(text, self.strict):
-            raise forms.ValidationError(BLANK)
-        return text
-
-
 class FilterForm(forms.Form):
     """
     The filters of a list as a form. Nothing is required. What makes no sense is an error, to which nothing fits; what
@@ -235,11 +202,12 @@ class FilterForm(forms.Form):
             self.fields[name].queryset = records  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
-        place = self.filters.place
-        names = self.filters.names_in(place)
-        for name, value in list(self.cleaned_data.items()):
+        """Read what was chosen with a page's controls as strictly as everywhere."""
+        names = self.filters.names_in(Place.PAGE) if self.filters.place == Place.PAGE else {}
+        for name, value in list(self.cleaned_data.items() if names else ()):
+            each, text = self.filters.filters[names[name]], str(getattr(value, "pk", value) or "")
             try:
-                self.cleaned_data[name] = self.filters.filters[names[name]].read(value, place)
+                self.cleaned_data[name] = text if text in each.words else read_strictly(each.strict, text)
             except forms.ValidationError as error:
                 self.add_error(name, error)
         return self.cleaned_data
@@ -283,8 +251,8 @@ class ListFilters(django_filters.FilterSet):
 
     def require(self) -> None:
         """Raise ValidationFailed naming each parameter whose value is none."""
-        if not self.is_sound:
-            raise ValidationFailed({name: [str(each) for each in texts] for name, texts in self.errors.items()})
+        if self.data:
+            require_sound(self.form)
 
     @property
     def chosen(self) -> dict[str, Any]:

@@ -16,9 +16,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import ViewOnly, when
+from config.admin import ByIdAlone, ViewOnly, when
 from config.changelist import RelatedFilter, margin
-from config.numbers import whole_number
 from config.panels import Panel
 from config.shown import clipped, link, pretty, raw, state, whole
 from integrations.filters import DeliveryFilters
@@ -68,7 +67,7 @@ class Tried(NamedTuple):
 
 
 @admin.register(InboundDelivery)
-class InboundDeliveryAdmin(ViewOnly):
+class InboundDeliveryAdmin(ByIdAlone):
     """
     Deliveries, as they were received, and what became of them. What was put aside can be replayed, what waits applied
     now.
@@ -87,10 +86,6 @@ class InboundDeliveryAdmin(ViewOnly):
         ("As it came in", {"fields": ["content", "whole_size", "headers_kept", "sent_as", "digest"]}),
         ("What became of it", {"fields": OUTCOME}),
     ]
-
-    def found(self, text: str) -> list[int]:
-        number = whole_number(text)
-        return [] if number is None else [number]
 
     def is_wide(self, names: set[str]) -> bool:
         """A team's deliveries of one verdict have an index of their own."""

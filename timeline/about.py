@@ -35,9 +35,6 @@ class SubjectField(StrictChar):
 
     default_error_messages = {"invalid": "Expected a kind and an id such as incident-12."}
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(required=False, **options)
-
     def to_internal_value(self, data: Any) -> Any:
         named = subject(str(data), "-")
         if named is None:
@@ -52,4 +49,4 @@ class Subject(Filter):
         def ask(records: QuerySet[Any], subject: tuple[str, int]) -> QuerySet[Any]:
             return records.filter(**dict(zip(columns, subject, strict=True)))
 
-        super().__init__(SubjectField(), **{"api": None, "admin": "", "ask": ask} | options)
+        super().__init__(SubjectField(required=False), **{"api": None, "admin": "", "ask": ask} | options)

@@ -31,15 +31,14 @@ from timeline.models import TimelineEvent
 def deliveries(request: TeamRequest) -> HttpResponse:
     """`/deliveries`: those of the team that the filters leave, newest first; the quarantine is named in any case."""
     received = request.team.deliveries.select_related("integration").defer("body", "headers")
-    found = list_page(request, received, DeliveryFilters)
-    context = {
-        **found.context,
-        "deliveries": found.rows,
+    rows, context, status = list_page(request, received, DeliveryFilters)
+    context |= {
+        "deliveries": rows,
         "quarantined": counts(request)["quarantined"],
         "waiting": counted(waiting(request.team)),
         "may_replay": request.membership.may(Role.RESPONDER),
     }
-    return show(request, "deliveries/page.html", context, fragment="deliveries/_rows.html", status=found.status)
+    return show(request, "deliveries/page.html", context, fragment="deliveries/_rows.html", status=status)
 
 
 @require_safe

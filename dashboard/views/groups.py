@@ -22,7 +22,7 @@ from dashboard.frame import show
 from dashboard.logbook import LINES, lines
 from dashboard.views.incidents import integration_names
 from dashboard.views.lists import list_page, older
-from incidents.filters import in_order
+from incidents.filters import GroupFilters, in_order
 from incidents.grouping import Done, incidents_of, live_in, resolve_some
 from incidents.models import Incident, IncidentGroup
 from teams.models import Role
@@ -39,14 +39,10 @@ MERGED_ORDER: Order = [*CHRONOLOGY, ("id", "desc")]
 @team_page
 def groups(request: TeamRequest) -> HttpResponse:
     """`/groups`: those of the team, newest first."""
-    found, names = list_page(request, request.team.incident_groups.all()), integration_names(request.team)
-    context = {**found.context, "groups": [row(each, names) for each in found.rows]}
-    return show(request, "groups/page.html", context, fragment="groups/_rows.html")
-
-
-def row(group: IncidentGroup, names: dict[int, str]) -> dict[str, Any]:
-    """A group in the list: {"group", "live", "source"}."""
-    return {"group": group, "live": incidents_of(group).live().count(), "source": source(group, names)}
+    rows, context, _ = list_page(request, request.team.incident_groups.all(), GroupFilters)
+    names = integration_names(request.team)
+    shown = [{"group": each, "live": incidents_of(each).live().count(), "source": source(each, names)} for each in rows]
+    return show(request, "groups/page.html", context | {"groups": shown}, fragment="groups/_rows.html")
 
 
 @require_safe

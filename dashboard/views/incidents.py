@@ -43,10 +43,9 @@ LEGS = ("acknowledged", "resolved", "closed", "destroyed")
 @team_page
 def incidents(request: TeamRequest) -> HttpResponse:
     """`/incidents`: those of the team that the filters leave, newest first."""
-    found = list_page(request, in_order(request.team.incidents.defer("search")), IncidentFilters)
-    context = {**found.context, "incidents": found.rows, "unheard": partial(is_unheard, request.team)}
-    context |= work_on_list(request)
-    return show(request, "incidents/page.html", context, fragment="incidents/_rows.html", status=found.status)
+    rows, context, status = list_page(request, in_order(request.team.incidents.defer("search")), IncidentFilters)
+    context |= {"incidents": rows, "unheard": partial(is_unheard, request.team)} | work_on_list(request)
+    return show(request, "incidents/page.html", context, fragment="incidents/_rows.html", status=status)
 
 
 def work_on_list(request: TeamRequest) -> dict[str, Any]:

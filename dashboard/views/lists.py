@@ -4,8 +4,6 @@ What the lists of the pages have in common: a page of what the filters leave, an
 Not here: paging itself (config.paging), what can be filtered by (each app's filters).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
@@ -19,30 +17,20 @@ from dashboard.access import TeamRequest
 ROWS = 30
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A page of a list: its rows, what was chosen, what templates need besides, and the status of the answer."""
-
-    rows: list[Any]
-    chosen: Mapping[str, Any]
-    context: Mapping[str, Any]
-    status: int
-
-
 def list_page(
     request: TeamRequest,
     records: QuerySet[Any],
     filters: type[ListFilters] = ListFilters,
     order: Order | None = None,
     **options: Any,
-) -> Listed:
+) -> tuple[list[Any], dict[str, Any], int]:
     """
-    A page of a list of records: what its filters leave, none where they make no sense. `order`, if not the filters'.
+    A page of a list of records: the rows that its filters leave (none where they make no sense), what templates need
+    besides, and the status of the answer. `order`, if not the filters'.
     """
     found = filters(request.GET, records, place=Place.PAGE, team=request.team, **options)
     rows, cursor = found.read(ROWS, request.GET.get("cursor"), order)
-    context = {"filters": found.form, "more": older(request, cursor)}
-    return Listed(rows, found.chosen, context, 200 if found.is_sound else 400)
+    return rows, {"filters": found.form, "more": older(request, cursor)}, 200 if found.form.is_valid() else 400
 
 
 def older(request: HttpRequest, cursor: str | None, place: str = "") -> str:

@@ -33,18 +33,17 @@ WORDS = {"monitors": ("Monitors", "monitor"), "heartbeats": ("Heartbeats", "hear
 @team_page
 def resources(request: TeamRequest, relation: str) -> HttpResponse:
     """`/monitors`, `/heartbeats`: those of the team that the filter leaves, newest first; what is not up by urgency."""
-    found = list_page(request, getattr(request.team, relation).all(), ResourceFilters)
+    rows, context, status = list_page(request, getattr(request.team, relation).all(), ResourceFilters)
     heading, kind = WORDS[relation]
-    context = {
-        **found.context,
-        "resources": found.rows,
+    context |= {
+        "resources": rows,
         "heading": heading,
         "kind": kind,
         "may_manage": request.membership.may(Role.MANAGER),
         "unheard": partial(is_unheard, request.team),
     }
-    name_sources(found.rows, integration_names(request.team))
-    return show(request, "monitors/page.html", context, fragment="monitors/_rows.html", status=found.status)
+    name_sources(rows, integration_names(request.team))
+    return show(request, "monitors/page.html", context, fragment="monitors/_rows.html", status=status)
 
 
 def name_sources(rows: list[Any], names: dict[int, str]) -> None:

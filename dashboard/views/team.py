@@ -125,8 +125,8 @@ def members(request: TeamRequest) -> HttpResponse:
     """`/team/members`: who is in the team, in the order in which they came."""
     require(request, Role.MANAGER)
     found = memberships_with_reach(request.team).select_related("user")
-    listed = list_page(request, found, MemberFilters)
-    context = {**listed.context, "members": [(member, may_get_password(member)) for member in listed.rows]}
+    rows, context, _ = list_page(request, found, MemberFilters)
+    context["members"] = [(member, may_get_password(member)) for member in rows]
     if not request.GET.get("cursor"):
         links = team_links(request.team, at=now()).select_related("made_by")
         context["links"] = links.order_by("-id")[:MADE_A_DAY]

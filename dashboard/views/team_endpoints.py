@@ -26,7 +26,7 @@ from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.answers import UNCHANGED
 from dashboard.doubled import done_once
 from dashboard.forms import ReplayForm
-from dashboard.frame import up_to_99
+from dashboard.frame import counted
 from dashboard.views.lists import list_page
 from dashboard.views.team import (
     back,
@@ -53,14 +53,14 @@ MESSAGES_SHOWN = 10
 def endpoints(request: TeamRequest) -> HttpResponse:
     """`/team/endpoints`: the team's endpoints, the oldest first."""
     require(request, Role.MANAGER)
-    found = list_page(request, log.live(request.team), EndpointFilters, OLDEST)
-    context = {**found.context, "endpoints": [(each, waits_and_dead(each)) for each in found.rows]}
+    rows, context, _ = list_page(request, log.live(request.team), EndpointFilters, OLDEST)
+    context["endpoints"] = [(each, waits_and_dead(each)) for each in rows]
     return team_show(request, "team/endpoints.html", context, fragment="team/_endpoints.html")
 
 
 def waits_and_dead(found: Endpoint) -> dict[str, str]:
     """How many messages wait and how many were given up: {"waiting", "dead"}, "" for none, "99+" for many."""
-    return {"waiting": up_to_99(log.waiting(found)), "dead": up_to_99(log.dead(found))}
+    return {"waiting": counted(log.waiting(found)), "dead": counted(log.dead(found))}
 
 
 @require_safe

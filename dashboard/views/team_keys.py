@@ -34,8 +34,8 @@ from teams.models import APIKey, Membership, Role, Team
 def keys(request: TeamRequest) -> HttpResponse:
     """`/team/keys`: the team's keys, newest first."""
     require(request, Role.MANAGER)
-    found = list_page(request, known_keys(request.team), KeyFilters)
-    context = {**found.context, "keys": [(key, standing(key)) for key in found.rows]}
+    rows, context, _ = list_page(request, known_keys(request.team), KeyFilters)
+    context["keys"] = [(key, standing(key)) for key in rows]
     return team_show(request, "team/keys.html", context, fragment="team/_keys.html")
 
 

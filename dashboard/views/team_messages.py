@@ -50,14 +50,14 @@ Listed = list[tuple[Message, Endpoint, About]]
 def messages_sent(request: TeamRequest) -> HttpResponse:
     """`/team/messages`: those that the filters leave, the newest first."""
     require(request, Role.MANAGER)
-    found = list_page(request, request.team.messages.defer("body"), MessageFilters, incidents=Incident)
-    context = {
-        **found.context,
-        "messages_sent": listed(request.team, found.rows),
-        "incident": incident_of(request.team, found.chosen.get("incident_id")),
+    sent = request.team.messages.defer("body")
+    rows, context, status = list_page(request, sent, MessageFilters, incidents=Incident)
+    context |= {
+        "messages_sent": listed(request.team, rows),
+        "incident": incident_of(request.team, context["filters"].cleaned_data.get("incident")),
         "has_endpoints": log.live(request.team).exists(),
     }
-    return team_show(request, "team/messages.html", context, fragment="team/_messages.html", status=found.status)
+    return team_show(request, "team/messages.html", context, fragment="team/_messages.html", status=status)
 
 
 def incident_of(team: Team, uuid: UUID | None) -> Incident | None:

@@ -15,10 +15,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import OperatorAdmin, ViewOnly, when
+from config.admin import ByIdAlone, OperatorAdmin, when
 from config.changelist import RelatedFilter, margin
 from config.errors import ApiError, ValidationFailed
-from config.numbers import whole_number
 from config.panels import Panel, shows
 from config.shown import clipped, link, moment, raw, state, whole
 from timeline.about import subject_link
@@ -85,14 +84,6 @@ def attempts_at(message: Message) -> Panel:
 def lasted(attempt: Attempt) -> str:
     """How long an attempt took."""
     return "no end" if attempt.milliseconds is None else f"{attempt.milliseconds:.0f} ms"
-
-
-class ByIdAlone(ViewOnly):
-    """Records that are searched for by their ids."""
-
-    def found(self, text: str) -> list[int]:
-        number = whole_number(text)
-        return [] if number is None else [number]
 
 
 @admin.register(Message)

@@ -12,8 +12,6 @@ from config.statements import fetch
 from teams.models import Team
 from timeline.outbound.models import WAITING, Attempt, Endpoint, Message, Progress
 
-# Counting further than this would cost time and tell nobody anything.
-COUNT_UP_TO = 99
 # So many attempts of a message are shown.
 ATTEMPTS_SHOWN = 100
 
@@ -36,14 +34,14 @@ def live(team: Team) -> QuerySet[Endpoint]:
     return team.endpoints.filter(deleted_at=None)
 
 
-def waiting(endpoint: Endpoint) -> int:
-    """How many messages of an endpoint wait; counted to one more than COUNT_UP_TO."""
-    return endpoint.messages.filter(status__in=WAITING).order_by()[: COUNT_UP_TO + 1].count()
+def waiting(endpoint: Endpoint) -> QuerySet[Message]:
+    """The messages of an endpoint that wait."""
+    return endpoint.messages.filter(status__in=WAITING)
 
 
-def dead(endpoint: Endpoint) -> int:
-    """How many messages of an endpoint were given up; counted to one more than COUNT_UP_TO."""
-    return endpoint.messages.filter(status=Progress.DEAD).order_by()[: COUNT_UP_TO + 1].count()
+def dead(endpoint: Endpoint) -> QuerySet[Message]:
+    """The messages of an endpoint that were given up."""
+    return endpoint.messages.filter(status=Progress.DEAD)
 
 
 @dataclass(frozen=True)
