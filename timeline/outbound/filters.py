@@ -77,7 +77,7 @@ class MessageFilters(ListFilters):
         StrictUUID(required=False, help_text="Only those about this incident."),
         method="about_incident",
         page="incident",
-        control=forms.UUIDField(widget=forms.HiddenInput),
+        control=forms.CharField(widget=forms.HiddenInput),
     )
 
     def __init__(
