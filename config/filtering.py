@@ -124,7 +124,10 @@ class Since(Flag):
     """Whether a moment that ends something has come, in admin; `answers` are what no and yes are called."""
 
     def __init__(self, column: str, answers: tuple[str, str], label: str = "state") -> None:
-        super().__init__(column, "isnull", exclude=True, answers=answers, label=label, api=None, admin="")
+        def ask(records: Any, has_come: bool) -> Any:
+            return records.filter(**{f"{column}__isnull": not has_come})
+
+        super().__init__(answers=answers, label=label, api=None, admin="", ask=ask)
 
 
 class Destroyed(Flag):

@@ -52,9 +52,6 @@ class Records:
     def filter(self, **asked):
         return Records((*self.asked, asked))
 
-    def exclude(self, **asked):
-        return Records((*self.asked, {"not": asked}))
-
 
 def filters(query="", place=Place.API):
     return Filters(QueryDict(query), Records(), place=place)
@@ -130,8 +127,8 @@ def test_what_is_chosen_is_asked_of_the_records():
     assert sorted(asked, key=str) == [
         {"colour__in": ["red"]},
         {"destroyed_at__isnull": True},
+        {"ended_at__isnull": False},
         {"is_live__exact": False},
-        {"not": {"ended_at__isnull": True}},
     ]
 
 
