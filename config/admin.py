@@ -33,19 +33,13 @@ from django.views.decorators.cache import never_cache
 
 from config import clock, paging
 from config.adminforms import ActionForm, StrictForms
-from config.changelist import (
-    NEWEST,
-    BoundedList,
-    CappedPaginator,
-    beyond_window,
-    parameters_of,
-)
+from config.changelist import BoundedList, CappedPaginator, parameters_of
+from config.filtering import LONGEST_SEARCH
 from config.numbers import whole_number
 from config.panels import Panel, PanelOf, visible_panels
 from config.shown import moment
 
 ROWS = 50
-LONGEST_SEARCH = 200
 FOUND_AT_MOST = 500
 SELECTED_AT_MOST = 200
 
@@ -127,7 +121,7 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
     action_form = ActionForm
     search_help_text: ClassVar[Any] = "An id, or the beginning of a name"
     # In which order the list is read; an index must have it.
-    order: ClassVar[paging.Order] = NEWEST
+    order: ClassVar[paging.Order] = paging.NEWEST
     # Columns that the list does without.
     list_defer: Sequence[str] = ()
     # Names in the query string that no index serves.
@@ -169,7 +163,7 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
         number = whole_number(text)
         begins = Q.create([(f"{name}__istartswith", text) for name in self.search_fields], connector=Q.OR)
         named = self.model._base_manager.filter(begins).order_by("-pk")
-        floor = beyond_window(self.model)
+        floor = paging.beyond_window(self.model._base_manager.all())
         if floor is not None:
             named = named.filter(pk__gt=floor)
         ids = list(named.values_list("pk", flat=True)[:FOUND_AT_MOST])
@@ -281,6 +275,14 @@ class ViewOnly(OperatorAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class ByIdAlone(ViewOnly):
+    """Records that are searched for by their ids."""
+
+    def found(self, text: str) -> list[int]:
+        number = whole_number(text)
+        return [] if number is None else [number]
 
 
 class Retiring(OperatorAdmin):

@@ -12,31 +12,21 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils.functional import cached_property
 
 from config import paging
 from config.errors import ValidationFailed
+from config.filtering import Choices, ListFilters, Place
 from config.numbers import whole_number
 from config.shown import page_in_admin
 
 CURSOR = "cursor"
-NEWEST: paging.Order = [("id", "desc")]
 
-# How many records are looked at where no index helps.
-LOOKED_THROUGH = 20_000
 # How far a list of suggestions can be scrolled.
 COUNT_UP_TO = 1_000
 # How many choices a filter offers in the margin.
 CHOICES_AT_MOST = 30
-
-
-def beyond_window(model: type[Model], below: int | None = None) -> int | None:
-    """The id of the first record that is too old to be looked at, counted from `below` (None: the newest)."""
-    newest = model._base_manager.order_by("-pk").values_list("pk", flat=True)
-    if below is not None:
-        newest = newest.filter(pk__lt=below)
-    return newest[LOOKED_THROUGH : LOOKED_THROUGH + 1].first()
 
 
 class CappedPaginator(Paginator):
@@ -55,7 +45,7 @@ class BoundedList(ChangeList):
     first = older = ""
     # Whether only so many of the newest records were looked at.
     is_window = False
-    looked_through = LOOKED_THROUGH
+    looked_through = paging.LOOKED_THROUGH
     # An OperatorAdmin.
     model_admin: Any
 
@@ -87,7 +77,7 @@ class BoundedList(ChangeList):
     def read(self, order: paging.Order, cursor: str | None) -> None:
         """Read the page after a cursor. Raises ValidationFailed for a cursor that is none."""
         queryset = self.queryset.defer(*self.model_admin.list_defer)
-        floor = self.floor(queryset, order, cursor)
+        floor = self.floor(order, cursor)
         if floor is not None:
             queryset = queryset.filter(pk__gt=floor)
         found = self.model_admin.read_page(queryset, order, cursor, self.query)
@@ -102,11 +92,11 @@ class BoundedList(ChangeList):
         """The address of a record's page."""
         return page_in_admin(self.opts.label_lower, result.pk)
 
-    def floor(self, queryset: QuerySet[Any], order: paging.Order, cursor: str | None) -> int | None:
+    def floor(self, order: paging.Order, cursor: str | None) -> int | None:
         """Under which id a list is not looked through, if it is narrowed by what no index serves."""
-        if order != NEWEST or not self.model_admin.is_wide(set(self.filter_params)):
+        if order != paging.NEWEST or not self.model_admin.is_wide(set(self.filter_params)):
             return None
-        return beyond_window(self.model, paging.position(queryset, order, cursor)[0] if cursor else None)
+        return paging.beyond_window(self.model._base_manager.all(), cursor)
 
 
 class RelatedFilter(RelatedFieldListFilter):
@@ -133,43 +123,38 @@ class RelatedFilter(RelatedFieldListFilter):
         return bool(self.used_parameters) or super().has_output()
 
 
-class LinkedFilter(SimpleListFilter):
-    """A filter that links set: it is shown while it is on. Subclasses say `named` and `queryset`."""
+class SetFilter(SimpleListFilter):
+    """A filter of a kind of record's FilterSet (config.filtering). Without choices it is shown while a link sets it."""
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+    filters: ClassVar[type[ListFilters]]
+    choices_offered: ClassVar[Choices]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         value = self.value()
-        return [] if value is None else [(value, self.named(value))]
-
-    def named(self, value: str) -> str:
-        """The value in words."""
-        return value[:40]
-
-
-class NumberFilter(LinkedFilter):
-    """Those whose column of that name has a given id."""
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        number = whole_number(self.value())
-        if number is None:
-            raise IncorrectLookupParameters
-        return queryset.filter(**{str(self.parameter_name): number})
-
-
-class SinceFilter(SimpleListFilter):
-    """Whether a moment that ends something has come. Subclasses say its column and what the answers are called."""
-
-    column: ClassVar[str]
-    answers: ClassVar[tuple[str, str]]
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return list(zip(("no", "yes"), self.answers, strict=True))
+        return list(self.choices_offered) or ([] if value is None else [(value, value[:40])])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() is None:
             return queryset
-        if self.value() not in ("no", "yes"):
+        asked = QueryDict(mutable=True)
+        asked[str(self.parameter_name)] = str(self.value())
+        found = self.filters(asked, queryset, place=Place.ADMIN)
+        if found.errors:
             raise IncorrectLookupParameters
-        return queryset.filter(**{f"{self.column}__isnull": self.value() == "no"})
+        return found.qs
+
+
+def margin(filters: type[ListFilters]) -> list[type[SetFilter]]:
+    """The filters of a FilterSet that Django admin has, in their order, for `list_filter`."""
+    return [set_filter(filters, called, name) for called, name in filters.names_in(Place.ADMIN).items()]
+
+
+def set_filter(filters: type[ListFilters], called: str, name: str) -> type[SetFilter]:
+    """One of them, which listens to the parameter `called`."""
+    each = filters.base_filters[name]
+    title = each.label or name.replace("_", " ")
+    said = {"filters": filters, "parameter_name": called, "title": title, "choices_offered": each.choices}
+    return type(f"{filters.__name__}_{name}", (SetFilter,), said)
 
 
 def parameters_of(list_filter: Any, model: type[Model]) -> set[str]:

@@ -14,14 +14,14 @@ from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Q
+from django import forms
 from django.http import HttpRequest
 from rest_framework import serializers
-from rest_framework.fields import empty
+from rest_framework.fields import SkipField, empty
 from rest_framework.request import Request
 
 from config.envelope import dump
-from config.errors import ValidationFailed, fields_of
+from config.errors import ValidationFailed
 from config.matching import is_conditional, require_match
 from config.times import EXPECTED, parse_rfc3339, rfc3339
 
@@ -226,24 +226,10 @@ class QueryChoices(StrictChoice):
 
 
 class ListQuery(serializers.Serializer):
-    """What the query string of every list may say; inherit from it and add the list's own filters."""
+    """What the query string of every list may say; what a list can be narrowed by besides: config.filtering."""
 
     limit = QueryInteger(min_value=1, max_value=100, default=20, help_text="How many at most.")
     cursor = StrictChar(required=False, help_text="The `next_cursor` of the page before.")
-
-
-def destroyed_field() -> StrictChoice:
-    """Whether a list has what was deleted."""
-    return StrictChoice(
-        choices=["false", "true", "any"],
-        default="false",
-        help_text="Whether deleted ones are listed: not (false), only these (true), or all (any).",
-    )
-
-
-def among_destroyed(chosen: Mapping[str, Any]) -> Q:
-    """The condition on records with a `destroyed_at` that `destroyed_field` of a validated query string is."""
-    return Q() if chosen["destroyed"] == "any" else Q(destroyed_at__isnull=chosen["destroyed"] == "false")
 
 
 class Pagination(serializers.Serializer):
@@ -253,29 +239,80 @@ class Pagination(serializers.Serializer):
     next_cursor = serializers.CharField(allow_null=True, help_text="The next page's `cursor`; null on the last page.")
 
 
+def page_of(
+    called: str, serializer: type[serializers.Serializer[Any]], words: str, name: str = ""
+) -> type[serializers.Serializer[Any]]:
+    """
+    What a list answers of records that `serializer` writes, as a serializer: `called` is the list's name there, `words`
+    say what it is, and `name` what the API's document calls it, if not as the record.
+    """
+    fields = {
+        "__doc__": words,
+        called: serializer(many=True, help_text="Those of this page."),
+        "pagination": Pagination(help_text="Which page this is."),
+    }
+    name = name or f"{serializer.__name__.removesuffix('Serializer')}Page"
+    return type(name, (serializers.Serializer,), fields)
+
+
+class Once(forms.Field):
+    """
+    The field of a parameter that `strict` reads: given once, and not blank where nothing is no answer. `spelled`: other
+    ways to write some values.
+    """
+
+    widget = forms.MultipleHiddenInput  # which reads all texts of a name
+
+    def __init__(self, strict: serializers.Field[Any, Any, Any, Any], spelled: Mapping[str, str] | None = None) -> None:
+        super().__init__(required=False)
+        self.strict, self.spelled = strict, spelled or {}
+
+    def clean(self, value: list[str]) -> Any:
+        if len(value) > 1:
+            raise forms.ValidationError("Given more than once.")
+        if not value:
+            return None
+        if not value[0].strip() and not getattr(self.strict, "allow_blank", False):
+            raise forms.ValidationError("Must not be empty.")
+        return read_strictly(self.strict, self.spelled.get(value[0], value[0]))
+
+
+def read_strictly(strict: serializers.Field[Any, Any, Any, Any], text: str) -> Any:
+    """The value that a text writes for a strict field; None for none. Raises forms.ValidationError."""
+    try:
+        return strict.run_validation(text)
+    except SkipField:
+        return None
+    except serializers.ValidationError as error:
+        raise forms.ValidationError([str(each) for each in error.detail]) from None
+
+
+def require_sound(form: forms.BaseForm) -> None:
+    """Raise ValidationFailed naming each parameter that has a bad value, is blank or is given more than once."""
+    if form.errors:
+        raise ValidationFailed({name: [str(each) for each in texts] for name, texts in form.errors.items()})
+
+
 def query(request: Request | HttpRequest, serializer_class: type[serializers.Serializer]) -> dict[str, Any]:
     """The query string of `request`, validated: name of each parameter given (or with a default) → value.
 
     Unknown parameters are ignored, and blank ones count as not given where any text can stand (`allow_blank`). Raises
-    ValidationFailed naming each parameter that has a bad value, is blank or is given more than once.
+    ValidationFailed.
     """
-    given = request.GET
-    if not given:
-        return dict(_defaults(serializer_class))
-    serializer = serializer_class(data=given.dict())
-    serializer.is_valid()
-    repeated = [name for name in map(str, serializer.fields) if len(given.getlist(name)) > 1]
-    blank = [name for name, field in serializer.fields.items() if is_blank(given.get(name), field)]
-    wrong = {str(name): ["Must not be empty."] for name in blank} | fields_of(serializer.errors)
-    wrong |= {name: ["Given more than once."] for name in repeated}
-    if wrong:
-        raise ValidationFailed(wrong)
-    return serializer.validated_data
+    form_class, defaults = _reading(serializer_class)
+    if not request.GET:
+        return dict(defaults)
+    form = form_class(request.GET)
+    require_sound(form)
+    return defaults | {name: value for name, value in form.cleaned_data.items() if value is not None}
 
 
-def is_blank(text: str | None, field: serializers.Field[Any, Any, Any, Any]) -> bool:
-    """Whether a parameter is given, and nothing stands where something must."""
-    return text is not None and not text.strip() and not getattr(field, "allow_blank", False)
+@cache
+def _reading(serializer_class: type[serializers.Serializer]) -> tuple[type[forms.Form], dict[str, Any]]:
+    """The form that reads a query string, and what an empty one means."""
+    fields = {str(name): field for name, field in serializer_class().fields.items()}
+    defaults = {name: field.default for name, field in fields.items() if field.default is not empty}
+    return type("QueryForm", (forms.Form,), {name: Once(field) for name, field in fields.items()}), defaults
 
 
 def said(

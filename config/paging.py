@@ -39,7 +39,12 @@ from config.errors import ValidationFailed
 # What a list is ordered by: columns or annotations that are never NULL, the last of them unique.
 Order = Sequence[tuple[str, Literal["asc", "desc"]]]
 
+NEWEST: Order = [("id", "desc")]
+OLDEST: Order = [("id", "asc")]
+
 LONGEST_CURSOR = 4096
+# How many records are looked at where no index helps.
+LOOKED_THROUGH = 20_000
 
 
 class Page(NamedTuple):
@@ -72,6 +77,13 @@ def page(
 def position(queryset: QuerySet[Any], order: Order, cursor: str) -> list[Any]:
     """The values, in `order`, that `cursor` stands for: for lists with SQL of their own. Or ValidationFailed."""
     return _read(order, _fields(queryset, order), cursor)
+
+
+def beyond_window(records: QuerySet[Any], cursor: str | None = None) -> int | None:
+    """The id of the first record, of those newest first behind a cursor, that is too old to be looked at; or None."""
+    if cursor:
+        records = records.filter(pk__lt=position(records, NEWEST, cursor)[0])
+    return records.order_by("-pk").values_list("pk", flat=True)[LOOKED_THROUGH : LOOKED_THROUGH + 1].first()
 
 
 def cursor_after(row: Any, order: Order) -> str:

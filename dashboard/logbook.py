@@ -13,7 +13,6 @@ from typing import Any
 
 from config.clock import now
 from config.moments import on_the_clock
-from config.paging import Order
 from config.rawtext import indented
 from config.statements import fetch
 from config.times import parse_rfc3339
@@ -25,7 +24,6 @@ from timeline.corrections import CORRECTED, told_text
 from timeline.events import said
 from timeline.models import Effect, SubjectKind, TimelineEvent
 
-NEWEST_FIRST: Order = [("occurred_at", "desc"), ("rank", "desc"), ("identity", "desc")]
 # Further facts are one click away; more than this at once nobody reads.
 LINES = 50
 # A payload has up to 64 KiB. This much of it stands in the page, the rest on the fact's own.

@@ -17,7 +17,8 @@ from django.utils.safestring import SafeString
 
 from config import clock
 from config.admin import Folded, ViewOnly, when
-from config.changelist import RelatedFilter
+from config.changelist import RelatedFilter, margin
+from config.filtering import LONGEST_SEARCH
 from config.numbers import whole_numbers
 from config.paging import Order, Page
 from config.panels import Panel, shows
@@ -27,38 +28,21 @@ from incidents.admin_corrections import timeline_of
 from incidents.admin_forms import DeclarationForm
 from incidents.admin_verbs import REFUSALS_SHOWN, WorkedOn, acts, refusals
 from incidents.declaring import declare
-from incidents.filters import LONGEST_SEARCH, NEWEST, in_order
+from incidents.filters import BY_START, GroupFilters, IncidentFilters, about_resource, in_order
 from incidents.grouping import group_of, incidents_of, live_in, resolve_some
 from incidents.lifecycle import destroy, resource_of
 from incidents.models import Incident, IncidentGroup, IncidentQuerySet
 from incidents.search import BY_NUMBER, found_page
-from monitors.admin import PANELS, IsDestroyed, ResourceAdmin
-from monitors.keeper import MODELS
+from monitors.admin import PANELS, ResourceAdmin
 from monitors.models import Resource
 from teams.admin import BELONGINGS
 from teams.models import User
-from timeline.about import AboutFilter, subject_link
-from timeline.admin import SourceFilter
+from timeline.about import subject_link
 
 SHOWN_BESIDE = 20
 
 # What is asked where one is declared.
 DECLARED = ["team", "title", "severity", "type", "error_message", "started_at", "affected_regions", "monitor"]
-
-
-class OfResourceFilter(AboutFilter):
-    title = "resource"
-    parameter_name = "of"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return about_resource(queryset, *self.subject())
-
-
-def about_resource(incidents: QuerySet[Any], kind: str, identity: int) -> QuerySet[Any]:
-    """Those about a monitor or heartbeat. They are its team's, which says where to look for them."""
-    model = MODELS.get(kind)
-    team = model.objects.filter(pk=identity).values_list("team_id", flat=True).first() if model else None
-    return incidents.filter(team_id=team, resource_id=identity, resource_type=kind)
 
 
 def row(incident: Incident) -> list[object]:
@@ -75,7 +59,7 @@ def row(incident: Incident) -> list[object]:
 @shows("incidents.incident")
 def latest_incidents(resource: Resource) -> Panel:
     """The latest incidents about a monitor or heartbeat."""
-    about = about_resource(Incident.objects.all(), resource.kind, int(resource.pk)).defer("search")
+    about = about_resource(Incident.objects.all(), (resource.kind, int(resource.pk))).defer("search")
     return Panel(
         title=f"Incidents: the latest {SHOWN_BESIDE}",
         columns=["Title", "State", "Severity", "Started", "Resolved"],
@@ -97,10 +81,7 @@ class IncidentAdmin(WorkedOn, Folded):
     list_display = [
         "shown_title", "standing", "severity", "resource", "started", "resolved", "team", "source", "updated",
     ]  # fmt: skip
-    list_filter = [
-        "status", "severity", "is_live", IsDestroyed, "provisional", OfResourceFilter, SourceFilter,
-        ("team", RelatedFilter),
-    ]  # fmt: skip
+    list_filter = [*margin(IncidentFilters), ("team", RelatedFilter)]
     list_select_related = ["team"]
     wide_filters = ["status__exact", "severity__exact", "destroyed", "provisional__exact", "integration_id"]
     autocomplete_fields = ["team"]
@@ -143,13 +124,13 @@ class IncidentAdmin(WorkedOn, Folded):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Incident]:
         incidents = cast(IncidentQuerySet, super().get_queryset(request).defer("search"))
-        return in_order(incidents) if self.get_order(request) == NEWEST else BY_NUMBER.named(incidents)
+        return in_order(incidents) if self.get_order(request) == BY_START else BY_NUMBER.named(incidents)
 
     def get_order(self, request: HttpRequest) -> Order:
         """What is searched for is found by number; one team's are read in the order of that team's index."""
         if request.GET.get("q"):
             return BY_NUMBER.order
-        return NEWEST if {"of", "team__id__exact"} & set(request.GET) else self.order
+        return BY_START if {"of", "team__id__exact"} & set(request.GET) else self.order
 
     def read_page(self, queryset: QuerySet[Any], order: Order, cursor: str | None, query: str) -> Page:
         if not query:
@@ -226,7 +207,7 @@ class IncidentGroupAdmin(ViewOnly):
     """Groups of incidents; which are in one is said by the incidents' facts."""
 
     list_display = ["called", "team", "source", "made"]
-    list_filter = [SourceFilter, ("team", RelatedFilter)]
+    list_filter = [*margin(GroupFilters), ("team", RelatedFilter)]
     list_select_related = ["team"]
     wide_filters = ["integration_id"]
     search_fields = ["name"]

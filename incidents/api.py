@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils.http import parse_etags
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -19,31 +20,25 @@ from rest_framework.request import Request
 from config import clock
 from config.api import listing, ok, say_nothing
 from config.errors import NotFound
-from config.fields import ListQuery, QueryInteger, StrictChar, StrictMoment, query, said
-from config.paging import Order, page
+from config.fields import ListQuery, QueryInteger, StrictChar, StrictMoment, page_of, query, said
 from config.statements import fetch
 from incidents import lifecycle, updates
 from incidents.api_verbs import OfWorkedIncident, as_seen, changed, declared, shown
 from incidents.bodies import ChangesBody, DeclarationBody, NoteBody
-from incidents.filters import NEWEST, IncidentQuery, in_order, narrowed, order, turns
+from incidents.filters import GroupFilters, IncidentFilters, in_order
 from incidents.models import Incident, IncidentGroup
-from incidents.search import found_page
 from incidents.serializers import (
     ALL_UPDATES,
     MOST_UPDATES,
-    GroupPage,
     GroupSerializer,
-    IncidentPage,
     IncidentSerializer,
-    NotePage,
     NoteSerializer,
-    TimelinePage,
+    TimelineEventSerializer,
     UpdateSerializer,
 )
-from teams.api import TeamView, numbered, unique_id
+from teams.api import TeamList, TeamView, described_list, numbered, unique_id
 from teams.models import Team
 
-NEWEST_GROUP: Order = [("id", "desc")]
 AS_OF = "As it was known at this moment: only what had been recorded by then."
 
 
@@ -66,28 +61,15 @@ class UpdatesQuery(serializers.Serializer):
     as_of = StrictMoment(required=False, help_text=AS_OF)
 
 
-class Incidents(TeamView):
+@described_list("List incidents", "Those of the team. Deleted ones are left out unless `destroyed` says otherwise.")
+class Incidents(TeamList):
     """`/api/incidents`."""
 
     tagged: tuple[str, ...] = ("POST",)
+    called, filters, serializer = "incidents", IncidentFilters, IncidentSerializer
 
-    @extend_schema(
-        operation_id="list_incidents",
-        summary="List incidents",
-        description="Those of the team. Deleted ones are left out unless `destroyed` says otherwise.",
-        parameters=[IncidentQuery],
-        responses={200: IncidentPage},
-    )
-    def get(self, request: Request) -> HttpResponse:
-        chosen = query(request, IncidentQuery)
-        incidents = self.team.incidents.select_related("assignee").defer("search")
-        found = narrowed(incidents, chosen, self.team.incident_groups.all())
-        limit, cursor = chosen["limit"], chosen.get("cursor")
-        if "q" in chosen and order(chosen) == NEWEST:
-            rows, more = found_page(in_order(self.team.incidents.all()), found, limit, cursor)
-        else:
-            rows, more = page(found, order(chosen), limit, cursor, turns=turns(chosen))
-        return listing("incidents", list(IncidentSerializer(rows, many=True).data), chosen["limit"], more)
+    def records(self) -> QuerySet[Incident]:
+        return in_order(self.team.incidents.select_related("assignee").defer("search"))
 
     @extend_schema(
         operation_id="declare_incident",
@@ -147,20 +129,18 @@ class OneIncident(OfWorkedIncident):
         return shown(self.incident)
 
 
-class Groups(TeamView):
+@described_list(
+    "List groups of incidents",
+    "Newest first: those made here, and those that sources put incidents into.",
+    answer="Some groups.",
+)
+class Groups(TeamList):
     """`/api/incident-groups`."""
 
-    @extend_schema(
-        operation_id="list_incident_groups",
-        summary="List groups of incidents",
-        description="Newest first: those made here, and those that sources put incidents into.",
-        parameters=[ListQuery],
-        responses={200: GroupPage},
-    )
-    def get(self, request: Request) -> HttpResponse:
-        chosen = query(request, ListQuery)
-        rows, more = page(self.team.incident_groups.all(), NEWEST_GROUP, chosen["limit"], chosen.get("cursor"))
-        return listing("incident_groups", list(GroupSerializer(rows, many=True).data), chosen["limit"], more)
+    called, filters, serializer = "incident_groups", GroupFilters, GroupSerializer
+
+    def records(self) -> QuerySet[IncidentGroup]:
+        return self.team.incident_groups.all()
 
 
 class OneGroup(TeamView):
@@ -232,7 +212,7 @@ class Comments(OfIncident):
         summary="List an incident's investigation notes",
         description="Newest first. `POST /api/incidents/{uuid}/updates` adds one.",
         parameters=[ListQuery],
-        responses={200: NotePage},
+        responses={200: page_of("comments", NoteSerializer, "Some investigation notes.")},
     )
     def get(self, request: Request, uuid: str) -> HttpResponse:
         chosen = query(request, ListQuery)
@@ -248,7 +228,7 @@ class Timeline(OfIncident):
         summary="List all events of an incident",
         description="Newest first by `occurred_at`: updates, notes, and what had no effect, each with its whole event.",
         parameters=[HistoryQuery],
-        responses={200: TimelinePage},
+        responses={200: page_of("events", TimelineEventSerializer, "Some events of an incident.", "TimelinePage")},
     )
     def get(self, request: Request, uuid: str) -> HttpResponse:
         chosen = query(request, HistoryQuery)

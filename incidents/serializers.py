@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from config.errors import STATUS
-from config.fields import Pagination, StrictMoment
+from config.fields import StrictMoment
 from config.matching import tag_of
 from incidents.models import Incident, IncidentGroup, Severity, Status, Type
 from incidents.reports import PERIODS
@@ -121,13 +121,6 @@ def person(identity: str | None, email: str | None, name: str | None) -> dict[st
     return {"id": identity, "email": email, "name": name}
 
 
-class IncidentPage(serializers.Serializer):
-    """Some incidents."""
-
-    incidents = IncidentSerializer(many=True, help_text="Those of this page.")
-    pagination = Pagination(help_text="Which page this is.")
-
-
 class RefusalSerializer(serializers.Serializer):
     """Why something was refused, as in the answer to a request of its own."""
 
@@ -156,13 +149,6 @@ class GroupSerializer(serializers.Serializer):
     @extend_schema_field(GroupSourceSerializer(allow_null=True))
     def get_source(self, group: IncidentGroup) -> dict[str, Any] | None:
         return None if group.is_native else GroupSourceSerializer(group).data
-
-
-class GroupPage(serializers.Serializer):
-    """Some groups."""
-
-    incident_groups = GroupSerializer(many=True, help_text="Those of this page.")
-    pagination = Pagination(help_text="Which page this is.")
 
 
 # --- updates and notes ------------------------------------------------------------------------------------------------
@@ -203,13 +189,6 @@ class NoteSerializer(_Line):
     """One investigation note."""
 
     action = serializers.ChoiceField(choices=[NOTE], help_text="What it is, as in the vendor's list of actions.")
-
-
-class NotePage(serializers.Serializer):
-    """Some investigation notes."""
-
-    comments = NoteSerializer(many=True, help_text="Those of this page.")
-    pagination = Pagination(help_text="Which page this is.")
 
 
 # --- the timeline -----------------------------------------------------------------------------------------------------
@@ -280,13 +259,6 @@ class TimelineEventSerializer(serializers.Serializer):
         child=serializers.CharField(), help_text="Fields that are left out of `payload`, for they had a wrong type."
     )
     payload = serializers.DictField(help_text="The whole event, every documented field in its documented type.")
-
-
-class TimelinePage(serializers.Serializer):
-    """Some events of an incident."""
-
-    events = TimelineEventSerializer(many=True, help_text="Those of this page.")
-    pagination = Pagination(help_text="Which page this is.")
 
 
 class SecondsSerializer(serializers.Serializer):

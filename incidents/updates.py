@@ -24,15 +24,14 @@ from incidents.serializers import UPDATES, person
 from teams.models import User
 from timeline.corrections import CORRECTED, told_text
 from timeline.events import said
-from timeline.models import Effect, TimelineEvent
+from timeline.models import CHRONOLOGY, Effect, TimelineEvent
 
 # The namespace of the ids that facts have in the API. It never changes, or all of them would.
 EVENT_IDS = UUID("7d1bb9e5-6a0c-4a52-9c8c-1f4c0f6a3e27")
 EVENT_ID = re.compile(r"event-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
-NEWEST: Order = [("occurred_at", "desc"), ("rank", "desc"), ("identity", "desc")]
 # A fact may make several updates; `place` counts them from 0, and the last is the newest.
-NEWEST_UPDATE: Order = [*NEWEST, ("place", "desc")]
+NEWEST_UPDATE: Order = [*CHRONOLOGY, ("place", "desc")]
 
 COLUMNS = ("occurred_at", "rank", "identity", "entries", "user_email", "user_name", "user__uuid")
 COMMENTED = "incident.commented"
@@ -159,7 +158,7 @@ def told(incident: Incident, row: Row, place: int, people: dict[int, UUID]) -> d
 def notes(incident: Incident, limit: int, cursor: str | None = None) -> Page:
     """The newest `limit` investigation notes behind a cursor, each as NoteSerializer describes."""
     shown = facts_of(incident).filter(event=COMMENTED, effect=Effect.APPLIED)
-    rows, more = page(shown.values(*COLUMNS), NEWEST, limit, cursor)
+    rows, more = page(shown.values(*COLUMNS), CHRONOLOGY, limit, cursor)
     return Page([told(incident, row, 0, {}) for row in rows], more)
 
 
@@ -175,7 +174,7 @@ def note(incident: Incident, fact: TimelineEvent, by: User) -> dict[str, Any]:
 def timeline(incident: Incident, limit: int, cursor: str | None = None, as_of: datetime | None = None) -> Page:
     """The newest `limit` events behind a cursor, each as TimelineEventSerializer describes."""
     facts = facts_of(incident).annotate(user_uuid=F("user__uuid"))
-    found, more = told_then(facts, incident, as_of, limit, cursor) if as_of else page(facts, NEWEST, limit, cursor)
+    found, more = told_then(facts, incident, as_of, limit, cursor) if as_of else page(facts, CHRONOLOGY, limit, cursor)
     correctors = correctors_of(incident, found)
     return Page([event(fact, correctors) for fact in found], more)
 
@@ -184,7 +183,7 @@ def told_then(
     facts: QuerySet[TimelineEvent], incident: Incident, as_of: datetime, limit: int, cursor: str | None
 ) -> Page:
     """The newest `limit` facts behind a cursor of those recorded by a moment, as they were known then."""
-    after = tuple(position(facts, NEWEST, cursor)) if cursor else None
+    after = tuple(position(facts, CHRONOLOGY, cursor)) if cursor else None
     before = (after[0], after[1], bytes(after[2])) if after else None
     # The fact at the cursor was shown already.
     found = known_then(incident, as_of, before, limit, lambda found: len(found) > limit + 1)
@@ -196,7 +195,7 @@ def told_then(
         row.occurred_at, row.correction = fact.occurred_at, fact.correction
         row.entries, row.why = outcome.entries, outcome.why
         shown.append(row)
-    return Page(shown, cursor_after(shown[-1], NEWEST) if len(read) > limit else None)
+    return Page(shown, cursor_after(shown[-1], CHRONOLOGY) if len(read) > limit else None)
 
 
 def correctors_of(incident: Incident, facts: Iterable[TimelineEvent]) -> dict[str, UUID | None]:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.db import transaction
-from django.db.models import BigIntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import BigIntegerField, QuerySet
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 
 from config import clock
 from config.admin import Retiring, when
-from config.changelist import RelatedFilter
+from config.changelist import RelatedFilter, margin
 from config.paging import Order
 from config.panels import Panel, shows
 from config.seen import Overtaken, digest, unless_overtaken
@@ -28,7 +28,9 @@ from config.signing import new_signing_secret
 from config.trail import last_noted
 from config.vault import CannotOpen
 from integrations.admin_deliveries import message_of
+from integrations.filters import IntegrationFilters
 from integrations.forms import GIVEN, NEW, NONE, IntegrationForm, NewIngestKeyForm
+from integrations.hearing import with_last_heard
 from integrations.lifecycle import (
     ROTATED,
     SIGNED,
@@ -44,8 +46,8 @@ from integrations.lifecycle import (
     token_version,
     webhook_path,
 )
-from integrations.models import InboundDelivery, IngestKey, Integration, IntegrationType
-from teams.admin import BELONGINGS, IsActive, shown_once, standing_of
+from integrations.models import IngestKey, Integration, IntegrationType
+from teams.admin import BELONGINGS, shown_once, standing_of
 from teams.lifecycle import revoke_key
 from teams.models import Scope, User
 
@@ -95,7 +97,7 @@ class IntegrationAdmin(Retiring):
 
     form = IntegrationForm
     list_display = ["name", "team", "type", "is_open", "signs", "last_delivery", "created"]
-    list_filter = [IsActive, "type", ("team", RelatedFilter)]
+    list_filter = [*margin(IntegrationFilters), ("team", RelatedFilter)]
     list_select_related = ["team"]
     search_fields = ["name"]
     autocomplete_fields = ["team"]
@@ -107,11 +109,7 @@ class IntegrationAdmin(Retiring):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Integration]:
-        # The id is found first, because that takes an index alone; asked for the time at once, PostgreSQL may walk
-        # through everybody's deliveries.
-        here = InboundDelivery.objects.filter(integration=OuterRef(OuterRef("pk"))).order_by("-id")
-        latest = InboundDelivery.objects.filter(pk=Subquery(here.values("pk")[:1]))
-        return super().get_queryset(request).annotate(heard_at=Subquery(latest.values("received_at")[:1]))
+        return with_last_heard(super().get_queryset(request))
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         changed = ["name", "type", "count_only", "may_act"]

@@ -16,11 +16,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import ViewOnly, when
-from config.changelist import NumberFilter, RelatedFilter
-from config.numbers import whole_number
+from config.admin import ByIdAlone, ViewOnly, when
+from config.changelist import RelatedFilter, margin
 from config.panels import Panel
 from config.shown import clipped, link, pretty, raw, state, whole
+from integrations.filters import DeliveryFilters
 from integrations.models import DoorCount, InboundDelivery, Verdict
 from integrations.replay import REPLAYABLE, WHOLE, Change, apply_now, can_be_replayed, dry_run, replay
 
@@ -66,20 +66,15 @@ class Tried(NamedTuple):
     nothing: str
 
 
-class IncidentFilter(NumberFilter):
-    title = "incident"
-    parameter_name = "incident_id"
-
-
 @admin.register(InboundDelivery)
-class InboundDeliveryAdmin(ViewOnly):
+class InboundDeliveryAdmin(ByIdAlone):
     """
     Deliveries, as they were received, and what became of them. What was put aside can be replayed, what waits applied
     now.
     """
 
     list_display = ["received", "event_name", "verdict", "why", "about", "integration", "team"]
-    list_filter = ["status", IncidentFilter, ("integration", RelatedFilter), ("team", RelatedFilter)]
+    list_filter = [*margin(DeliveryFilters), ("integration", RelatedFilter), ("team", RelatedFilter)]
     list_select_related = ["team", "integration"]
     list_defer = ["body", "headers"]
     wide_filters = ["status__exact"]
@@ -91,10 +86,6 @@ class InboundDeliveryAdmin(ViewOnly):
         ("As it came in", {"fields": ["content", "whole_size", "headers_kept", "sent_as", "digest"]}),
         ("What became of it", {"fields": OUTCOME}),
     ]
-
-    def found(self, text: str) -> list[int]:
-        number = whole_number(text)
-        return [] if number is None else [number]
 
     def is_wide(self, names: set[str]) -> bool:
         """A team's deliveries of one verdict have an index of their own."""

@@ -7,28 +7,22 @@ Not here: the door through which they come (integrations.ingest_view).
 
 from typing import Any
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from config.api import listing, ok
-from config.fields import ListQuery, query
-from config.paging import Order, page
+from config.api import ok
 from incidents.models import Incident
-from integrations.models import InboundDelivery
+from integrations.filters import DeliveryFilters, IntegrationFilters
+from integrations.models import InboundDelivery, Integration
 from integrations.serializers import (
-    DeliveryPage,
-    DeliveryQuery,
     DeliverySerializer,
-    IntegrationPage,
     IntegrationSerializer,
     WholeDeliverySerializer,
 )
-from teams.api import TeamView, numbered
+from teams.api import TeamList, TeamView, described_list, numbered
 from teams.models import Team
-
-NEWEST: Order = [("id", "desc")]
 
 
 def deliveries_of(team: Team) -> QuerySet[InboundDelivery]:
@@ -37,49 +31,26 @@ def deliveries_of(team: Team) -> QuerySet[InboundDelivery]:
     return team.deliveries.annotate(incident_uuid=Subquery(incident))
 
 
-def narrowed(team: Team, chosen: dict[str, Any]) -> Q:
-    """The condition on a team's deliveries that a validated query string is."""
-    asked = Q()
-    if "status" in chosen:
-        asked &= Q(status__in=chosen["status"])
-    if "integration_id" in chosen:
-        # Of another team's integration there are none; to find that out among all deliveries would take long.
-        mine = team.integrations.filter(pk=chosen["integration_id"]).exists()
-        asked &= Q(integration_id=chosen["integration_id"] if mine else None)
-    return asked
-
-
-class Integrations(TeamView):
+@described_list(
+    "List integrations", "Newest first. Their addresses and secrets are shown to managers on the pages, and not here."
+)
+class Integrations(TeamList):
     """`/api/integrations`."""
 
-    @extend_schema(
-        operation_id="list_integrations",
-        summary="List integrations",
-        description="Newest first. Their addresses and secrets are shown to managers on the pages, and not here.",
-        parameters=[ListQuery],
-        responses={200: IntegrationPage},
-    )
-    def get(self, request: Request) -> HttpResponse:
-        chosen = query(request, ListQuery)
-        rows, more = page(self.team.integrations.all(), NEWEST, chosen["limit"], chosen.get("cursor"))
-        return listing("integrations", list(IntegrationSerializer(rows, many=True).data), chosen["limit"], more)
+    called, filters, serializer = "integrations", IntegrationFilters, IntegrationSerializer
+
+    def records(self) -> QuerySet[Integration]:
+        return self.team.integrations.all()
 
 
-class Deliveries(TeamView):
+@described_list("List inbound deliveries", "Newest first.")
+class Deliveries(TeamList):
     """`/api/deliveries`."""
 
-    @extend_schema(
-        operation_id="list_deliveries",
-        summary="List inbound deliveries",
-        description="Newest first.",
-        parameters=[DeliveryQuery],
-        responses={200: DeliveryPage},
-    )
-    def get(self, request: Request) -> HttpResponse:
-        chosen = query(request, DeliveryQuery)
-        found = deliveries_of(self.team).filter(narrowed(self.team, chosen)).defer("body", "headers")
-        rows, more = page(found, NEWEST, chosen["limit"], chosen.get("cursor"))
-        return listing("deliveries", list(DeliverySerializer(rows, many=True).data), chosen["limit"], more)
+    called, filters, serializer = "deliveries", DeliveryFilters, DeliverySerializer
+
+    def records(self) -> QuerySet[InboundDelivery]:
+        return deliveries_of(self.team).defer("body", "headers")
 
 
 class OneDelivery(TeamView):

@@ -10,7 +10,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
-from config.fields import ListQuery, Pagination, QueryChoices, QueryInteger, StrictMoment
+from config.fields import StrictMoment
 from config.times import rfc3339
 from integrations.models import InboundDelivery, Integration, IntegrationType, Verdict
 from timeline import openapi
@@ -38,13 +38,6 @@ class IntegrationSerializer(serializers.Serializer):
     @extend_schema_field(serializers.BooleanField())
     def get_signed(self, integration: Integration) -> bool:
         return integration.signing_secret_ciphertext is not None
-
-
-class IntegrationPage(serializers.Serializer):
-    """Some integrations."""
-
-    integrations = IntegrationSerializer(many=True, help_text="Those of this page.")
-    pagination = Pagination(help_text="Which page this is.")
 
 
 class DeliveryErrorSerializer(serializers.Serializer):
@@ -115,20 +108,6 @@ def as_text(body: bytes) -> tuple[str, str]:
         return body.decode(), UTF_8
     except UnicodeDecodeError:
         return b64encode(body).decode(), BASE64
-
-
-class DeliveryPage(serializers.Serializer):
-    """Some deliveries."""
-
-    deliveries = DeliverySerializer(many=True, help_text="Those of this page.")
-    pagination = Pagination(help_text="Which page this is.")
-
-
-class DeliveryQuery(ListQuery):
-    """The query string of the list of deliveries."""
-
-    status = QueryChoices(choices=Verdict.values, required=False, help_text="One, or several separated by commas.")
-    integration_id = QueryInteger(required=False, help_text="Only those of this integration.")
 
 
 # --- the inbound door -------------------------------------------------------------------------------------------------

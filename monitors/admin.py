@@ -19,23 +19,17 @@ from django.utils.safestring import SafeString
 
 from config import clock
 from config.admin import Folded, when
-from config.changelist import RelatedFilter, SinceFilter
+from config.changelist import RelatedFilter, margin
 from config.errors import Conflict
 from config.panels import Panel, PanelOf, shows
 from config.shown import clipped, link, state
 from monitors import lifecycle
+from monitors.filters import ResourceFilters
 from monitors.forms import HeartbeatRecord, MonitorRecord
 from monitors.models import NOTHING_CHECKS, Heartbeat, Monitor, Resource, Status
 from monitors.spans import written
 from teams.admin import BELONGINGS
-from timeline.admin import SourceFilter, chronology_of
-
-
-class IsDestroyed(SinceFilter):
-    title = "deleted"
-    parameter_name = "destroyed"
-    column = "destroyed_at"
-    answers = ("Not deleted", "Deleted")
+from timeline.admin import chronology_of
 
 
 @shows("timeline.timelineevent")
@@ -51,7 +45,7 @@ PANELS: list[PanelOf] = [chronology]
 class ResourceAdmin(Folded):
     """What monitors and heartbeats have in common."""
 
-    list_filter = ["status", IsDestroyed, "provisional", SourceFilter, ("team", RelatedFilter)]
+    list_filter = [*margin(ResourceFilters), ("team", RelatedFilter)]
     list_select_related = ["team"]
     wide_filters = ["status__exact", "destroyed", "provisional__exact", "integration_id"]
     search_fields = ["name"]

@@ -9,35 +9,31 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from config import clock
-from config.api import listing, ok, say_nothing
-from config.fields import among_destroyed, query, said
+from config.api import ok, say_nothing
+from config.fields import said
 from config.matching import unchanged
-from config.paging import Order, page
 from monitors import lifecycle
+from monitors.filters import ResourceFilters
 from monitors.models import NOTHING_CHECKS, Heartbeat, Monitor, Resource
 from monitors.serializers import (
     HeartbeatBody,
     HeartbeatChanges,
-    HeartbeatPage,
     HeartbeatSerializer,
     MonitorBody,
     MonitorChanges,
-    MonitorPage,
     MonitorSerializer,
-    ResourceQuery,
     tag,
 )
-from teams.api import TeamView, numbered
+from teams.api import TeamList, TeamView, described_list, numbered
 from teams.models import Role
 
-NEWEST: Order = [("id", "desc")]
-
+LISTED = "Newest first. Deleted ones are left out unless `destroyed` says otherwise."
 CREATED = f"It is `pending`. {NOTHING_CHECKS}"
 CHANGED = "What isn't said stays; values that are so already change nothing. A mirrored one can't be changed: 409."
 DELETED = (
@@ -49,16 +45,6 @@ UNPAUSED = (
     "It is `pending` again, or `down` while an incident is live. One that isn't paused stays as it is. A mirrored one "
     f"can't be unpaused: 409. {NOTHING_CHECKS}"
 )
-
-
-def narrowed(chosen: dict[str, Any]) -> Q:
-    """The condition that a validated query string is."""
-    asked = among_destroyed(chosen)
-    if "status" in chosen:
-        asked &= Q(status__in=chosen["status"])
-    if "q" in chosen:
-        asked &= Q(name__icontains=chosen["q"])
-    return asked
 
 
 class ManagedView(TeamView):
@@ -81,23 +67,15 @@ def shown(resource: Monitor | Heartbeat, status: int = 200) -> HttpResponse:
 # --- monitors -------------------------------------------------------------------------------------------------
 
 
-class Monitors(ManagedView):
+@described_list("List monitors", LISTED)
+class Monitors(TeamList, ManagedView):
     """`/api/monitors`."""
 
     tagged: tuple[str, ...] = ("POST",)
+    called, filters, serializer = "monitors", ResourceFilters, MonitorSerializer
 
-    @extend_schema(
-        operation_id="list_monitors",
-        summary="List monitors",
-        description="Newest first. Deleted ones are left out unless `destroyed` says otherwise.",
-        parameters=[ResourceQuery],
-        responses={200: MonitorPage},
-    )
-    def get(self, request: Request) -> HttpResponse:
-        chosen = query(request, ResourceQuery)
-        found = self.team.monitors.filter(narrowed(chosen))
-        rows, more = page(found, NEWEST, chosen["limit"], chosen.get("cursor"))
-        return listing("monitors", list(MonitorSerializer(rows, many=True).data), chosen["limit"], more)
+    def records(self) -> QuerySet[Monitor]:
+        return self.team.monitors.all()
 
     @extend_schema(
         operation_id="create_monitor",
@@ -204,23 +182,15 @@ class MonitorUnpause(OfMonitor):
 # --- heartbeats -----------------------------------------------------------------------------------------------
 
 
-class Heartbeats(ManagedView):
+@described_list("List heartbeats", LISTED)
+class Heartbeats(TeamList, ManagedView):
     """`/api/heartbeats`."""
 
     tagged: tuple[str, ...] = ("POST",)
+    called, filters, serializer = "heartbeats", ResourceFilters, HeartbeatSerializer
 
-    @extend_schema(
-        operation_id="list_heartbeats",
-        summary="List heartbeats",
-        description="Newest first. Deleted ones are left out unless `destroyed` says otherwise.",
-        parameters=[ResourceQuery],
-        responses={200: HeartbeatPage},
-    )
-    def get(self, request: Request) -> HttpResponse:
-        chosen = query(request, ResourceQuery)
-        found = self.team.heartbeats.filter(narrowed(chosen))
-        rows, more = page(found, NEWEST, chosen["limit"], chosen.get("cursor"))
-        return listing("heartbeats", list(HeartbeatSerializer(rows, many=True).data), chosen["limit"], more)
+    def records(self) -> QuerySet[Heartbeat]:
+        return self.team.heartbeats.all()
 
     @extend_schema(
         operation_id="create_heartbeat",

@@ -9,9 +9,12 @@ from typing import Any
 from django.db.models import Case, F, IntegerField, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
+from config.paging import Order
 from monitors.models import NOT_UP
 
-NEWEST = (F("status_since").desc(nulls_last=True), F("id").desc())
+NEWEST_FIRST = (F("status_since").desc(nulls_last=True), F("id").desc())
+# The order of a list of them, page by page (`in_order_of_urgency`).
+URGENT: Order = [("place", "asc"), ("since", "desc"), ("id", "desc")]
 
 
 def not_up(resources: QuerySet[Any]) -> QuerySet[Any]:
@@ -21,7 +24,7 @@ def not_up(resources: QuerySet[Any]) -> QuerySet[Any]:
 
 def first_not_up(resources: QuerySet[Any], at_most: int) -> QuerySet[Any]:
     """The first of them, state by state, so that each is read off a stretch of an index. In no order of their own."""
-    each = [not_up(resources).filter(status=status).order_by(*NEWEST)[:at_most] for status in NOT_UP]
+    each = [not_up(resources).filter(status=status).order_by(*NEWEST_FIRST)[:at_most] for status in NOT_UP]
     return each[0].union(*each[1:], all=True)
 
 

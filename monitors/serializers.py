@@ -10,14 +10,10 @@ from rest_framework import serializers
 from config.addresses import LONGEST_ADDRESS, WEB_ADDRESS
 from config.fields import (
     Body,
-    ListQuery,
-    Pagination,
-    QueryChoices,
     StrictChar,
     StrictChoice,
     StrictInteger,
     StrictMoment,
-    destroyed_field,
 )
 from config.matching import tag_of
 from monitors.lifecycle import DETAILS
@@ -35,8 +31,6 @@ from monitors.models import (
     Status,
     Type,
 )
-
-LONGEST_SEARCH = 200
 
 
 class _SourceSerializer(serializers.Serializer):
@@ -100,28 +94,6 @@ def tag(resource: Resource) -> str:
     changeable = {name: getattr(resource, name) for name in DETAILS[resource.kind]}
     standing = {"status": resource.status, "destroyed_at": resource.destroyed_at}
     return tag_of({"kind": resource.kind, "id": resource.pk} | changeable | standing)
-
-
-class MonitorPage(serializers.Serializer):
-    """Some monitors."""
-
-    monitors = MonitorSerializer(many=True, help_text="Those of this page.")
-    pagination = Pagination(help_text="Which page this is.")
-
-
-class HeartbeatPage(serializers.Serializer):
-    """Some heartbeats."""
-
-    heartbeats = HeartbeatSerializer(many=True, help_text="Those of this page.")
-    pagination = Pagination(help_text="Which page this is.")
-
-
-class ResourceQuery(ListQuery):
-    """The query string of the lists of monitors and heartbeats."""
-
-    status = QueryChoices(choices=Status.values, required=False, help_text="One, or several separated by commas.")
-    destroyed = destroyed_field()
-    q = StrictChar(required=False, allow_blank=True, max_length=LONGEST_SEARCH, help_text="A part of the name.")
 
 
 # --- what is said of one that is made or changed --------------------------------------------------------------

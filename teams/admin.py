@@ -22,10 +22,11 @@ from django.utils.safestring import SafeString
 from config import clock
 from config.admin import OperatorAdmin, Retiring, when
 from config.adminforms import StrictInline
-from config.changelist import RelatedFilter, SinceFilter
+from config.changelist import RelatedFilter, margin
 from config.panels import Panel, shows
 from config.shown import link, listing, state
 from teams.authentication import make_key
+from teams.filters import KeyFilters, TeamFilters
 from teams.forms import KeyForm, NewKeyForm, NewMembershipForm, NewUserForm, UserForm
 from teams.lifecycle import (
     add_member,
@@ -164,13 +165,6 @@ class HasMembers(Retiring):
             remove_member(removed, at=at, even_the_last=True)
 
 
-class IsActive(SinceFilter):
-    title = "state"
-    parameter_name = "deactivated"
-    column = "deactivated_at"
-    answers = ("Active", "Deactivated")
-
-
 # Lists of what belongs to a team, as (model, words); upper storeys add theirs.
 BELONGINGS = [("teams.apikey", "API keys")]
 
@@ -190,7 +184,7 @@ class TeamAdmin(HasMembers):
     """Teams, with their people and the way to all that is theirs."""
 
     list_display = ["name", "organization", "public_id", "is_open", "created"]
-    list_filter = [IsActive, ("organization", RelatedFilter)]
+    list_filter = [*margin(TeamFilters), ("organization", RelatedFilter)]
     list_select_related = ["organization"]
     search_fields = ["name", "public_id"]
     autocomplete_fields = ["organization"]
@@ -331,19 +325,12 @@ def standing_of(key: APIKey) -> SafeString:
     return state("expired" if key.user.is_active and key.team.is_active else "deactivated")
 
 
-class KeyIsRevoked(SinceFilter):
-    title = "state"
-    parameter_name = "revoked"
-    column = "revoked_at"
-    answers = ("Not revoked", "Revoked")
-
-
 @admin.register(APIKey)
 class APIKeyAdmin(Retiring):
     """API keys: their text is shown once, and only its digest is kept. One that is made here acts for its maker."""
 
     list_display = ["name", "prefix", "team", "user", "scope_words", "standing", "expires", "last_used", "created"]
-    list_filter = [KeyIsRevoked, ("team", RelatedFilter)]
+    list_filter = [*margin(KeyFilters), ("team", RelatedFilter)]
     list_select_related = ["team", "user"]
     search_fields = ["name", "prefix"]
     search_help_text = "An id, or the beginning of a name or of the key itself"

@@ -6,18 +6,17 @@ Not here: changing members (teams.lifecycle, done on the pages and in admin).
 
 from typing import Any, cast
 
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from config.api import listing, ok
-from config.fields import ListQuery, Pagination, StrictMoment, query
-from config.paging import Order, page
-from teams.api import TeamView
+from config.api import ok
+from config.fields import StrictMoment
+from teams.api import TeamList, TeamView, described_list
+from teams.filters import MemberFilters
 from teams.models import APIKey, Membership, Role, Scope
-
-OLDEST: Order = [("id", "asc")]
 
 
 class NamedSerializer(serializers.Serializer):
@@ -63,13 +62,6 @@ class MemberSerializer(UserSerializer):
     role = serializers.ChoiceField(choices=[str(each) for each in Role], help_text="What the member may do.")
 
 
-class MemberPage(serializers.Serializer):
-    """Some members."""
-
-    members = MemberSerializer(many=True, help_text="Those of this page.")
-    pagination = Pagination(help_text="Which page this is.")
-
-
 class Me(TeamView):
     """`/api/me`."""
 
@@ -85,23 +77,17 @@ class Me(TeamView):
         return ok(MeSerializer(whose | {"organization": self.team.organization, "key": key}).data)
 
 
-class Members(TeamView):
+@described_list(
+    "List the team's members",
+    "Those who can log in, in the order in which they joined. Incidents can be assigned to them.",
+)
+class Members(TeamList):
     """`/api/members`."""
 
-    @extend_schema(
-        operation_id="list_members",
-        summary="List the team's members",
-        description="Those who can log in, in the order in which they joined. Incidents can be assigned to them.",
-        parameters=[ListQuery],
-        responses={200: MemberPage},
-    )
-    def get(self, request: Request) -> HttpResponse:
-        chosen = query(request, ListQuery)
-        active = self.team.memberships.filter(user__is_active=True).select_related("user")
-        rows, more = page(active, OLDEST, chosen["limit"], chosen.get("cursor"))
-        return listing("members", [shown(each) for each in rows], chosen["limit"], more)
+    called, filters, serializer = "members", MemberFilters, MemberSerializer
 
+    def records(self) -> QuerySet[Membership]:
+        return self.team.memberships.filter(user__is_active=True).select_related("user")
 
-def shown(membership: Membership) -> dict[str, Any]:
-    """A member as MemberSerializer describes."""
-    return {**UserSerializer(membership.user).data, "role": membership.role}
+    def shown(self, rows: list[Membership]) -> list[dict[str, Any]]:
+        return [{**UserSerializer(each.user).data, "role": each.role} for each in rows]

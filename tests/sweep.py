@@ -15,11 +15,12 @@ from html import unescape
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from config.filtering import Place
 from config.times import parse_rfc3339
-from dashboard.forms import IncidentFilters, ResourceFilters
-from incidents.filters import DESCENDING
+from incidents.filters import DESCENDING, IncidentFilters
 from incidents.models import Severity, Status
 from integrations.models import Verdict
+from monitors.filters import ResourceFilters
 from monitors.models import Status as ResourceStatus
 from tests.readers import NOBODY, OPERATOR, PROGRAM, ZONES, Answer, Get
 from timeline.outbound.models import Standing
@@ -127,12 +128,12 @@ def lists(since: Marks | None) -> Iterator[Read]:
 
 def page_lists() -> Iterator[str]:
     """The pages' lists with each of their filters."""
-    incident, resource = IncidentFilters({}), ResourceFilters({})  # type: ignore[arg-type]
+    incident, resource = (each.form_in(Place.PAGE).base_fields for each in (IncidentFilters, ResourceFilters))
     for name in ("status", "severity", "resource_type", "destroyed"):
-        yield from (f"/incidents?{name}={value}" for value, _ in incident.fields[name].choices)  # type: ignore[attr-defined]
+        yield from (f"/incidents?{name}={value}" for value, _ in incident[name].choices)
     yield from ("/incidents?q=a", "/incidents?q=~")
     for kind in ("monitors", "heartbeats"):
-        yield from (f"/{kind}?status={value}" for value, _ in resource.fields["status"].choices)  # type: ignore[attr-defined]
+        yield from (f"/{kind}?status={value}" for value, _ in resource["status"].choices)
     yield from (f"/deliveries?status={value}" for value in ("", *Verdict.values))
 
 

@@ -5,12 +5,11 @@ are narrowed to one.
 
 from typing import Any
 
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from config.changelist import LinkedFilter
+from config.fields import StrictChar
+from config.filtering import Filter
 from config.numbers import whole_number
 from config.shown import NOTHING, link
 from timeline.models import SubjectKind
@@ -31,26 +30,23 @@ def subject_link(kind: str | None, identity: int | None) -> SafeString | str:
     return link(PAGES[SubjectKind(kind)], identity, f"{kind} {identity}") if kind and identity is not None else NOTHING
 
 
-class ChronologyFilter(LinkedFilter):
-    """The facts of one incident, monitor or heartbeat, in the order of its chronology."""
+class SubjectField(StrictChar):
+    """What a query string is about, such as `incident-12`: (kind, id)."""
 
-    columns: tuple[str, str]
+    default_error_messages = {"invalid": "Expected a kind and an id such as incident-12."}
 
-    def subject(self) -> tuple[str, int]:
-        """(kind, id) in the query string. Raises IncorrectLookupParameters for what names none."""
-        named = subject(self.value() or "", "-")
+    def to_internal_value(self, data: Any) -> Any:
+        named = subject(str(data), "-")
         if named is None:
-            raise IncorrectLookupParameters
+            self.fail("invalid")
         return named
 
-    def named(self, value: str) -> str:
-        return " ".join(map(str, self.subject()))
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(**dict(zip(self.columns, self.subject(), strict=True)))
+class Subject(Filter):
+    """Those of one incident, monitor or heartbeat, in admin; found in the columns of its kind and id."""
 
+    def __init__(self, *columns: str, **options: Any) -> None:
+        def ask(records: QuerySet[Any], subject: tuple[str, int]) -> QuerySet[Any]:
+            return records.filter(**dict(zip(columns, subject, strict=True)))
 
-class AboutFilter(ChronologyFilter):
-    title = "subject"
-    parameter_name = "about"
-    columns = ("subject_kind", "subject_id")
+        super().__init__(SubjectField(required=False), **{"api": None, "admin": "", "ask": ask} | options)

@@ -8,7 +8,6 @@ of its own (outbound.admin), which Django admin finds by way of this module.
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.filters import SimpleListFilter
 from django.db.models import QuerySet
 from django.db.models.fields.json import KeyTextTransform
 from django.http import HttpRequest
@@ -16,41 +15,18 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config.admin import ViewOnly, when
-from config.changelist import NumberFilter, RelatedFilter
+from config.changelist import RelatedFilter, margin
 from config.numbers import whole_number
 from config.paging import Order
 from config.panels import Panel
 from config.shown import NOTHING, clipped, link, listing, moment, pretty, state, whole
 from teams.admin import BELONGINGS
-from timeline.about import AboutFilter, ChronologyFilter, subject, subject_link
-from timeline.events import EVENTS
-from timeline.models import Effect, TimelineEvent
+from timeline.about import subject, subject_link
+from timeline.filters import FactFilters
+from timeline.models import CHRONOLOGY, Effect, TimelineEvent
 from timeline.outbound.admin import SENT
 
-CHRONOLOGY: Order = [("occurred_at", "desc"), ("rank", "desc"), ("identity", "desc")]
 SHOWN_BESIDE = 100
-
-
-class ResourceFilter(ChronologyFilter):
-    title = "chronology of"
-    parameter_name = "in"
-    columns = ("resource_kind", "resource_id")
-
-
-class SourceFilter(NumberFilter):
-    title = "integration"
-    parameter_name = "integration_id"
-
-
-class EventFilter(SimpleListFilter):
-    title = "event"
-    parameter_name = "event"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in EVENTS]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(event=self.value()) if self.value() is not None else queryset
 
 
 @admin.register(TimelineEvent)
@@ -58,7 +34,7 @@ class TimelineEventAdmin(ViewOnly):
     """Facts. The newest first by when they were recorded; those of one subject by when they occurred."""
 
     list_display = ["occurred", "event", "about", "resource", "effect_word", "source", "actor", "team", "recorded"]
-    list_filter = [AboutFilter, ResourceFilter, SourceFilter, "effect", EventFilter, ("team", RelatedFilter)]
+    list_filter = [*margin(FactFilters), ("team", RelatedFilter)]
     list_select_related = ["team"]
     list_defer = ["payload", "entries"]
     wide_filters = ["event", "effect__exact"]

@@ -14,6 +14,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.fields.json import KeyTextTransform
 
+from config.paging import Order
 from config.times import parse_rfc3339
 from teams.models import Team, User
 from timeline.corrections import told_at
@@ -41,6 +42,10 @@ class Effect(models.TextChoices):
 
     APPLIED = "applied", "Applied"
     NONE = "none", "No effect"
+
+
+# How the facts of one subject are read: the latest first.
+CHRONOLOGY: Order = [("occurred_at", "desc"), ("rank", "desc"), ("identity", "desc")]
 
 
 class TimelineEvent(models.Model):

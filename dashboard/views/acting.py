@@ -25,8 +25,9 @@ from dashboard.answers import UNCHANGED, Answer, leave
 from dashboard.attempts import attempt
 from dashboard.doubled import done_once
 from dashboard.frame import counts, show
-from dashboard.views.incidents import back_to_list, incident_page, listed
+from dashboard.views.incidents import back_to_list, incident_page
 from incidents import grouping, lifecycle
+from incidents.filters import in_order
 from incidents.models import Incident
 from teams.models import Role
 
@@ -171,5 +172,7 @@ def answered(request: TeamRequest, answers: list[Answer], changed: list[Incident
         leave(request, answers)
         return back_to_list(request)
     again = request.team.incidents.filter(uuid__in=[each.uuid for each in changed])
-    context = {"answers": answers, "incidents": list(listed(again)), "may_work": True} | counts(request)
+    context = {"answers": answers, "incidents": list(in_order(again).defer("search")), "may_work": True} | counts(
+        request
+    )
     return show(request, "incidents/page.html", context, fragment="incidents/_answers.html")

@@ -23,7 +23,7 @@ from config.seen import Overtaken, knowing
 from dashboard.access import TeamRequest, reached, require, team_page
 from dashboard.answers import UNCHANGED, Answer, leave, left
 from dashboard.frame import show
-from dashboard.logbook import NEWEST_FIRST, line, lines
+from dashboard.logbook import line, lines
 from dashboard.views.incidents import integration_names
 from dashboard.views.lists import older
 from incidents import corrections
@@ -32,7 +32,7 @@ from incidents.models import Incident
 from incidents.updates import facts_of
 from teams.models import Role
 from timeline.corrections import CORRECTED
-from timeline.models import TimelineEvent
+from timeline.models import CHRONOLOGY, TimelineEvent
 
 ENTRIES = 100
 QUOTED = 160
@@ -99,7 +99,7 @@ def entries(request: TeamRequest, uuid: UUID) -> HttpResponse:
         leave(request, hidden(request, found))
         query = request.GET.urlencode()
         return redirect(request.path + (f"?{query}" if query else ""))
-    rows, cursor = page(entries_of(found), NEWEST_FIRST, ENTRIES, request.GET.get("cursor"))
+    rows, cursor = page(entries_of(found), CHRONOLOGY, ENTRIES, request.GET.get("cursor"))
     shown = lines(rows, integration_names(request.team))
     context = {
         "incident": found,

@@ -13,40 +13,31 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_safe
 
 from config.clock import now
-from config.paging import Order, page
 from config.rawtext import indented, visible
 from dashboard.access import TeamRequest, reached, require, team_page
-from dashboard.forms import DeliveryFilters
 from dashboard.frame import counted, counts, show
-from dashboard.views.lists import older
+from dashboard.views.lists import list_page
 from incidents.models import Incident
 from integrations import replay
+from integrations.filters import DeliveryFilters
 from integrations.models import InboundDelivery, Verdict
 from integrations.waiting import ahead_by, waiting
 from teams.models import Role
 from timeline.models import TimelineEvent
-
-ROWS = 30
-NEWEST: Order = [("id", "desc")]
 
 
 @require_safe
 @team_page
 def deliveries(request: TeamRequest) -> HttpResponse:
     """`/deliveries`: those of the team that the filters leave, newest first; the quarantine is named in any case."""
-    filters = DeliveryFilters(request.GET, request.team)
-    chosen = request.team.deliveries.filter(**filters.chosen())
-    found = filters.fitting(chosen.select_related("integration").defer("body", "headers"))
-    rows, cursor = page(found, NEWEST, ROWS, request.GET.get("cursor"))
-    context = {
-        "filters": filters,
+    received = request.team.deliveries.select_related("integration").defer("body", "headers")
+    rows, context, status = list_page(request, received, DeliveryFilters)
+    context |= {
         "deliveries": rows,
-        "more": older(request, cursor),
         "quarantined": counts(request)["quarantined"],
         "waiting": counted(waiting(request.team)),
         "may_replay": request.membership.may(Role.RESPONDER),
     }
-    status = 200 if filters.is_valid() else 400
     return show(request, "deliveries/page.html", context, fragment="deliveries/_rows.html", status=status)
 
 

@@ -14,37 +14,35 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from config.clock import now
 from config.numbers import whole_numbers
-from config.paging import Order, cursor_after, page, position
+from config.paging import Order, cursor_after, position
 from config.statements import fetch
 from dashboard.access import TeamRequest, reached, require, team_page
 from dashboard.answers import Answer, leave, left
 from dashboard.frame import show
 from dashboard.logbook import LINES, lines
-from dashboard.views.incidents import integration_names, listed
-from dashboard.views.lists import older
+from dashboard.views.incidents import integration_names
+from dashboard.views.lists import list_page, older
+from incidents.filters import GroupFilters, in_order
 from incidents.grouping import Done, incidents_of, live_in, resolve_some
 from incidents.models import Incident, IncidentGroup
 from teams.models import Role
-from timeline.models import TimelineEvent
+from timeline.models import CHRONOLOGY, TimelineEvent
 
-ROWS = 30
 INCIDENTS_SHOWN = 100
 # As many incidents' facts are merged.
 MERGED = 500
-NEWEST: Order = [("id", "desc")]
 # The same vendor's event may stand in two incidents.
-NEWEST_FIRST: Order = [("occurred_at", "desc"), ("rank", "desc"), ("identity", "desc"), ("id", "desc")]
+MERGED_ORDER: Order = [*CHRONOLOGY, ("id", "desc")]
 
 
 @require_safe
 @team_page
 def groups(request: TeamRequest) -> HttpResponse:
     """`/groups`: those of the team, newest first."""
-    rows, cursor = page(request.team.incident_groups.all(), NEWEST, ROWS, request.GET.get("cursor"))
+    rows, context, _ = list_page(request, request.team.incident_groups.all(), GroupFilters)
     names = integration_names(request.team)
     shown = [{"group": each, "live": incidents_of(each).live().count(), "source": source(each, names)} for each in rows]
-    context = {"groups": shown, "more": older(request, cursor)}
-    return show(request, "groups/page.html", context, fragment="groups/_rows.html")
+    return show(request, "groups/page.html", context | {"groups": shown}, fragment="groups/_rows.html")
 
 
 @require_safe
@@ -59,7 +57,7 @@ def group_page(
     request: TeamRequest, found: IncidentGroup, answers: list[Answer], to_go: set[int] | None = None
 ) -> HttpResponse:
     """The page of a group. `to_go` are the incidents that are still to be resolved of those that were wanted."""
-    newest = list(listed(incidents_of(found)).order_by("-started_at", "-id")[: MERGED + 1])
+    newest = list(in_order(incidents_of(found)).defer("search").order_by("-started_at", "-id")[: MERGED + 1])
     rows, cursor = chronology(newest[:MERGED], request.GET.get("cursor"))
     names, live = integration_names(request.team), live_in([found])
     resolvable = sorted(live if to_go is None else to_go)
@@ -145,9 +143,9 @@ def chronology(incidents: list[Incident], cursor: str | None) -> tuple[list[Time
     """The newest facts of some incidents behind a cursor, and the cursor of what follows them."""
     asked: dict[str, Any] = {"incidents": [each.pk for each in incidents], "most": LINES + 1}
     if cursor:
-        after = position(TimelineEvent.objects.all(), NEWEST_FIRST, cursor)
+        after = position(TimelineEvent.objects.all(), MERGED_ORDER, cursor)
         asked |= zip(("at", "rank", "identity", "id"), after, strict=True)
     ids = [pk for (pk,) in fetch(MERGE.format(behind=BEHIND if cursor else ""), asked)]
     facts = TimelineEvent.objects.in_bulk(ids[:LINES])
     rows = [facts[pk] for pk in ids[:LINES]]
-    return rows, cursor_after(rows[-1], NEWEST_FIRST) if len(ids) > LINES else None
+    return rows, cursor_after(rows[-1], MERGED_ORDER) if len(ids) > LINES else None

@@ -10,35 +10,32 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from config.clock import now
-from config.paging import Order, page
+from config.paging import page
 from dashboard.access import TeamRequest, reached, require, team_page
 from dashboard.acts import ACTS, IN_BULK, Act, offer
 from dashboard.answers import left
 from dashboard.doubled import done_once
-from dashboard.forms import IncidentFilters, NoteForm
+from dashboard.forms import NoteForm
 from dashboard.frame import counts, show
-from dashboard.logbook import LINES, NEWEST_FIRST, lines
+from dashboard.logbook import LINES, lines
 from dashboard.mirroring import kept_aside, reach_of
 from dashboard.sources import is_unheard
-from dashboard.views.lists import older
+from dashboard.views.lists import list_page, older
 from incidents import grouping, lifecycle
+from incidents.filters import IncidentFilters, in_order
 from incidents.holding import holder_of
-from incidents.models import Incident, IncidentQuerySet
-from incidents.search import found_page
+from incidents.models import Incident
 from teams.models import Role, Team
-from timeline.models import Effect, SubjectKind, TimelineEvent
+from timeline.models import CHRONOLOGY, Effect, SubjectKind, TimelineEvent
 
-ROWS = 30
 NOTES = 30
-# `since` is started_at under a name that is never NULL: every incident in a list has a fact.
-NEWEST: Order = [("since", "desc"), ("id", "desc")]
 LEGS = ("acknowledged", "resolved", "closed", "destroyed")
 
 
@@ -46,15 +43,8 @@ LEGS = ("acknowledged", "resolved", "closed", "destroyed")
 @team_page
 def incidents(request: TeamRequest) -> HttpResponse:
     """`/incidents`: those of the team that the filters leave, newest first."""
-    filters = IncidentFilters(request.GET)
-    everything = listed(request.team.incidents.all())
-    found, after = filters.fitting(narrowed(everything, filters.chosen())), request.GET.get("cursor")
-    rows, cursor = (
-        found_page(everything, found, ROWS, after) if "q" in filters.chosen() else page(found, NEWEST, ROWS, after)
-    )
-    context = {"filters": filters, "incidents": rows, "more": older(request, cursor)} | work_on_list(request)
-    context["unheard"] = partial(is_unheard, request.team)
-    status = 200 if filters.is_valid() else 400
+    rows, context, status = list_page(request, in_order(request.team.incidents.defer("search")), IncidentFilters)
+    context |= {"incidents": rows, "unheard": partial(is_unheard, request.team)} | work_on_list(request)
     return show(request, "incidents/page.html", context, fragment="incidents/_rows.html", status=status)
 
 
@@ -70,26 +60,6 @@ def back_to_list(request: TeamRequest) -> HttpResponse:
     """To the list with the filters and at the page that the request's query string names."""
     query = request.GET.urlencode()
     return redirect(reverse("incidents") + (f"?{query}" if query else ""))
-
-
-def narrowed(found: IncidentQuerySet, chosen: dict[str, Any]) -> IncidentQuerySet:
-    """The incidents that the chosen filters leave; deleted ones only where they are asked for."""
-    if chosen.get("status") == "live":
-        found = found.live()
-    elif "status" in chosen:
-        found = found.of_status(chosen["status"])
-    if "severity" in chosen:
-        found = found.of_severity(chosen["severity"])
-    if "resource_type" in chosen:
-        found = found.of_kind(chosen["resource_type"])
-    if chosen.get("destroyed") != "any":
-        found = found.filter(destroyed_at__isnull="destroyed" not in chosen)
-    return found.search(chosen["q"]) if "q" in chosen else found
-
-
-def listed(found: IncidentQuerySet) -> IncidentQuerySet:
-    """Incidents with what a row shows, ready to be paged by NEWEST."""
-    return found.filter(started_at__isnull=False).annotate(since=F("started_at")).defer("search")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -134,7 +104,7 @@ def incident_page(
 def told(request: TeamRequest, found: Incident) -> dict[str, Any]:
     """What the page of an incident shows, apart from what can be done."""
     facts = TimelineEvent.objects.filter(subject_kind=SubjectKind.INCIDENT, subject_id=found.pk)
-    rows, cursor = page(facts, NEWEST_FIRST, LINES, request.GET.get("cursor"))
+    rows, cursor = page(facts, CHRONOLOGY, LINES, request.GET.get("cursor"))
     names = integration_names(request.team)
     return {
         "incident": found,

@@ -23,7 +23,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 from config.clock import now
 from config.errors import Conflict, ValidationFailed
 from config.formfields import blame, tell_present
-from config.paging import Order, page
 from config.seen import Deed, Overtaken, unless_overtaken
 from config.trail import last_noted, noted
 from dashboard import once
@@ -31,7 +30,7 @@ from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.answers import UNCHANGED
 from dashboard.doubled import done_once
 from dashboard.frame import show
-from dashboard.views.lists import older
+from dashboard.views.lists import list_page
 from teams.entry_links import (
     MADE_A_DAY,
     invite,
@@ -41,12 +40,11 @@ from teams.entry_links import (
     revoke_link,
     team_links,
 )
+from teams.filters import MemberFilters
 from teams.forms import InvitationForm, RoleForm
 from teams.lifecycle import change_role, hold, remove_member
 from teams.models import EntryLink, Membership, Role
 
-ROWS = 30
-IN_ORDER: Order = [("id", "asc")]
 KEYS_NAMED = 20
 PAGES = (("members", "Members"), ("integrations", "Integrations"), ("endpoints", "Endpoints"), ("keys", "API keys"))
 
@@ -127,9 +125,8 @@ def members(request: TeamRequest) -> HttpResponse:
     """`/team/members`: who is in the team, in the order in which they came."""
     require(request, Role.MANAGER)
     found = memberships_with_reach(request.team).select_related("user")
-    rows, cursor = page(found, IN_ORDER, ROWS, request.GET.get("cursor"))
-    members = [(member, may_get_password(member)) for member in rows]
-    context: dict[str, Any] = {"members": members, "more": older(request, cursor)}
+    rows, context, _ = list_page(request, found, MemberFilters)
+    context["members"] = [(member, may_get_password(member)) for member in rows]
     if not request.GET.get("cursor"):
         links = team_links(request.team, at=now()).select_related("made_by")
         context["links"] = links.order_by("-id")[:MADE_A_DAY]

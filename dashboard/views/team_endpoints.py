@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from config.clock import now
 from config.errors import Conflict, ValidationFailed
 from config.formfields import blame
-from config.paging import page
+from config.paging import OLDEST
 from config.seen import Overtaken, digest
 from config.times import rfc3339
 from config.trail import last_noted, noted
@@ -26,11 +26,9 @@ from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.answers import UNCHANGED
 from dashboard.doubled import done_once
 from dashboard.forms import ReplayForm
-from dashboard.frame import up_to_99
-from dashboard.views.lists import older
+from dashboard.frame import counted
+from dashboard.views.lists import list_page
 from dashboard.views.team import (
-    IN_ORDER,
-    ROWS,
     back,
     came_second,
     confirm,
@@ -43,6 +41,7 @@ from dashboard.views.team import (
 from dashboard.views.team_messages import listed
 from teams.models import Role
 from timeline.outbound import lifecycle, log
+from timeline.outbound.filters import EndpointFilters
 from timeline.outbound.forms import EndpointForm, as_it_is
 from timeline.outbound.models import Endpoint
 
@@ -54,14 +53,14 @@ MESSAGES_SHOWN = 10
 def endpoints(request: TeamRequest) -> HttpResponse:
     """`/team/endpoints`: the team's endpoints, the oldest first."""
     require(request, Role.MANAGER)
-    rows, cursor = page(log.live(request.team), IN_ORDER, ROWS, request.GET.get("cursor"))
-    context = {"endpoints": [(each, waits_and_dead(each)) for each in rows], "more": older(request, cursor)}
+    rows, context, _ = list_page(request, log.live(request.team), EndpointFilters, OLDEST)
+    context["endpoints"] = [(each, waits_and_dead(each)) for each in rows]
     return team_show(request, "team/endpoints.html", context, fragment="team/_endpoints.html")
 
 
 def waits_and_dead(found: Endpoint) -> dict[str, str]:
     """How many messages wait and how many were given up: {"waiting", "dead"}, "" for none, "99+" for many."""
-    return {"waiting": up_to_99(log.waiting(found)), "dead": up_to_99(log.dead(found))}
+    return {"waiting": counted(log.waiting(found)), "dead": counted(log.dead(found))}
 
 
 @require_safe
@@ -69,11 +68,10 @@ def waits_and_dead(found: Endpoint) -> dict[str, str]:
 def endpoint(request: TeamRequest, pk: int) -> HttpResponse:
     """`/team/endpoints/{id}`: what is sent there, how that goes, and what can be done with it."""
     found = endpoint_of(request, pk)
-    newest = log.messages(request.team, log.Narrowed(endpoint_id=found.pk), MESSAGES_SHOWN, None)
     context = {
         "endpoint": found,
         "counted": waits_and_dead(found),
-        "messages_sent": listed(request.team, newest.rows),
+        "messages_sent": listed(request.team, log.newest(found, MESSAGES_SHOWN)),
         "both_good_until": found.old_secret_until
         if found.old_secret_until and found.old_secret_until > now()
         else None,

@@ -9,7 +9,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin.models import ADDITION
-from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
@@ -18,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from config.clock import now
 from config.errors import Conflict
 from config.formfields import blame
-from config.paging import page
+from config.paging import OLDEST
 from config.seen import Overtaken, digest
 from config.signing import new_signing_secret
 from config.trail import last_noted, noted
@@ -27,10 +26,8 @@ from dashboard import once
 from dashboard.access import TeamRequest, require, settle, team_page
 from dashboard.answers import UNCHANGED
 from dashboard.doubled import done_once
-from dashboard.views.lists import older
+from dashboard.views.lists import list_page
 from dashboard.views.team import (
-    IN_ORDER,
-    ROWS,
     back,
     came_second,
     confirm,
@@ -42,7 +39,9 @@ from dashboard.views.team import (
     unless_second,
 )
 from integrations.counts import SHOWN_FOR, refusals
+from integrations.filters import IntegrationFilters
 from integrations.forms import GIVEN, KEEP, NONE, NamingForm, SigningForm
+from integrations.hearing import with_last_heard
 from integrations.lifecycle import (
     ROTATED,
     SIGNED,
@@ -58,7 +57,7 @@ from integrations.lifecycle import (
     token_version,
     webhook_path,
 )
-from integrations.models import InboundDelivery, Integration, IntegrationType, Verdict
+from integrations.models import Integration, IntegrationType, Verdict
 from teams.models import Role, Team
 
 # Counting further than this would cost time and tell nobody anything.
@@ -70,18 +69,10 @@ QUARANTINED_AT_MOST = 1_000
 def integrations(request: TeamRequest) -> HttpResponse:
     """`/team/integrations`: the team's integrations, the oldest first."""
     require(request, Role.MANAGER)
-    rows, cursor = page(heard(request.team), IN_ORDER, ROWS, request.GET.get("cursor"))
+    rows, context, _ = list_page(request, with_last_heard(request.team.integrations.all()), IntegrationFilters, OLDEST)
     waiting = quarantined(request.team)
-    context = {"integrations": [(each, waiting[each.pk]) for each in rows], "more": older(request, cursor)}
+    context["integrations"] = [(each, waiting[each.pk]) for each in rows]
     return team_show(request, "team/integrations.html", context, fragment="team/_integrations.html")
-
-
-def heard(team: Team) -> QuerySet[Integration]:
-    """A team's integrations with `heard_at`, when each sent its last delivery."""
-    # The id is found first, because that takes an index alone.
-    here = InboundDelivery.objects.filter(integration=OuterRef(OuterRef("pk"))).order_by("-id")
-    latest = InboundDelivery.objects.filter(pk=Subquery(here.values("pk")[:1]))
-    return team.integrations.annotate(heard_at=Subquery(latest.values("received_at")[:1]))
 
 
 def quarantined(team: Team) -> Counter[int]:
@@ -95,7 +86,7 @@ def quarantined(team: Team) -> Counter[int]:
 def integration(request: TeamRequest, pk: int) -> HttpResponse:
     """`/team/integrations/{id}`: what it is called, when it was heard last, and what can be done with it."""
     record(request, "integrations", pk)
-    found = heard(request.team).get(pk=pk)
+    found = with_last_heard(request.team.integrations.all()).get(pk=pk)
     context = {
         "integration": found,
         "quarantined": quarantined(request.team)[pk],

@@ -16,19 +16,17 @@ from django.views.decorators.http import require_http_methods, require_safe
 from config.clock import now
 from config.errors import Conflict
 from config.formfields import blame
-from config.paging import Order, page
 from config.trail import noted
 from dashboard import once
 from dashboard.access import TeamRequest, require, settle, team_page
 from dashboard.doubled import done_once
-from dashboard.views.lists import older
-from dashboard.views.team import ROWS, back, confirm, managing, record, show_form, team_show
+from dashboard.views.lists import list_page
+from dashboard.views.team import back, confirm, managing, record, show_form, team_show
 from integrations.forms import TeamKeyForm
 from integrations.lifecycle import issue_key
+from teams.filters import KeyFilters
 from teams.lifecycle import revoke_key
 from teams.models import APIKey, Membership, Role, Team
-
-NEWEST: Order = [("id", "desc")]
 
 
 @require_safe
@@ -36,8 +34,8 @@ NEWEST: Order = [("id", "desc")]
 def keys(request: TeamRequest) -> HttpResponse:
     """`/team/keys`: the team's keys, newest first."""
     require(request, Role.MANAGER)
-    rows, cursor = page(known_keys(request.team), NEWEST, ROWS, request.GET.get("cursor"))
-    context = {"keys": [(key, standing(key)) for key in rows], "more": older(request, cursor)}
+    rows, context, _ = list_page(request, known_keys(request.team), KeyFilters)
+    context["keys"] = [(key, standing(key)) for key in rows]
     return team_show(request, "team/keys.html", context, fragment="team/_keys.html")
 
 

@@ -7,7 +7,7 @@ Not here: the endpoints (team_endpoints), what is looked for how (timeline.outbo
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -17,19 +17,18 @@ from django.views.decorators.http import require_POST, require_safe
 
 from config.clock import now
 from config.errors import Conflict
-from config.paging import Page
 from config.rawtext import indented
 from config.trail import noted
 from dashboard.access import TeamRequest, require, team_page
 from dashboard.answers import UNCHANGED
-from dashboard.forms import MessageFilters
-from dashboard.views.lists import older
-from dashboard.views.team import ROWS, managing, record, team_show
+from dashboard.views.lists import list_page
+from dashboard.views.team import managing, record, team_show
 from incidents.models import Incident
 from teams.models import Role, Team
 from timeline.events import INCIDENT, RESOURCES
 from timeline.outbound import lifecycle, log
-from timeline.outbound.models import Endpoint, Message, Progress, Standing
+from timeline.outbound.filters import MessageFilters
+from timeline.outbound.models import Endpoint, Message, Progress
 
 # A payload may have some 64 KiB; this much of it stands on the page, the rest in the download.
 SHOWN = 64 * 1024
@@ -51,31 +50,19 @@ Listed = list[tuple[Message, Endpoint, About]]
 def messages_sent(request: TeamRequest) -> HttpResponse:
     """`/team/messages`: those that the filters leave, the newest first."""
     require(request, Role.MANAGER)
-    filters = MessageFilters(request.GET, request.team)
-    chosen = filters.chosen()
-    incident = incident_of(request.team, chosen)
-    narrowed = log.Narrowed(
-        standings=[Standing(chosen["status"])] if "status" in chosen else None,
-        event=chosen.get("event"),
-        endpoint_id=chosen["endpoint"].pk if "endpoint" in chosen else None,
-        incident_id=(incident.pk if incident else -1) if "incident" in chosen else None,
-    )
-    nothing = Page([], None)
-    found = log.messages(request.team, narrowed, ROWS, request.GET.get("cursor")) if filters.is_valid() else nothing
-    context = {
-        "filters": filters,
-        "messages_sent": listed(request.team, found.rows),
-        "incident": incident,
-        "more": older(request, found.next_cursor),
+    sent = request.team.messages.defer("body")
+    rows, context, status = list_page(request, sent, MessageFilters, incidents=Incident)
+    context |= {
+        "messages_sent": listed(request.team, rows),
+        "incident": incident_of(request.team, context["filters"].cleaned_data.get("incident")),
         "has_endpoints": log.live(request.team).exists(),
     }
-    status = 200 if filters.is_valid() else 400
     return team_show(request, "team/messages.html", context, fragment="team/_messages.html", status=status)
 
 
-def incident_of(team: Team, chosen: dict[str, Any]) -> Incident | None:
+def incident_of(team: Team, uuid: UUID | None) -> Incident | None:
     """The team's incident that a list is narrowed to."""
-    return team.incidents.filter(uuid=chosen["incident"]).defer("search").first() if "incident" in chosen else None
+    return team.incidents.filter(uuid=uuid).defer("search").first() if uuid else None
 
 
 def listed(team: Team, found: Sequence[Message]) -> Listed:

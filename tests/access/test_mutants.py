@@ -22,16 +22,17 @@ SPARE = {
     "integrations/forms.py IntegrationForm.clean_name: team.integrations": OPERATORS,
     "timeline/outbound/api.py ManagedMessages.naming_incidents: self.incidents._default_manager.filter(team=self.team, "
     "pk__in=numbers)": LOOKED_UP,
-    "timeline/outbound/api.py ManagedMessages.numbered_incident: self.incidents._default_manager.filter("
+    "timeline/outbound/filters.py MessageFilters.about_incident: self.incidents._default_manager.filter("
     "team=self.team, uuid=uuid)": "the messages are the team's; this spares the search",
-    "timeline/outbound/api.py Messages.narrowed: self.team.endpoints": "likewise",
+    "timeline/outbound/filters.py MessageFilters.to_endpoint: self.team.endpoints": "likewise",
+    "integrations/filters.py DeliveryFilters.of_integration: self.team.integrations": "likewise",
     "timeline/outbound/lifecycle.py create_endpoint: team.endpoints": "counts endpoints, and shows nothing",
     "dashboard/views/team_messages.py listed: team.endpoints": LOOKED_UP,
     "dashboard/views/team_messages.py listed: team.incidents": LOOKED_UP,
     "teams/lifecycle.py leave_a_manager: Membership.objects.filter(team=membership.team_id, role=Role.MANAGER, "
     "user__is_active=True)": "counts managers, and shows nothing",
-    "incidents/api.py Incidents.get: self.team.incidents": "the wider of the two sets that a search compares",
-    "incidents/api.py Incidents.get: self.team.incident_groups": "the incidents are the team's; this spares the search",
+    "incidents/filters.py IncidentFilters.of_group: self.team.incident_groups": "the incidents are the team's; this "
+    "spares the search",
     "incidents/api.py Updates.post: self.team.incidents": AGAIN,
     "incidents/api_corrections.py Timeline.post: self.team.incidents": AGAIN,
     "incidents/grouping.py group_of: incident.team.incident_groups": KNOWN,
@@ -42,7 +43,6 @@ SPARE = {
     "resource_id=resource.pk, started_at__gte=since, started_at__lt=until, destroyed_at=None)": KNOWN,
     "incidents/resources.py live_incidents: Incident.objects.filter(team_id=resource.team_id, "
     "resource_type=resource.kind, resource_id=resource.pk)": KNOWN,
-    "integrations/api.py narrowed: team.integrations": "the deliveries are the team's; this spares the search",
     "dashboard/views/acting.py delete: request.team.integrations": KNOWN,
     "dashboard/views/acting.py answered: request.team.incidents": AGAIN,
     "dashboard/views/deliveries.py led_to: Incident.objects.filter(team_id=found.team_id, pk=found.incident_id)": KNOWN,

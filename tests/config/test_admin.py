@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from config import changelist
+from config import changelist, paging
 from incidents.models import Incident
 from integrations.models import InboundDelivery
 from teams.models import Organization, User
@@ -385,7 +385,7 @@ def test_a_list_is_read_page_by_page_and_never_counted(staff, integration, djang
 
 
 def test_a_filter_without_an_index_looks_at_the_newest_only_and_leads_further_back(staff, integration, monkeypatch):
-    monkeypatch.setattr(changelist, "LOOKED_THROUGH", 3)
+    monkeypatch.setattr(paging, "LOOKED_THROUGH", 3)
     tell_it(integration, an_event("incident.started"))
     tell_it(integration, *(an_event("incident.acknowledged", NOON.replace(minute=n + 1)) for n in range(7)))
     found, address, pages = [], "/admin/timeline/timelineevent/?event=incident.started", 0
@@ -398,7 +398,7 @@ def test_a_filter_without_an_index_looks_at_the_newest_only_and_leads_further_ba
 
 
 def test_a_name_is_searched_among_the_newest_and_an_id_everywhere(staff, team, monkeypatch):
-    monkeypatch.setattr(changelist, "LOOKED_THROUGH", 2)
+    monkeypatch.setattr(paging, "LOOKED_THROUGH", 2)
     old, *others = [make_user(f"anna{n}@example.com") for n in range(4)]
     found = staff.get("/admin/teams/user/?q=ANNA").context["cl"].result_list
     assert {user.email for user in found} == {user.email for user in others[1:]}

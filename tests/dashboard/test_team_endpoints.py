@@ -74,7 +74,7 @@ def test_the_list_says_how_each_goes(manager, team):
 
 
 def test_further_endpoints_follow_behind_a_cursor(manager, team, monkeypatch):
-    monkeypatch.setattr("dashboard.views.team_endpoints.ROWS", 2)
+    monkeypatch.setattr("dashboard.views.lists.ROWS", 2)
     for name in "abc":
         make_endpoint(team, description=f"Endpoint {name}")
     page = manager.get("/team/endpoints")

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from config import clock
+from config import clock, paging
 from incidents.declaring import Declaration, declare
 from incidents.models import Severity, Type
 from monitors import lifecycle as resources
@@ -13,7 +13,6 @@ from monitors.models import Monitor
 from tests.conftest import NOON
 from tests.dashboard.conftest import words
 from tests.endpoints import make_attempt, make_endpoint, make_message
-from timeline.outbound import log
 from timeline.outbound.lifecycle import disable
 from timeline.outbound.models import Message
 
@@ -104,7 +103,7 @@ def test_another_teams_endpoint_is_no_choice_and_its_incident_has_no_messages(ma
 
 
 def test_older_messages_follow_behind_a_cursor(manager, endpoint, monkeypatch):
-    monkeypatch.setattr("dashboard.views.team_messages.ROWS", 2)
+    monkeypatch.setattr("dashboard.views.lists.ROWS", 2)
     made = [make_message(endpoint) for _ in range(3)]
     page = manager.get("/team/messages")
     older = manager.get(page.context["more"], headers={"HX-Request": "true"})
@@ -113,7 +112,7 @@ def test_older_messages_follow_behind_a_cursor(manager, endpoint, monkeypatch):
 
 
 def test_a_page_without_a_find_still_leads_further(manager, endpoint, incident, monkeypatch):
-    monkeypatch.setattr(log, "LOOKED_THROUGH", 2)
+    monkeypatch.setattr(paging, "LOOKED_THROUGH", 2)
     for _ in range(5):
         make_message(endpoint)
     page = manager.get("/team/messages?event=incident.started")

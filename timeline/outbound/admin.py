@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from config import clock
 from config.admin import Retiring, ViewOnly, when
-from config.changelist import RelatedFilter, SinceFilter
+from config.changelist import RelatedFilter, margin
 from config.errors import Conflict
 from config.panels import Panel, shows
 from config.seen import digest, unless_overtaken
@@ -26,6 +26,7 @@ from config.trail import last_noted
 from teams.admin import shown_once
 from timeline.outbound import installation, lifecycle
 from timeline.outbound.admin_messages import Worked, standing_of
+from timeline.outbound.filters import EndpointFilters
 from timeline.outbound.forms import OperatorsEndpointForm, OperatorsReplayForm
 from timeline.outbound.models import Endpoint, Installation
 
@@ -56,27 +57,13 @@ def latest_messages(endpoint: Endpoint) -> Panel:
     )
 
 
-class IsDisabled(SinceFilter):
-    title = "state"
-    parameter_name = "disabled"
-    column = "disabled_at"
-    answers = ("Enabled", "Disabled")
-
-
-class IsDeleted(SinceFilter):
-    title = "deleted"
-    parameter_name = "deleted"
-    column = "deleted_at"
-    answers = ("No", "Yes")
-
-
 @admin.register(Endpoint)
 class EndpointAdmin(Worked, Retiring):
     """Endpoints. Their signing secrets are seen once, when they are made."""
 
     form = OperatorsEndpointForm
     list_display = ["called", "team", "standing", "failing", "last_delivery", "created"]
-    list_filter = [IsDisabled, IsDeleted, ("team", RelatedFilter)]
+    list_filter = [*margin(EndpointFilters), ("team", RelatedFilter)]
     list_select_related = ["team"]
     search_fields = ["description", "url"]
     search_help_text = "An id, or the beginning of a description or URL"

@@ -10,25 +10,21 @@ from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.contrib.admin.filters import SimpleListFilter
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import OperatorAdmin, ViewOnly, when
-from config.changelist import NumberFilter, RelatedFilter
+from config.admin import ByIdAlone, OperatorAdmin, when
+from config.changelist import RelatedFilter, margin
 from config.errors import ApiError, ValidationFailed
-from config.numbers import whole_number
 from config.panels import Panel, shows
 from config.shown import clipped, link, moment, raw, state, whole
-from timeline.about import AboutFilter, subject_link
-from timeline.events import EVENTS
+from timeline.about import subject_link
 from timeline.models import SubjectKind
 from timeline.outbound import lifecycle, log
-from timeline.outbound.models import STANDINGS, Attempt, Message, Standing
-from timeline.outbound.shapes import TEST
+from timeline.outbound.filters import AttemptFilters, MessageFilters
+from timeline.outbound.models import Attempt, Message, Standing
 
 REFUSALS_SHOWN = 5
 
@@ -90,51 +86,12 @@ def lasted(attempt: Attempt) -> str:
     return "no end" if attempt.milliseconds is None else f"{attempt.milliseconds:.0f} ms"
 
 
-class StandingFilter(SimpleListFilter):
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(each.value, str(each.label)) for each in Standing]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
-        if self.value() is None:
-            return queryset
-        if self.value() not in Standing.values:
-            raise IncorrectLookupParameters
-        return queryset.filter(status__in=STANDINGS[Standing(str(self.value()))])
-
-
-class SentEventFilter(SimpleListFilter):
-    title = "event"
-    parameter_name = "event"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, name) for name in (*EVENTS, TEST)]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Message]) -> QuerySet[Message]:
-        return queryset.filter(event=self.value()) if self.value() is not None else queryset
-
-
-class EndpointFilter(NumberFilter):
-    title = "endpoint"
-    parameter_name = "endpoint_id"
-
-
-class ByIdAlone(ViewOnly):
-    """Records that are searched for by their ids."""
-
-    def found(self, text: str) -> list[int]:
-        number = whole_number(text)
-        return [] if number is None else [number]
-
-
 @admin.register(Message)
 class MessageAdmin(Worked, ByIdAlone):
     """Messages, as they are sent, and how far they are. They can be sent again, or given up."""
 
     list_display = ["made", "event", "about", "to", "standing", "tries", "reason", "team"]
-    list_filter = [StandingFilter, SentEventFilter, AboutFilter, EndpointFilter, ("team", RelatedFilter)]
+    list_filter = [*margin(MessageFilters), ("team", RelatedFilter)]
     list_select_related = ["team", "endpoint"]
     list_defer = ["body"]
     wide_filters = ["state", "event"]
@@ -200,17 +157,12 @@ class MessageAdmin(Worked, ByIdAlone):
         return raw(message.body.encode())
 
 
-class MessageFilter(NumberFilter):
-    title = "message"
-    parameter_name = "message_id"
-
-
 @admin.register(Attempt)
 class AttemptAdmin(ByIdAlone):
     """Attempts, as they went."""
 
     list_display = ["began", "of", "took", "status_code", "reason"]
-    list_filter = [MessageFilter]
+    list_filter = [*margin(AttemptFilters)]
     list_defer = ["excerpt"]
     search_fields = ["id"]
     search_help_text = "An attempt's id"

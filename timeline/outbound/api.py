@@ -7,29 +7,26 @@ Which incident a message is about is known in a storey above, whose model is han
 
 from typing import Any
 
-from django.db.models import Model
-from django.http import HttpResponse
+from django.db.models import Model, QuerySet
+from django.http import HttpResponse, QueryDict
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from config import clock
-from config.api import listing, ok, say_nothing
-from config.fields import ListQuery, query, said
-from config.paging import page
-from teams.api import TeamView, numbered
+from config.api import ok, say_nothing
+from config.fields import said
+from teams.api import TeamList, TeamView, described_list, numbered
 from teams.models import Role
 from timeline.events import INCIDENT
 from timeline.outbound import lifecycle
-from timeline.outbound.log import NEWEST, Narrowed, live, messages
-from timeline.outbound.models import Endpoint, Message, Standing
+from timeline.outbound.filters import EndpointFilters, MessageFilters
+from timeline.outbound.log import live
+from timeline.outbound.models import Endpoint, Message
 from timeline.outbound.serializers import (
     EndpointBody,
     EndpointChanges,
-    EndpointPage,
     EndpointSerializer,
     EndpointWithSecretSerializer,
-    MessagePage,
-    MessageQuery,
     MessageSerializer,
     ReplayBody,
     ReplayedSerializer,
@@ -64,20 +61,14 @@ def with_secret(endpoint: Endpoint, secret: str) -> dict[str, Any]:
     return {**EndpointSerializer(endpoint).data, "secret": secret}
 
 
-class Endpoints(ManagedView):
+@described_list("List endpoints", "Newest first.")
+class Endpoints(TeamList, ManagedView):
     """`/api/endpoints`."""
 
-    @extend_schema(
-        operation_id="list_endpoints",
-        summary="List endpoints",
-        description="Newest first.",
-        parameters=[ListQuery],
-        responses={200: EndpointPage},
-    )
-    def get(self, request: Request) -> HttpResponse:
-        chosen = query(request, ListQuery)
-        rows, more = page(live(self.team), NEWEST, chosen["limit"], chosen.get("cursor"))
-        return listing("endpoints", list(EndpointSerializer(rows, many=True).data), chosen["limit"], more)
+    called, filters, serializer = "endpoints", EndpointFilters, EndpointSerializer
+
+    def records(self) -> QuerySet[Endpoint]:
+        return live(self.team)
 
     @extend_schema(
         operation_id="create_endpoint",
@@ -223,39 +214,23 @@ class ManagedMessages(ManagedView):
             about.incident_uuid = uuids.get(each.subject_id) if each.subject_kind == INCIDENT else None
         return found
 
-    def numbered_incident(self, uuid: Any) -> int:
-        """The number of the team's incident with that UUID; one that no message has for all others."""
-        found = self.incidents._default_manager.filter(team=self.team, uuid=uuid).values_list("pk", flat=True).first()
-        return -1 if found is None else int(found)
 
-
-class Messages(ManagedMessages):
+@described_list(
+    "List messages",
+    "Newest first.",
+    answer="Some messages. There may be fewer than `limit`, and still a next page.",
+)
+class Messages(TeamList, ManagedMessages):
     """`/api/messages`."""
 
-    @extend_schema(
-        operation_id="list_messages",
-        summary="List messages",
-        description="Newest first.",
-        parameters=[MessageQuery],
-        responses={200: MessagePage},
-    )
-    def get(self, request: Request) -> HttpResponse:
-        chosen = query(request, MessageQuery)
-        rows, more = messages(self.team, self.narrowed(chosen), chosen["limit"], chosen.get("cursor"))
-        shown = MessageSerializer(self.naming_incidents(rows), many=True).data
-        return listing("messages", list(shown), chosen["limit"], more)
+    called, filters, serializer = "messages", MessageFilters, MessageSerializer
 
-    def narrowed(self, chosen: dict[str, Any]) -> Narrowed:
-        """What a validated query string asks for. Of another team's endpoint or incident there are none."""
-        endpoint_id = chosen.get("endpoint_id")
-        if endpoint_id is not None and not self.team.endpoints.filter(pk=endpoint_id).exists():
-            endpoint_id = -1
-        return Narrowed(
-            standings=[Standing(each) for each in chosen["status"]] if "status" in chosen else None,
-            event=chosen.get("event"),
-            endpoint_id=endpoint_id,
-            incident_id=self.numbered_incident(chosen["incident_id"]) if "incident_id" in chosen else None,
-        )
+    def narrowed(self, asked: QueryDict) -> MessageFilters:
+        found = self.team.messages.defer("body")
+        return MessageFilters(asked, found, team=self.team, incidents=self.incidents)
+
+    def shown(self, rows: list[Message]) -> list[Any]:
+        return super().shown(self.naming_incidents(rows))
 
 
 class OfMessage(ManagedMessages):

@@ -12,21 +12,15 @@ from rest_framework import serializers
 from config.addresses import LONGEST_ADDRESS, WEB_ADDRESS
 from config.fields import (
     Body,
-    ListQuery,
-    Pagination,
-    QueryChoices,
-    QueryInteger,
     StrictBoolean,
     StrictChar,
     StrictChoice,
     StrictList,
     StrictMoment,
-    StrictUUID,
 )
 from timeline.events import EVENTS
 from timeline.outbound.log import attempts
 from timeline.outbound.models import Endpoint, Message, Standing
-from timeline.outbound.shapes import TEST
 
 LONGEST_DESCRIPTION = 255
 
@@ -59,13 +53,6 @@ class EndpointWithSecretSerializer(EndpointSerializer):
     """An endpoint with its new signing secret, which is told this once."""
 
     secret = serializers.CharField(help_text="Verifies the signatures. It is never shown again.")
-
-
-class EndpointPage(serializers.Serializer):
-    """Some endpoints."""
-
-    endpoints = EndpointSerializer(many=True, help_text="Those of this page.")
-    pagination = Pagination(help_text="Which page this is.")
 
 
 def _url(**how: Any) -> StrictChar:
@@ -176,19 +163,3 @@ class WholeMessageSerializer(MessageSerializer):
     @extend_schema_field(AttemptSerializer(many=True))
     def get_attempts(self, message: Message) -> Any:
         return AttemptSerializer(attempts(message), many=True).data
-
-
-class MessagePage(serializers.Serializer):
-    """Some messages. There may be fewer than `limit`, and still a next page."""
-
-    messages = MessageSerializer(many=True, help_text="Those of this page.")
-    pagination = Pagination(help_text="Which page this is.")
-
-
-class MessageQuery(ListQuery):
-    """The query string of the list of messages."""
-
-    endpoint_id = QueryInteger(required=False, help_text="Only those to this endpoint.")
-    status = QueryChoices(choices=Standing.values, required=False, help_text="One, or several separated by commas.")
-    event = StrictChoice(choices=[*EVENTS, TEST], required=False, help_text="Only those of this event.")
-    incident_id = StrictUUID(required=False, help_text="Only those about this incident.")

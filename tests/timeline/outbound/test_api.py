@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from config import clock
+from config import clock, paging
 from config.models import IdempotentAnswer
 from config.vault import open_sealed
 from incidents.declaring import Declaration, declare
@@ -17,7 +17,6 @@ from teams.authentication import make_key
 from teams.models import Role, Scope
 from tests.conftest import NOON, make_user
 from tests.endpoints import HOOK, make_attempt, make_endpoint, make_message
-from timeline.outbound import log
 from timeline.outbound.lifecycle import delete_endpoint, disable
 from timeline.outbound.models import Endpoint, Message
 
@@ -356,7 +355,7 @@ def test_lists_go_on_from_a_cursor(managing, team):
 
 
 def test_a_rare_event_is_found_however_far_it_is(managing, endpoint, incident, monkeypatch):
-    monkeypatch.setattr(log, "LOOKED_THROUGH", 3)
+    monkeypatch.setattr(paging, "LOOKED_THROUGH", 3)
     rare = Message.objects.get()
     for _ in range(10):
         make_message(endpoint)
