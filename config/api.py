@@ -15,6 +15,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
+from drf_spectacular.utils import extend_schema
 from rest_framework import views
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -131,6 +132,14 @@ def said_if_any(request: Request, body_class: type[Body]) -> dict[str, Any]:
 def say_nothing(request: Request) -> None:
     """For what needs no words: refuse a body that says any."""
     said_if_any(request, NothingToSay)
+
+
+def wordless(operation_id: str, summary: str, description: str, answer: Any) -> Any:
+    """What the document says of an operation that needs no words (`say_nothing`) and answers with a record."""
+    answers = {200: answer}
+    return extend_schema(
+        operation_id=operation_id, summary=summary, description=description, request=None, responses=answers
+    )
 
 
 # What DRF wants: parsers, negotiation, request

@@ -6,7 +6,6 @@ validation has one source of its own, above this storey.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -23,9 +22,8 @@ from rest_framework.request import Request
 from config.envelope import dump
 from config.errors import ValidationFailed
 from config.matching import is_conditional, require_match
+from config.numbers import LARGEST_ID, read_uuid
 from config.times import EXPECTED, parse_rfc3339, rfc3339
-
-LARGEST_ID = 2**63 - 1
 
 
 class _Trimmed(serializers.Field):
@@ -69,12 +67,12 @@ class StrictUUID(_Trimmed, serializers.UUIDField):
     """A UUID in its usual form of 36 characters."""
 
     default_error_messages = {"invalid": "Expected a UUID such as 550e8400-e29b-41d4-a716-446655440000."}
-    _shape = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
     def to_internal_value(self, data: Any) -> UUID:
-        if not isinstance(data, str) or not self._shape.fullmatch(data):
+        found = read_uuid(data) if isinstance(data, str) else None
+        if found is None:
             self.fail("invalid")
-        return UUID(data)
+        return found
 
 
 class StrictMoment(_Trimmed, serializers.DateTimeField):
@@ -323,7 +321,7 @@ def said(
     it changes, as answers have it, and `tag` its ETag, if it has one: who sends back a record that is another by now
     is told that, where `If-Match` asks for it, and not that what changed is read-only.
     """
-    body = body_class(data=request.data, context={"shown": shown})
+    body = body_class(data=request.data, context={"request": request, "shown": shown})
     if not body.is_valid():
         if tag and is_conditional(request) and all(texts == [READ_ONLY] for texts in body.errors.values()):
             require_match(request, tag)

@@ -1,6 +1,6 @@
 """
-Fields of forms on the pages and in admin: text, and choices, that may stay as they are. And how forms say what a verb
-had against them, and what is so already.
+Fields of forms on the pages and in admin: what a verb is told, text, and choices, that may stay as they are. And how
+forms say what a verb had against them, and what is so already.
 
 Two rules hold for every form. A line end counts once, however a browser sends it; and what its sender did not touch is
 not changed by it, even where the form can't show it as it is.
@@ -8,14 +8,32 @@ not changed by it, even where the form can't show it as it is.
 Not here: moments (config.momentfields), the API's fields (config.fields), what only admin has (config.adminforms).
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from django import forms
+from django.core.validators import RegexValidator
 from django.db.models import Model, QuerySet
 
 from config.errors import ApiError, ValidationFailed
+from config.fields import Body
 from config.numbers import whole_number
+
+Field = TypeVar("Field", bound=forms.Field)
+
+
+def field_for(body: type[Body], name: str, kind: Callable[..., Field], **how: Any) -> Field:
+    """
+    A form's field for what a verb is told: needed, bounded, shaped and chosen from as the body says of its `name`,
+    where `how` says nothing else.
+    """
+    told = body._declared_fields[name]
+    bounds = {each: getattr(told, each, None) for each in ("max_length", "min_value", "max_value", "choices")}
+    said = {each: bound for each, bound in bounds.items() if bound is not None}
+    if "choices" in said:
+        said["choices"] = list(said["choices"].items())
+    shapes = [each for each in told.validators if isinstance(each, RegexValidator)]
+    return kind(**{"required": told.required} | said | ({"validators": shapes} if shapes else {}) | how)
 
 
 class Text(forms.CharField):
@@ -98,15 +116,37 @@ class OfferedRecord(forms.ModelChoiceField):
 
 
 class OfferedRecords(forms.ModelMultipleChoiceField):
-    """The same for several."""
+    """The same for several, of which so many at most can be chosen."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, max_length: int | None = None, **options: Any) -> None:
         super().__init__(None, **options)
+        self.max_length = max_length
+
+    def clean(self, value: Any) -> Any:
+        return at_most(self.max_length, super().clean(value))
 
     def offer(self, records: QuerySet[Any], at_most: int, chosen: Iterable[Any] = ()) -> None:
         """List the first of some records, and those that are chosen already."""
         self.queryset = records
         offer_records(self, records, at_most, list(chosen), [])
+
+
+class SeveralChoices(forms.MultipleChoiceField):
+    """Some choices of several, so many at most."""
+
+    def __init__(self, *, max_length: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.max_length = max_length
+
+    def clean(self, value: Any) -> Any:
+        return at_most(self.max_length, super().clean(value))
+
+
+def at_most(number: int | None, chosen: Any) -> Any:
+    """What was chosen, if that is not too much. Raises ValidationError."""
+    if number is not None and len(chosen) > number:
+        raise forms.ValidationError(f"At most {number} at once.")
+    return chosen
 
 
 def offer_records(

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.http import HttpResponse, HttpResponseRedirect
 
 from config import faults
 from config.errors import Conflict, ValidationFailed
 from config.models import IdempotentAnswer
+from config.turns import take_free_turn, wait_for_turn
 from config.vault import CannotOpen, open_sealed, seal
 
 HEADER = "Idempotency-Key"
@@ -52,9 +53,10 @@ def once(scope: str, key: str, request: bytes, at: datetime, work: Callable[[], 
     while the same is still being worked on. Only an answer of 2xx is kept: what was refused may be corrected and sent
     under its key.
     """
-    digest = sha256(f"{scope}\n{key}".encode()).digest()
+    name = f"{scope}\n{key}"
+    digest = sha256(name.encode()).digest()
     with transaction.atomic():
-        if not first_in_line(digest):
+        if not take_free_turn(name):
             raise Conflict(
                 f"A request with this {HEADER} is still being worked on. Try again in a moment.",
                 headers={"Retry-After": str(AGAIN_SECONDS)},
@@ -75,9 +77,10 @@ def led(scope: str, key: str, at: datetime, work: Callable[[], HttpResponse]) ->
     The answer to a form, that of `work`, and True; or, where that form led to another page before, the way there, and
     False. Who sends it while it is being worked on waits. An answer that leads nowhere is not kept: nothing was done.
     """
-    digest = sha256(f"{scope}\n{key}".encode()).digest()
+    name = f"{scope}\n{key}"
+    digest = sha256(name.encode()).digest()
     with transaction.atomic():
-        wait_in_line(digest)
+        wait_for_turn(name)
         known = IdempotentAnswer.objects.filter(pk=digest, created_at__gt=at - KEPT_FOR).first()
         if known:
             return HttpResponseRedirect(opened(known)), False
@@ -85,20 +88,6 @@ def led(scope: str, key: str, at: datetime, work: Callable[[], HttpResponse]) ->
         if isinstance(answer, HttpResponseRedirect):
             keep(digest, digest, HttpResponse(answer.url.encode(), status=answer.status_code), at)
         return answer, True
-
-
-def wait_in_line(digest: bytes) -> None:
-    """Wait until nobody else is working under a key; until the transaction ends, nobody else will."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(digest[:8], signed=True)])
-
-
-def first_in_line(digest: bytes) -> bool:
-    """Whether nobody else is working under a key; until the transaction ends, nobody will."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [int.from_bytes(digest[:8], signed=True)])
-        [free] = cursor.fetchone()
-    return bool(free)
 
 
 def again(known: IdempotentAnswer, request: bytes) -> HttpResponse:

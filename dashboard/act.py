@@ -7,16 +7,16 @@ Not here: the forms themselves (dashboard.acts), doing what they ask for (dashbo
 from datetime import datetime
 from typing import ClassVar
 
-from django import forms
 from django.http import QueryDict
 
 from config.seen import knowing, seen_field
+from incidents.forms import VerbForm
 from incidents.models import Incident
 from teams.models import Team, User
 from timeline.models import TimelineEvent
 
 
-class Act(forms.Form):
+class Act(VerbForm):
     """
     One verb as a form. `word` stands on its button, `means` above it, `done` is said when it was done; `changing` are
     the facts that change what its sender saw, `changing_of` the columns that they change, and `changed` is what is said
@@ -31,6 +31,8 @@ class Act(forms.Form):
     changing: ClassVar[tuple[str, ...]] = ()
     changing_of: ClassVar[tuple[str, ...]] = ()
     changed: ClassVar[str] = ""
+    # The field, if there is one, in which nothing chosen (None) leaves all as it is.
+    choice: ClassVar[str] = ""
     # Templates read what a class says of itself, rather than make a form of it.
     do_not_call_in_templates = True
 
@@ -45,7 +47,7 @@ class Act(forms.Form):
     ) -> None:
         # On the list one form has the fields of every verb, and no browser is to ask for those of another one.
         super().__init__(data, auto_id=f"{self.verb}-%s", use_required_attribute=incident is not None)
-        self.team, self.members = team, members
+        self.team, self.members, self.begun = team, members, self.does.begin()
         if incident:
             self.fields["seen"].initial = self.standing(incident)
         self.fill(incident)
@@ -59,8 +61,10 @@ class Act(forms.Form):
         return "deleted" if incident.destroyed_at else incident.status
 
     def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
-        """Call the verb."""
-        raise NotImplementedError
+        """Do what the verb does, to this one of those that the form is about."""
+        if self.choice and self.cleaned_data[self.choice] is None:
+            return None
+        return self.begun(incident, **self.told(self.team), by=by, at=at)
 
     def people(self) -> dict[str, User]:
         """The members of the team who can log in, by UUID."""
@@ -75,8 +79,9 @@ class Act(forms.Form):
 
 def members_of(team: Team) -> list[User]:
     """The members of a team who can log in, by name."""
-    found = team.memberships.filter(user__is_active=True).select_related("user")
-    return sorted((each.user for each in found), key=lambda user: (user.get_full_name().casefold(), user.pk))
+    return sorted(
+        (each.user for each in team.memberships.active()), key=lambda user: (user.get_full_name().casefold(), user.pk)
+    )
 
 
 def named(user: User) -> str:

@@ -6,27 +6,34 @@ verbs do (incidents.lifecycle and the rooms beside it), and who may (views).
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, ClassVar, cast
 
 from django import forms
 from django.http import QueryDict
 
-from config.formfields import KeptChoice, KeptText, OfferedRecord, Text
+from config.formfields import KeptChoice, KeptText, OfferedRecord, SeveralChoices, Text, field_for
 from config.seen import digest, knowing, seen_field
 from dashboard.act import Act, members_of, named
-from dashboard.fields import Regions
-from incidents import corrections, details, grouping, lifecycle
-from incidents.bodies import MOVING_NOTE_AT_MOST
+from incidents import grouping, lifecycle
+from incidents.bodies import (
+    NO_GROUP,
+    AssignmentBody,
+    ChangesBody,
+    EscalationBody,
+    GroupingBody,
+    MovingBody,
+    SeverityBody,
+)
 from incidents.fold import ACKNOWLEDGED, CLOSED, LIVE, OPEN, RESOLVED, steps_from
-from incidents.forms import EntryForm
-from incidents.models import Incident, Severity
+from incidents.forms import EntryForm, line_field, lines_field, regions_field, told_by
+from incidents.models import Incident
 from incidents.moves import MOVED, SAID
+from incidents.verbs import VERBS
 from teams.models import Team, User
-from timeline.models import TimelineEvent
 
 GROUPS_OFFERED = 50
-NO_GROUP = "No incident group of the team has this id."
+NOBODY = {"invalid_choice": lifecycle.NOBODY}
+UNNAMED = "Without one it is called as the incident is."
 
 
 # --- moves ------------------------------------------------------------------------------------------------------------
@@ -39,12 +46,7 @@ class Move(Act):
     says: ClassVar[str] = ""
     changing: ClassVar[tuple[str, ...]] = tuple(SAID)
     changing_of: ClassVar[tuple[str, ...]] = MOVED
-    note = Text(
-        label="Note",
-        required=False,
-        max_length=MOVING_NOTE_AT_MOST,
-        widget=forms.TextInput(attrs={"placeholder": "Note to go with it, if any", "dir": "auto"}),
-    )
+    note = line_field(MovingBody, "note", Text, {"placeholder": "Note to go with it, if any"}, label="Note")
     # Who had it then, for the one among the buttons of this form that changes that.
     held = seen_field()
 
@@ -60,17 +62,16 @@ class Move(Act):
     def shown_again(self, incident: Incident) -> None:
         self.data = knowing(knowing(self.data, Move.standing(incident)), Assign.standing(incident), "held")
 
-    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
-        return lifecycle.move(incident, self.to, by=by, at=at, note=self.cleaned_data["note"])
-
 
 class Acknowledge(Move):
+    does = VERBS["acknowledge"]
     verb, word, icon, done, to = "acknowledge", "Acknowledge", "acknowledged", "Acknowledged.", ACKNOWLEDGED
 
 
 class Take(Move):
     """Saying that one works on it oneself: it is acknowledged, if it was not yet, and assigned to who says so."""
 
+    does = VERBS["take"]
     verb, word, icon, done, to = "take", "Take it", "person", "You have it now.", ACKNOWLEDGED
     says = "Acknowledges it and assigns it to you."
     changing = (*SAID, "incident.assigned")
@@ -86,44 +87,48 @@ class Take(Move):
     def standing(incident: Incident) -> str:
         return f"{Move.standing(incident)} {Assign.standing(incident)}"
 
-    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
-        return details.take(incident, by=by, at=at, note=self.cleaned_data["note"])
-
 
 class Resolve(Move):
+    does = VERBS["resolve"]
     verb, word, icon, done, to = "resolve", "Resolve", "resolved", "Resolved.", RESOLVED
 
 
 class Close(Move):
+    does = VERBS["close"]
     verb, word, icon, done, to = "close", "Close", "closed", "Closed.", CLOSED
 
 
 class Reopen(Move):
+    does = VERBS["reopen"]
     verb, word, icon, done, to = "reopen", "Reopen", "reopened", "Reopened.", OPEN
 
 
 class Escalate(Act):
     """Recording that members of the team, or all of it, are wanted."""
 
+    does = VERBS["escalate"]
     verb, word, icon, done = "escalate", "Escalate", "escalated", f"Escalated. {lifecycle.ONLY_RECORDED}"
     means = lifecycle.ONLY_RECORDED
     changing, changing_of = tuple(SAID), MOVED
-    targets = forms.MultipleChoiceField(
+    targets = field_for(
+        EscalationBody,
+        "targets",
+        SeveralChoices,
         label="Escalate to",
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose to whom it is escalated.", "invalid_choice": lifecycle.NOBODY},
+        error_messages=NOBODY | {"required": "Choose to whom it is escalated."},
     )
-    note = Text(label="Note", required=False, max_length=MOVING_NOTE_AT_MOST)
+    note = field_for(MovingBody, "note", Text, label="Note")
 
     def fill(self, incident: Incident | None) -> None:
         everybody = [("team", f"Everybody in {self.team}")]
         choices = everybody + [(uuid, named(user)) for uuid, user in self.people().items()]
         self.fields["targets"].choices = choices  # type: ignore[attr-defined]
 
-    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
-        people, chosen = self.people(), self.cleaned_data["targets"]
-        targets: list[User | Team] = [people.get(each) or self.team for each in chosen]
-        return lifecycle.escalate(incident, targets=targets, note=self.cleaned_data["note"], by=by, at=at)
+    def told(self, team: Team) -> dict[str, Any]:
+        people = self.people()
+        targets = [people.get(each) or team for each in self.cleaned_data["targets"]]
+        return {"targets": targets, "note": self.cleaned_data["note"]}
 
 
 # --- details ----------------------------------------------------------------------------------------------------------
@@ -132,10 +137,11 @@ class Escalate(Act):
 class Assign(Act):
     """Giving an incident to a member, or to nobody."""
 
+    does = VERBS["assign"]
     verb, word, icon, done = "assign", "Assign", "person", "Saved who has it."
     changing, changing_of = ("incident.assigned",), ("assignee_id", "assignee_email")
-    changed = "changed who has it"
-    assignee = KeptChoice(label="Who has it", error_messages={"invalid_choice": lifecycle.NOBODY})
+    changed, choice = "changed who has it", "assignee"
+    assignee = field_for(AssignmentBody, "assignee_id", KeptChoice, label="Who has it", error_messages=NOBODY)
 
     def fill(self, incident: Incident | None) -> None:
         field: Any = self.fields["assignee"]
@@ -153,20 +159,18 @@ class Assign(Act):
     def standing(incident: Incident) -> str:
         return digest(incident.assignee_id, incident.assignee_email)
 
-    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
-        if self.cleaned_data["assignee"] is None:
-            return None
-        assignee = self.people().get(self.cleaned_data["assignee"])
-        return details.assign(incident, assignee=assignee, by=by, at=at)
+    def told(self, team: Team) -> dict[str, Any]:
+        return {"assignee": self.people().get(self.cleaned_data["assignee"])}
 
 
 class ChangeSeverity(Act):
     """Saying that it is worse, or not as bad, as was said."""
 
+    does = VERBS["change_severity"]
     verb, word, icon, done = "severity", "Change severity", "major", "Severity changed."
     changing, changing_of = ("incident.severity_changed",), ("severity",)
-    changed = "changed the severity"
-    severity = KeptChoice(label="Severity", choices=Severity.choices)
+    changed, choice = "changed the severity", "severity"
+    severity = field_for(SeverityBody, "severity", KeptChoice, label="Severity")
 
     def fill(self, incident: Incident | None) -> None:
         field: Any = self.fields["severity"]
@@ -179,33 +183,18 @@ class ChangeSeverity(Act):
     def standing(incident: Incident) -> str:
         return incident.severity
 
-    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
-        chosen = self.cleaned_data["severity"]
-        if chosen is None:
-            return None
-        return details.change_severity(incident, severity=Severity(chosen), by=by, at=at)
-
 
 class Edit(Act):
     """Changing title, cause and regions."""
 
+    does = VERBS["edit"]
     verb, word, icon, done = "edit", "Edit", "updated", "Saved."
     changing = ("incident.updated", "incident.started")
     changing_of = ("title", "error_message", "affected_regions")
     changed = "changed title, cause or regions"
-    title = KeptText(
-        label="Title",
-        required=False,
-        max_length=details.TITLE_AT_MOST,
-        widget=forms.TextInput(attrs={"dir": "auto"}),
-    )
-    error_message = KeptText(
-        label="Cause",
-        required=False,
-        max_length=details.CAUSE_AT_MOST,
-        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
-    )
-    affected_regions = Regions(label="Regions")
+    title = line_field(ChangesBody, "title", KeptText, label="Title")
+    error_message = lines_field(ChangesBody, "error_message", KeptText, label="Cause")
+    affected_regions = regions_field(ChangesBody)
 
     def fill(self, incident: Incident | None) -> None:
         if incident:
@@ -217,16 +206,8 @@ class Edit(Act):
     def standing(incident: Incident) -> str:
         return digest(incident.title, incident.error_message, incident.affected_regions)
 
-    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
-        said = self.cleaned_data
-        return details.edit(
-            incident,
-            title=said["title"] or None,
-            error_message=said["error_message"] or None,
-            affected_regions=said["affected_regions"],
-            by=by,
-            at=at,
-        )
+    def told(self, team: Team) -> dict[str, Any]:
+        return {name: None if value == "" else value for name, value in told_by(self, ChangesBody).items()}
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------
@@ -235,17 +216,12 @@ class Edit(Act):
 class Group(Act):
     """Putting incidents into a group of the team, or into a new one, which the first of them makes."""
 
+    does = VERBS["group"]
     verb, word, icon, done = "group", "Group", "grouped", "Grouped."
     changing, changing_of = ("incident.grouped", "incident.ungrouped"), ("incident_group_id", "incident_group_native")
     changed = "changed its group"
     group = OfferedRecord(label="Group", required=False, error_messages={"invalid_choice": NO_GROUP})
-    name = Text(
-        label="Name of a new group",
-        required=False,
-        max_length=grouping.NAME_AT_MOST,
-        help_text="Without one it is called as the incident is.",
-        widget=forms.TextInput(attrs={"dir": "auto"}),
-    )
+    name = line_field(GroupingBody, "name", Text, label="Name of a new group", help_text=UNNAMED)
 
     def fill(self, incident: Incident | None) -> None:
         field: Any = self.fields["group"]
@@ -263,23 +239,17 @@ class Group(Act):
     def standing(incident: Incident) -> str:
         return digest(incident.incident_group_id, incident.incident_group_native)
 
-    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
-        said = self.cleaned_data
-        if said["group"] is not None:
-            return grouping.group(incident, said["group"], by=by, at=at)
-        said["group"], fact = grouping.group_anew(incident, said["name"], by=by, at=at)
-        return fact
+    def told(self, team: Team) -> dict[str, Any]:
+        return {"into": self.cleaned_data["group"], "name": self.cleaned_data["name"]}
 
 
 class Ungroup(Act):
     """Taking an incident out of its group."""
 
+    does = VERBS["ungroup"]
     verb, word, icon, done = "ungroup", "Take it out of its group", "cross", "Taken out of its group."
     changing, changing_of, changed = Group.changing, Group.changing_of, Group.changed
     standing = staticmethod(Group.standing)
-
-    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
-        return grouping.ungroup(incident, by=by, at=at)
 
 
 # --- the record -------------------------------------------------------------------------------------------------------
@@ -289,10 +259,6 @@ class Add(Act, EntryForm):
     """Adding an entry after the fact."""
 
     verb, word, icon, done = "add", "Add an entry after the fact", "clock", "Entry added."
-
-    def do(self, incident: Incident, *, by: User, at: datetime) -> TimelineEvent | None:
-        said = {name: self.cleaned_data[name] for name in ("message", "occurred_at", "reason")}
-        return corrections.add(incident, by=by, at=at, **said)
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------

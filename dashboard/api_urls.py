@@ -5,10 +5,11 @@ Ids are taken as text and judged by the views, so that whatever names no record 
 """
 
 from django.conf import settings
-from django.urls import path
+from django.urls import URLPattern, path
 
 from dashboard.schema import Docs, OpenAPI
 from incidents import api as incidents
+from incidents import api_bulk as bulk
 from incidents import api_corrections as corrections
 from incidents import api_reports as reports
 from incidents import api_verbs as working
@@ -23,11 +24,25 @@ from timeline.outbound import api as outbound
 # The inbound door, as it stands behind /api/.
 DOOR = settings.DOOR_PATH.removeprefix("/api/")
 
+
+def paths_of(kind: monitors.Kind) -> list[URLPattern]:
+    """The paths of monitors, or of heartbeats."""
+    views = {
+        "": monitors.Several,
+        "/<str:id>": monitors.One,
+        "/<str:id>/stats": reports.Stats,
+        "/<str:id>/pause": monitors.Pausing,
+        "/<str:id>/unpause": monitors.Unpausing,
+    }
+    made = {where: monitors.view_of(view, kind) for where, view in views.items()}
+    return [path(f"{kind.several}{where}", view.as_view(deleting=resources.destroy)) for where, view in made.items()]
+
+
 urlpatterns = [
     path("me", members.Me.as_view()),
     path("members", members.Members.as_view()),
     path("incidents", incidents.Incidents.as_view()),
-    path("incidents/bulk", working.Bulk.as_view()),
+    path("incidents/bulk", bulk.Bulk.as_view()),
     path("incidents/<str:uuid>", incidents.OneIncident.as_view()),
     path("incidents/<str:uuid>/status", working.StatusOfIncident.as_view()),
     path("incidents/<str:uuid>/reopen", working.Reopening.as_view()),
@@ -41,16 +56,8 @@ urlpatterns = [
     path("incidents/<str:uuid>/timeline/<str:event_id>/corrections", corrections.Corrections.as_view()),
     path("incident-groups", incidents.Groups.as_view()),
     path("incident-groups/<str:id>", incidents.OneGroup.as_view()),
-    path("monitors", monitors.Monitors.as_view()),
-    path("monitors/<str:id>", monitors.OneMonitor.as_view(deleting=resources.destroy)),
-    path("monitors/<str:id>/stats", reports.MonitorStats.as_view()),
-    path("monitors/<str:id>/pause", monitors.MonitorPause.as_view()),
-    path("monitors/<str:id>/unpause", monitors.MonitorUnpause.as_view()),
-    path("heartbeats", monitors.Heartbeats.as_view()),
-    path("heartbeats/<str:id>", monitors.OneHeartbeat.as_view(deleting=resources.destroy)),
-    path("heartbeats/<str:id>/stats", reports.HeartbeatStats.as_view()),
-    path("heartbeats/<str:id>/pause", monitors.HeartbeatPause.as_view()),
-    path("heartbeats/<str:id>/unpause", monitors.HeartbeatUnpause.as_view()),
+    *paths_of(monitors.MONITOR),
+    *paths_of(monitors.HEARTBEAT),
     path("integrations", integrations.Integrations.as_view()),
     path("deliveries", integrations.Deliveries.as_view()),
     path("deliveries/<str:id>", integrations.OneDelivery.as_view()),

@@ -10,13 +10,11 @@ from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 
 from config.clock import now
-from config.formfields import Text
-from config.momentfields import LocalMoment
+from config.formfields import Text, field_for
+from incidents.bodies import NoteBody
 from teams.forms import time_zones
-from teams.lifecycle import has_expired_password
+from teams.lifecycle import LONGEST_EMAIL, has_expired_password
 from teams.models import User
-
-NOTE_LENGTH = 1_000
 
 
 class LoginForm(AuthenticationForm):
@@ -32,7 +30,7 @@ class LoginForm(AuthenticationForm):
         super().__init__(*args, **kwargs)
         self.fields["username"].label = "E-mail"
         self.fields["username"].widget = forms.EmailInput(
-            attrs={"autocomplete": "username", "autofocus": True, "maxlength": 254}
+            attrs={"autocomplete": "username", "autofocus": True, "maxlength": LONGEST_EMAIL}
         )
 
     def confirm_login_allowed(self, user: Any) -> None:
@@ -44,9 +42,11 @@ class LoginForm(AuthenticationForm):
 class NoteForm(forms.Form):
     """An investigation note."""
 
-    message = Text(
+    message = field_for(
+        NoteBody,
+        "message",
+        Text,
         label="Add a note",
-        max_length=NOTE_LENGTH,
         widget=forms.Textarea(attrs={"rows": 3, "placeholder": "What you saw, tried or decided", "dir": "auto"}),
         error_messages={"required": "A note needs some text."},
     )
@@ -67,16 +67,3 @@ class PreferencesForm(forms.ModelForm):
         self.fields["name"].widget.attrs["autocomplete"] = "name"
         zones = sorted(time_zones() | {self.instance.time_zone})
         self.fields["time_zone"].choices = [(zone, zone.replace("_", " ")) for zone in zones]  # type: ignore[attr-defined]
-
-
-class ReplayForm(forms.Form):
-    """Which time is sent again."""
-
-    since = LocalMoment(label="From")
-    until = LocalMoment(label="Until", help_text="Left out itself. In your time zone, both.")
-
-    def clean(self) -> dict[str, Any]:
-        said = super().clean() or self.cleaned_data
-        if "since" in said and "until" in said and said["since"] >= said["until"]:
-            self.add_error("until", "It must be later than the beginning.")
-        return said

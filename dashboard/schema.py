@@ -23,7 +23,8 @@ from config import idempotency
 from config.api import APIView
 from config.envelope import dump
 from config.errors import STATUS
-from config.fields import LARGEST_ID, Body
+from config.fields import Body
+from config.numbers import LARGEST_ID
 from dashboard.schema_examples import put_in
 from dashboard.schema_words import INFO, INTRODUCTION, SERVERS, TAGS
 from timeline import openapi

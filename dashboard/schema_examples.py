@@ -126,7 +126,7 @@ FIELDS: dict[str, list[Any]] = {
 }
 # Components whose fields do not all go together.
 WHOLE: dict[str, Any] = {
-    "BulkBodyRequest": {"ids": [INCIDENT], "action": "acknowledge", "note": "The switch is being replaced."},
+    "BulkAcknowledgeBodyRequest": {"ids": [INCIDENT], "action": "acknowledge", "note": "The switch is being replaced."},
     "CorrectionBodyRequest": {"occurred_at": "2026-05-13T11:58:00.000Z", "reason": "The clock of the sensor was late."},
     "HidingBodyRequest": {"ids": [EVENT], "hidden": True, "reason": "A false alarm."},
     "GroupingBodyRequest": {"name": "Provider outage"},

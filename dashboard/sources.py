@@ -93,5 +93,5 @@ def first_steps(request: TeamRequest, integrations: list[Integration], at: datet
 
 def managers(team: Team) -> list[str]:
     """Some of those who manage a team, by name."""
-    found = team.memberships.filter(role=Role.MANAGER, user__is_active=True).select_related("user").order_by("pk")
+    found = team.memberships.active().filter(role=Role.MANAGER).order_by("pk")
     return [each.user.get_full_name() for each in found[:MANAGERS_NAMED]]

@@ -1,7 +1,9 @@
 """The addresses of the staff's pages. No trailing slashes."""
 
+from typing import Any
+
 from django.contrib.auth.views import LogoutView
-from django.urls import path
+from django.urls import URLPattern, path
 
 from dashboard.views import (
     acting,
@@ -22,6 +24,24 @@ from dashboard.views import (
     team_keys,
     team_messages,
 )
+
+
+def paths_of(relation: str, kind: str) -> list[URLPattern]:
+    """The pages of monitors, or of heartbeats."""
+    told: dict[str, Any] = {"relation": relation}
+    one = f"{relation}/<int:pk>"
+    return [
+        path(relation, resources.resources, told, name=relation),
+        path(f"{relation}/new", managing.new, told, name=f"{kind}-new"),
+        path(one, resources.resource, told, name=kind),
+        path(f"{one}/edit", managing.edit, told, name=f"{kind}-edit"),
+        *(
+            path(f"{one}/{verb}", managing.work, told | {"verb": verb}, name=f"{kind}-{verb}")
+            for verb in managing.VERBS
+        ),
+        path(f"{one}/delete", managing.delete, told, name=f"{kind}-delete"),
+    ]
+
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -77,25 +97,13 @@ urlpatterns = [
     path("groups/<int:pk>", groups.group, name="group"),
     path("groups/<int:pk>/resolve", groups.resolve, name="group-resolve"),
     path("facts/<int:pk>", facts.fact, name="fact"),
-    path("monitors", resources.resources, {"relation": "monitors"}, name="monitors"),
-    path("monitors/new", managing.new, {"relation": "monitors"}, name="monitor-new"),
-    path("monitors/<int:pk>", resources.resource, {"relation": "monitors"}, name="monitor"),
-    path("monitors/<int:pk>/edit", managing.edit, {"relation": "monitors"}, name="monitor-edit"),
-    path("monitors/<int:pk>/pause", managing.pause, {"relation": "monitors"}, name="monitor-pause"),
-    path("monitors/<int:pk>/unpause", managing.unpause, {"relation": "monitors"}, name="monitor-unpause"),
-    path("monitors/<int:pk>/delete", managing.delete, {"relation": "monitors"}, name="monitor-delete"),
-    path("heartbeats", resources.resources, {"relation": "heartbeats"}, name="heartbeats"),
-    path("heartbeats/new", managing.new, {"relation": "heartbeats"}, name="heartbeat-new"),
-    path("heartbeats/<int:pk>", resources.resource, {"relation": "heartbeats"}, name="heartbeat"),
-    path("heartbeats/<int:pk>/edit", managing.edit, {"relation": "heartbeats"}, name="heartbeat-edit"),
-    path("heartbeats/<int:pk>/pause", managing.pause, {"relation": "heartbeats"}, name="heartbeat-pause"),
-    path("heartbeats/<int:pk>/unpause", managing.unpause, {"relation": "heartbeats"}, name="heartbeat-unpause"),
-    path("heartbeats/<int:pk>/delete", managing.delete, {"relation": "heartbeats"}, name="heartbeat-delete"),
+    *paths_of("monitors", "monitor"),
+    *paths_of("heartbeats", "heartbeat"),
     path("deliveries", deliveries.deliveries, name="deliveries"),
-    path("deliveries/replay", deliveries.replay_quarantine, name="deliveries-replay"),
-    path("deliveries/apply", deliveries.apply_all, name="deliveries-apply"),
+    path("deliveries/replay", deliveries.redo_all, {"way": deliveries.REPLAYING}, name="deliveries-replay"),
+    path("deliveries/apply", deliveries.redo_all, {"way": deliveries.APPLYING}, name="deliveries-apply"),
     path("deliveries/<int:pk>", deliveries.delivery, name="delivery"),
     path("deliveries/<int:pk>/body", deliveries.body, name="delivery-body"),
-    path("deliveries/<int:pk>/replay", deliveries.replay_one, name="delivery-replay"),
-    path("deliveries/<int:pk>/apply", deliveries.apply_one, name="delivery-apply"),
+    path("deliveries/<int:pk>/replay", deliveries.redo_one, {"way": deliveries.REPLAYING}, name="delivery-replay"),
+    path("deliveries/<int:pk>/apply", deliveries.redo_one, {"way": deliveries.APPLYING}, name="delivery-apply"),
 ]

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 
 from config import clock
 from config.admin import Folded, ViewOnly, when
+from config.adminverbs import REFUSALS_SHOWN, acts
 from config.changelist import RelatedFilter, margin
 from config.filtering import LONGEST_SEARCH
 from config.numbers import whole_numbers
@@ -26,7 +27,7 @@ from config.shown import NOTHING, clipped, link, listing, moment, state, whole
 from incidents import resources
 from incidents.admin_corrections import timeline_of
 from incidents.admin_forms import DeclarationForm
-from incidents.admin_verbs import REFUSALS_SHOWN, WorkedOn, acts, refusals
+from incidents.admin_verbs import WorkedOn, refusals
 from incidents.declaring import declare
 from incidents.filters import BY_START, GroupFilters, IncidentFilters, about_resource, in_order
 from incidents.grouping import group_of, incidents_of, live_in, resolve_some
@@ -37,7 +38,7 @@ from monitors.admin import PANELS, ResourceAdmin
 from monitors.models import Resource
 from teams.admin import BELONGINGS
 from teams.models import User
-from timeline.about import subject_link
+from timeline.about import actor_link, subject_link
 
 SHOWN_BESIDE = 20
 
@@ -171,8 +172,7 @@ class IncidentAdmin(WorkedOn, Folded):
 
     @admin.display(description="assignee")
     def assignee_words(self, incident: Incident) -> SafeString | str:
-        who = incident.assignee_name or incident.assignee_email
-        return clipped(who) if incident.assignee_id is None else link("teams.user", incident.assignee_id, who)
+        return actor_link(incident.assignee_id, incident.assignee_name or incident.assignee_email)
 
     @admin.display(description="incident group")
     def group_words(self, incident: Incident) -> SafeString | str:

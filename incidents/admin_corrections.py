@@ -14,13 +14,13 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from config.adminverbs import REFUSALS_SHOWN, acts, why
 from config.errors import ApiError
 from config.formfields import blame
 from config.panels import Panel, shows
 from config.seen import Overtaken, knowing
 from config.shown import clipped, moment
 from incidents import corrections
-from incidents.admin_verbs import REFUSALS_SHOWN, acts, why
 from incidents.forms import CorrectionForm, SeveralForm
 from incidents.models import Incident
 from timeline.admin import TimelineEventAdmin, facts_about, subject_link

@@ -1,7 +1,8 @@
 """
 What an operator types to work on incidents in admin.
 
-Incidents of several teams can be worked on at once, so people are named by their addresses and groups by their numbers.
+Incidents of several teams can be worked on at once, so people are named by their addresses and groups by their numbers,
+and each is looked up in the team of the incident. Not here: what may be told (incidents.bodies).
 """
 
 from datetime import datetime
@@ -12,59 +13,79 @@ from django.core.exceptions import ValidationError
 
 from config import clock
 from config.adminforms import MomentField
-from config.formfields import Text
-from incidents.bodies import MOVING_NOTE_AT_MOST, REGION_AT_MOST, REGIONS_AT_MOST
+from config.errors import ValidationFailed
+from config.fields import Body
+from config.formfields import Text, field_for
+from config.numbers import LARGEST_ID
+from incidents.bodies import (
+    ChangesBody,
+    DeclarationBody,
+    GroupingBody,
+    MovingBody,
+    NoteBody,
+    SeverityBody,
+)
 from incidents.declaring import Declaration
-from incidents.details import CAUSE_AT_MOST, TITLE_AT_MOST
-from incidents.grouping import NAME_AT_MOST
-from incidents.lifecycle import NOTE_AT_MOST
+from incidents.forms import Regions, VerbForm, line_field, lines_field, told_by
 from incidents.models import Incident, Severity, Type
+from incidents.verbs import VERBS
 from monitors.models import Monitor
+from teams.lifecycle import LONGEST_EMAIL
+from teams.members import find_member
+from teams.models import Team, User
 from timeline.acts import PAST, told_moment
-from timeline.values import LARGEST_ID
 
 WIDE = {"size": 70}
 
 
-class RegionsField(Text):
+def regions_field(body: type[Body]) -> Regions:
     """Names of regions, separated by commas."""
-
-    def __init__(self, **options: Any) -> None:
-        options |= {"required": False, "max_length": REGIONS_AT_MOST * REGION_AT_MOST}
-        super().__init__(help_text="Separated by commas.", widget=forms.TextInput(attrs=WIDE), **options)
-
-    def clean(self, value: Any) -> list[str]:
-        regions = [each.strip() for each in str(super().clean(value)).split(",") if each.strip()]
-        if len(regions) > REGIONS_AT_MOST or any(len(each) > REGION_AT_MOST for each in regions):
-            raise ValidationError(f"At most {REGIONS_AT_MOST} regions of {REGION_AT_MOST} characters.")
-        return regions
+    return line_field(body, "affected_regions", Regions, WIDE, separator=",", help_text="Separated by commas.")
 
 
-class NoteForm(forms.Form):
+def number_field(help_text: str) -> forms.IntegerField:
+    """The number of something, or none."""
+    return forms.IntegerField(required=False, min_value=0, max_value=LARGEST_ID, help_text=help_text)
+
+
+def member_of(team: Team, address: str, field: str) -> User:
+    """The active member with an address. Raises ValidationFailed naming a field."""
+    found = find_member(team, email=address)
+    if found is None:
+        raise ValidationFailed({field: [f"{address} is no active member of the team."]})
+    return found
+
+
+class NoteForm(VerbForm):
     """An investigation note."""
 
-    message = Text(max_length=NOTE_AT_MOST, widget=forms.Textarea(attrs={"rows": 4, "cols": 70}))
+    does = VERBS["comment"]
+    message = lines_field(NoteBody, "message", Text, {"rows": 4, "cols": 70})
 
 
-class EscalationForm(forms.Form):
+class EscalationForm(VerbForm):
     """To whom it is escalated."""
 
+    does = VERBS["escalate"]
     people = Text(
         required=False,
         max_length=5000,
         widget=forms.TextInput(attrs=WIDE),
         help_text="E-mail addresses of members, separated by commas. Empty: the whole team.",
     )
-    note = Text(required=False, max_length=MOVING_NOTE_AT_MOST, widget=forms.TextInput(attrs=WIDE))
+    note = line_field(MovingBody, "note", Text, WIDE)
 
-    def clean_people(self) -> list[str]:
-        return [each.strip() for each in self.cleaned_data["people"].split(",") if each.strip()]
+    def told(self, team: Team) -> dict[str, Any]:
+        addresses = filter(None, map(str.strip, self.cleaned_data["people"].split(",")))
+        people = [member_of(team, each, "people") for each in addresses]
+        return {"targets": people or [team], "note": self.cleaned_data["note"]}
 
 
-class AssignmentForm(forms.Form):
+class AssignmentForm(VerbForm):
     """Who is to have it."""
 
-    assignee = forms.EmailField(required=False, max_length=254, help_text="The address of a member.")
+    does = VERBS["assign"]
+    assignee = forms.EmailField(required=False, max_length=LONGEST_EMAIL, help_text="The address of a member.")
     nobody = forms.BooleanField(required=False, label="Nobody", help_text="Take it from whoever has it.")
 
     def clean(self) -> dict[str, Any]:
@@ -73,49 +94,59 @@ class AssignmentForm(forms.Form):
             raise ValidationError("Enter an address, or tick that nobody is to have it.")
         return said
 
+    def told(self, team: Team) -> dict[str, Any]:
+        address = self.cleaned_data["assignee"]
+        return {"assignee": member_of(team, address, "assignee") if address else None}
 
-class SeverityForm(forms.Form):
+
+class SeverityForm(VerbForm):
     """How bad it is."""
 
-    severity = forms.ChoiceField(choices=[("", "Choose…"), *Severity.choices])
+    does = VERBS["change_severity"]
+    severity = field_for(SeverityBody, "severity", forms.ChoiceField, choices=[("", "Choose…"), *Severity.choices])
 
 
-class DetailsForm(forms.Form):
+class DetailsForm(VerbForm):
     """What is said of it; what is left empty stays as it is."""
 
-    title = Text(required=False, max_length=TITLE_AT_MOST, widget=forms.TextInput(attrs=WIDE))
-    error_message = Text(
-        label="Cause", required=False, max_length=CAUSE_AT_MOST, widget=forms.Textarea(attrs={"rows": 3, "cols": 70})
-    )
-    affected_regions = RegionsField()
+    does = VERBS["edit"]
+    title = line_field(ChangesBody, "title", Text, WIDE)
+    error_message = lines_field(ChangesBody, "error_message", Text, {"cols": 70}, label="Cause")
+    affected_regions = regions_field(ChangesBody)
+
+    def told(self, team: Team) -> dict[str, Any]:
+        return {name: value for name, value in told_by(self, ChangesBody).items() if value}
 
 
-class GroupingForm(forms.Form):
+class GroupingForm(VerbForm):
     """Which group it is put into."""
 
-    number = forms.IntegerField(
-        required=False, min_value=0, max_value=LARGEST_ID, help_text="Of a group of its team. Empty: a new group."
+    does = VERBS["group"]
+    number = number_field("Of a group of its team. Empty: a new group.")
+    name = line_field(
+        GroupingBody, "name", Text, WIDE, help_text="Of a new group; empty: it is called as its first incident is."
     )
-    name = Text(
-        required=False,
-        max_length=NAME_AT_MOST,
-        widget=forms.TextInput(attrs=WIDE),
-        help_text="Of a new group; empty: it is called as its first incident is.",
-    )
+
+    def told(self, team: Team) -> dict[str, Any]:
+        number = self.cleaned_data["number"]
+        into = None if number is None else team.incident_groups.filter(pk=number).first()
+        if into is None and number is not None:
+            raise ValidationFailed({"number": ["Its team has no group of this number."]})
+        return {"into": into, "name": self.cleaned_data["name"]}
 
 
 class DeclarationForm(forms.ModelForm):
     """An incident that is declared by hand."""
 
-    title = Text(required=False, max_length=TITLE_AT_MOST, widget=forms.TextInput(attrs=WIDE))
-    severity = forms.ChoiceField(choices=Severity.choices, initial=Severity.MAJOR)
-    type = forms.ChoiceField(choices=Type.choices, initial=Type.OTHER)
-    error_message = Text(label="Cause", max_length=CAUSE_AT_MOST, widget=forms.Textarea(attrs={"rows": 3, "cols": 70}))
-    started_at = MomentField(label="Started", required=False, help_text="May lie in the past. Empty: now.")
-    affected_regions = RegionsField()
-    monitor = forms.IntegerField(
-        required=False, min_value=0, max_value=LARGEST_ID, help_text="The number of the team's monitor it is about."
+    title = line_field(DeclarationBody, "title", Text, WIDE)
+    severity = field_for(DeclarationBody, "severity", forms.ChoiceField, initial=Severity.MAJOR)
+    type = field_for(DeclarationBody, "type", forms.ChoiceField, initial=Type.OTHER)
+    error_message = lines_field(DeclarationBody, "error_message", Text, {"cols": 70}, label="Cause")
+    started_at = field_for(
+        DeclarationBody, "started_at", MomentField, label="Started", help_text="May lie in the past. Empty: now."
     )
+    affected_regions = regions_field(DeclarationBody)
+    monitor = number_field("The number of the team's monitor it is about.")
 
     class Meta:
         model = Incident
@@ -145,13 +176,4 @@ class DeclarationForm(forms.ModelForm):
 
     def declaration(self) -> Declaration:
         """What was typed, as a declaration."""
-        said = self.cleaned_data
-        return Declaration(
-            severity=Severity(said["severity"]),
-            type=Type(said["type"]),
-            error_message=said["error_message"],
-            title=said["title"],
-            started_at=said["started_at"],
-            affected_regions=said["affected_regions"],
-            resource=said["monitor"],
-        )
+        return Declaration(**told_by(self, DeclarationBody), resource=self.cleaned_data["monitor"])

@@ -18,9 +18,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from config import clock
-from config.api import listing, ok, say_nothing
+from config.api import listing, ok, say_nothing, wordless
 from config.errors import NotFound
 from config.fields import ListQuery, QueryInteger, StrictChar, StrictMoment, page_of, query, said
+from config.numbers import read_uuid
 from config.statements import fetch
 from incidents import lifecycle, updates
 from incidents.api_verbs import OfWorkedIncident, as_seen, changed, declared, shown
@@ -36,7 +37,7 @@ from incidents.serializers import (
     TimelineEventSerializer,
     UpdateSerializer,
 )
-from teams.api import TeamList, TeamView, described_list, numbered, unique_id
+from teams.api import TeamList, TeamView, described_list, numbered
 from teams.models import Team
 
 AS_OF = "As it was known at this moment: only what had been recorded by then."
@@ -114,13 +115,12 @@ class OneIncident(OfWorkedIncident):
     def put(self, request: Request, uuid: str) -> HttpResponse:
         return changed(self, request)
 
-    @extend_schema(
-        operation_id="delete_incident",
-        summary="Delete an incident",
-        description="It stays in the record with its `destroyed_at`, as does its history; lists leave it out. One that "
+    @wordless(
+        "delete_incident",
+        "Delete an incident",
+        "It stays in the record with its `destroyed_at`, as does its history; lists leave it out. One that "
         "is deleted already stays so. Of a mirrored one the source hears nothing.",
-        request=None,
-        responses={200: IncidentSerializer},
+        IncidentSerializer,
     )
     def delete(self, request: Request, uuid: str) -> HttpResponse:
         say_nothing(request)
@@ -242,7 +242,7 @@ def incident_of(team: Team, text: str) -> Incident:
 
     Raises NotFound. In SQL for the same reason as incidents.updates.STANDING.
     """
-    uuid = unique_id(text)
+    uuid = read_uuid(text)
     asked = "SELECT id FROM incidents_incident WHERE uuid = %s AND team_id = %s"
     found = fetch(asked, [uuid, team.pk]) if uuid else []
     if not found:

@@ -7,7 +7,6 @@ Not here: what a correction does (incidents.corrections), how the timeline is sh
 from typing import Any
 
 from django.http import HttpResponse
-from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -15,58 +14,14 @@ from rest_framework.request import Request
 from config import clock
 from config.api import ok
 from config.errors import NotFound
-from config.fields import AnyId, Body, StrictBoolean, StrictChar, StrictList, StrictMoment, said
+from config.fields import said
 from incidents import api, updates
 from incidents.api_verbs import as_seen
-from incidents.corrections import REASON_AT_MOST, Answer, add, correct, hide, lock
-from incidents.lifecycle import NOTE_AT_MOST
+from incidents.bodies import CorrectionBody, EntryBody, HidingBody
+from incidents.corrections import Answer, add, correct, hide, lock
 from incidents.models import Incident
 from incidents.serializers import RefusalSerializer, TimelineEventSerializer
 from teams.api import TeamView, unique
-
-EVENTS_AT_MOST = 100
-CORRECTABLE = {"occurred_at", "message", "hidden"}
-
-
-class EntryBody(Body):
-    """An entry that is added after the fact."""
-
-    message = StrictChar(max_length=NOTE_AT_MOST, help_text="What happened.")
-    occurred_at = StrictMoment(help_text="From 2000-01-01 to now.")
-    reason = StrictChar(max_length=REASON_AT_MOST, help_text="Why it is added now.")
-
-
-class CorrectionBody(Body):
-    """What is said of an event now; at least one of the three, the rest stays as it is."""
-
-    occurred_at = StrictMoment(required=False, help_text="From 2000-01-01 to now.")
-    message = StrictChar(max_length=NOTE_AT_MOST, required=False, help_text="How it is to read.")
-    hidden = StrictBoolean(required=False, help_text="Whether it is left out: it has no effect then.")
-    reason = StrictChar(max_length=REASON_AT_MOST, help_text="Why it is corrected.")
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not attrs.keys() & CORRECTABLE:
-            raise serializers.ValidationError({"body": ["Say at least one of occurred_at, message and hidden."]})
-        return attrs
-
-
-class AtLeastOne(OpenApiSerializerExtension):
-    """The document says so too."""
-
-    target_class = CorrectionBody
-    priority = 1
-
-    def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-        schema: dict[str, Any] = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
-        return schema | {"additionalProperties": False, "anyOf": [{"required": [name]} for name in sorted(CORRECTABLE)]}
-
-
-class HidingBody(Body):
-    """Which events are to be hidden, or shown again."""
-
-    ids = StrictList(child=AnyId(), min_length=1, max_length=EVENTS_AT_MOST, help_text="Of the timeline.")
-    hidden = StrictBoolean(help_text="True to hide them, false to show them again.")
-    reason = StrictChar(max_length=REASON_AT_MOST, help_text="Why.")
 
 
 class HidingAnswer(serializers.Serializer):

@@ -14,7 +14,7 @@ from config.api import ok
 from config.fields import StrictChoice, query
 from incidents.reports import PERIODS, stats
 from incidents.serializers import StatsSerializer
-from monitors.api import OfHeartbeat, OfMonitor
+from monitors.api import OfResource, described
 
 TOLD = (
     "From the record alone, so that it follows corrections. `uptime` is the percentage of the time of which it is "
@@ -28,33 +28,19 @@ class StatsQuery(serializers.Serializer):
     period = StrictChoice(choices=list(PERIODS), default="30d", help_text="So many days up to now.")
 
 
-class MonitorStats(OfMonitor):
-    """`/api/monitors/{id}/stats`."""
+class Stats(OfResource):
+    """`/api/monitors/{id}/stats`, `/api/heartbeats/{id}/stats`."""
 
     tagged = ()
 
-    @extend_schema(
-        operation_id="get_monitor_stats",
-        summary="Get a monitor's uptime and incidents",
-        description=TOLD,
-        parameters=[StatsQuery],
-        responses={200: StatsSerializer},
+    @described(
+        lambda kind: extend_schema(
+            operation_id=f"get_{kind.one}_stats",
+            summary=f"Get a {kind.one}'s uptime and incidents",
+            description=TOLD,
+            parameters=[StatsQuery],
+            responses={200: StatsSerializer},
+        )
     )
     def get(self, request: Request, id: str) -> HttpResponse:
-        return ok(stats(self.monitor, query(request, StatsQuery)["period"], clock.now()))
-
-
-class HeartbeatStats(OfHeartbeat):
-    """`/api/heartbeats/{id}/stats`."""
-
-    tagged = ()
-
-    @extend_schema(
-        operation_id="get_heartbeat_stats",
-        summary="Get a heartbeat's uptime and incidents",
-        description=TOLD,
-        parameters=[StatsQuery],
-        responses={200: StatsSerializer},
-    )
-    def get(self, request: Request, id: str) -> HttpResponse:
-        return ok(stats(self.heartbeat, query(request, StatsQuery)["period"], clock.now()))
+        return ok(stats(self.resource, query(request, StatsQuery)["period"], clock.now()))

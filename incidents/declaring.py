@@ -37,10 +37,10 @@ class Declaration:
     Without a title the cause is one. `started_at`: None for now.
     """
 
-    severity: Severity
-    type: Type
+    severity: str
+    type: str
     error_message: str
-    title: str = ""
+    title: str | None = None
     started_at: datetime | None = None
     affected_regions: Sequence[str] = ()
     resource: Affected | None = None
@@ -121,8 +121,8 @@ def payload(declaration: Declaration) -> Payload:
         "incident_cause": declaration.error_message,
         "regions": list(declaration.affected_regions),
         "escalation_policy_id": None,
-        "severity": declaration.severity.value,
-        "incident_type": declaration.type.value,
+        "severity": Severity(declaration.severity).value,
+        "incident_type": Type(declaration.type).value,
     }
     affected = [{"type": each.kind, "id": each.pk, "name": each.name} for each in declaration.everything_affected]
     return fields | ({"affected_monitors": affected} if affected else {})

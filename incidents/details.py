@@ -48,7 +48,7 @@ def assign(incident: Incident, *, by: User | None, at: datetime, assignee: User 
         )
 
 
-def take(incident: Incident, *, by: User, at: datetime, note: str = "") -> TimelineEvent | None:
+def take(incident: Incident, *, by: User, at: datetime, note: str | None = None) -> TimelineEvent | None:
     """
     Acknowledge an open incident, with a note where one is given, and assign a live one to whoever does so. Raises what
     acknowledging and assigning raise.
@@ -78,14 +78,15 @@ def unassigned(incident: Incident, *, by: User | None, at: datetime) -> Timeline
     return recorded(incident, Act("incident.assigned", message, by=by, at=at, fields=nobody))
 
 
-def change_severity(incident: Incident, *, by: User | None, at: datetime, severity: Severity) -> TimelineEvent | None:
+def change_severity(incident: Incident, *, by: User | None, at: datetime, severity: str) -> TimelineEvent | None:
     """Say that an incident is worse, or not as bad, as was said."""
     with transaction.atomic():
         locked(incident)
+        severity = Severity(severity).value
         if incident.severity == severity:
             return None
         workable(incident, at)
-        changed = f"changed from {incident.severity} to {severity.value}{by_whom(by)}"
+        changed = f"changed from {incident.severity} to {severity}{by_whom(by)}"
         return recorded(
             incident,
             Act(
@@ -93,7 +94,7 @@ def change_severity(incident: Incident, *, by: User | None, at: datetime, severi
                 f'Severity of incident "{incident}" {changed}',
                 by=by,
                 at=at,
-                fields={"severity": severity.value},
+                fields={"severity": severity},
             ),
         )
 

@@ -67,6 +67,28 @@ def group_anew(
         return made, put_into(incident, made, by=by, at=at)
 
 
+class Together:
+    """Puts incidents into a group; where none is named, the first of each team makes a new one."""
+
+    def __init__(self) -> None:
+        self.made: dict[int, IncidentGroup] = {}
+
+    def __call__(
+        self,
+        incident: Incident,
+        *,
+        by: User | None,
+        at: datetime,
+        into: IncidentGroup | None = None,
+        name: str = "",
+    ) -> TimelineEvent | None:
+        known = into or self.made.get(incident.team_id)
+        if known:
+            return group(incident, known, by=by, at=at)
+        self.made[incident.team_id], fact = group_anew(incident, name, by=by, at=at)
+        return fact
+
+
 def ungroup(incident: Incident, *, by: User | None, at: datetime) -> TimelineEvent | None:
     """Take an incident out of its group."""
     with transaction.atomic():

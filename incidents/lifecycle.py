@@ -41,27 +41,29 @@ ONE_LIVE = "one_live_native_incident_per_native_resource"
 # --- moves ----------------------------------------------------------------------------------------------------
 
 
-def acknowledge(incident: Incident, *, by: User | None, at: datetime, note: str = "") -> TimelineEvent | None:
+def acknowledge(incident: Incident, *, by: User | None, at: datetime, note: str | None = None) -> TimelineEvent | None:
     """Say that somebody is working on an open incident."""
     return move(incident, ACKNOWLEDGED, by=by, at=at, note=note)
 
 
-def resolve(incident: Incident, *, by: User | None, at: datetime, note: str = "") -> TimelineEvent | None:
+def resolve(incident: Incident, *, by: User | None, at: datetime, note: str | None = None) -> TimelineEvent | None:
     """Say that a live incident is over."""
     return move(incident, RESOLVED, by=by, at=at, note=note)
 
 
-def close(incident: Incident, *, by: User | None, at: datetime, note: str = "") -> TimelineEvent | None:
+def close(incident: Incident, *, by: User | None, at: datetime, note: str | None = None) -> TimelineEvent | None:
     """Close an acknowledged or resolved incident. A mirrored one is closed here only."""
     return move(incident, CLOSED, by=by, at=at, note=note)
 
 
-def reopen(incident: Incident, *, by: User | None, at: datetime, note: str = "") -> TimelineEvent | None:
+def reopen(incident: Incident, *, by: User | None, at: datetime, note: str | None = None) -> TimelineEvent | None:
     """Begin again with an incident that was acknowledged, resolved or closed."""
     return move(incident, OPEN, by=by, at=at, note=note)
 
 
-def move(incident: Incident, to: str, *, by: User | None, at: datetime, note: str = "") -> TimelineEvent | None:
+def move(
+    incident: Incident, to: str, *, by: User | None, at: datetime, note: str | None = None
+) -> TimelineEvent | None:
     """
     Bring an incident to a status; with a note where one is given. Where it has that status already no move is written,
     and the note alone. Raises IllegalMove, and Conflict where another incident of its resource is live.
@@ -81,7 +83,9 @@ def move(incident: Incident, to: str, *, by: User | None, at: datetime, note: st
         return fact
 
 
-def set_status(incident: Incident, to: str, *, by: User | None, at: datetime, note: str = "") -> TimelineEvent | None:
+def set_status(
+    incident: Incident, to: str, *, by: User | None, at: datetime, note: str | None = None
+) -> TimelineEvent | None:
     """As `move`, but only ahead: to reopen is a verb of its own."""
     with transaction.atomic():
         locked(incident)
@@ -91,7 +95,7 @@ def set_status(incident: Incident, to: str, *, by: User | None, at: datetime, no
 
 
 def escalate(
-    incident: Incident, *, by: User | None, at: datetime, targets: Sequence[User | Team], note: str = ""
+    incident: Incident, *, by: User | None, at: datetime, targets: Sequence[User | Team], note: str | None = None
 ) -> TimelineEvent:
     """
     Record that members of the team, or all of it, are wanted at a live incident; it notifies nobody. Raises Conflict
@@ -137,7 +141,7 @@ ANOTHER_TEAM = "This is not the id of the incident's own team, which alone can b
 
 def is_member(team: Team, user: User) -> bool:
     """Whether a user is in the team and can log in."""
-    return team.memberships.filter(user=user, user__is_active=True).exists()
+    return team.memberships.active().filter(user=user).exists()
 
 
 def comment(incident: Incident, *, by: User | None, at: datetime, message: str) -> TimelineEvent:

@@ -16,8 +16,9 @@ from django.db.models import Case, F, Func, Q, Value, When
 from django.db.models.functions import Cast, Left
 from django.utils import timezone
 
-from config.numbers import whole_number
+from config.numbers import read_uuid, whole_number
 from incidents import words
+from incidents.fold import LIVE
 from teams.models import Team, User
 
 
@@ -28,9 +29,6 @@ class Status(models.TextChoices):
     ACKNOWLEDGED = "acknowledged", "Acknowledged"
     RESOLVED = "resolved", "Resolved"
     CLOSED = "closed", "Closed"
-
-
-LIVE = (Status.OPEN, Status.ACKNOWLEDGED)
 
 
 class Severity(models.TextChoices):
@@ -76,14 +74,6 @@ class Matches(Func):
     template = "(%(expressions)s)"
     arg_joiner = " @@ "
     output_field = models.BooleanField()
-
-
-def uuid_of(text: str) -> uuid.UUID | None:
-    """The UUID that a text from outside writes; None for all else."""
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
 
 
 def one_of(column: str, values: list[int]) -> Q:
@@ -138,7 +128,7 @@ class IncidentQuerySet(models.QuerySet["Incident", "Incident"]):
         narrow = unicodedata.normalize("NFKC", text)
         if named := NUMBER.fullmatch(narrow):
             return self.filter(pk=whole_number(named[1]) or 0)
-        if (known := uuid_of(narrow)) is not None:
+        if (known := read_uuid(narrow, in_any_form=True)) is not None:
             return self.filter(uuid=known)
         asked = self.wording(text)
         if asked is None:

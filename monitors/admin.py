@@ -8,9 +8,10 @@ their resource is deleted (`ResourceAdmin.deleting`).
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
@@ -19,8 +20,8 @@ from django.utils.safestring import SafeString
 
 from config import clock
 from config.admin import Folded, when
+from config.adminverbs import Worked, acts
 from config.changelist import RelatedFilter, margin
-from config.errors import Conflict
 from config.panels import Panel, PanelOf, shows
 from config.shown import clipped, link, state
 from monitors import lifecycle
@@ -42,7 +43,7 @@ def chronology(resource: Resource) -> Panel:
 PANELS: list[PanelOf] = [chronology]
 
 
-class ResourceAdmin(Folded):
+class ResourceAdmin(Worked, Folded):
     """What monitors and heartbeats have in common."""
 
     list_filter = [*margin(ResourceFilters), ("team", RelatedFilter)]
@@ -112,25 +113,11 @@ class ResourceAdmin(Folded):
 
     @admin.action(permissions=["change"], description="Pause")
     def pause(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        self.each(request, queryset, lifecycle.pause, "paused")
+        self.each(request, queryset, partial(lifecycle.pause, **acts(request)), "paused")
 
     @admin.action(permissions=["change"], description="Unpause")
     def unpause(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        self.each(request, queryset, lifecycle.unpause, "unpaused")
-
-    def each(self, request: HttpRequest, resources: QuerySet[Any], verb: Callable[..., Any], done: str) -> None:
-        """Call a verb on each resource, and say with how many that worked and why not with the others."""
-        refusals, number = set(), 0
-        for resource in resources:
-            try:
-                if verb(resource, by=request.user, at=clock.now()):
-                    number += 1
-                    self.log_change(request, resource, f"{done.capitalize()}.")
-            except Conflict as refusal:
-                refusals.add(refusal.message)
-        self.message_user(request, f"{number} {done}.", messages.SUCCESS if number else messages.WARNING)
-        for message in sorted(refusals)[:5]:
-            self.message_user(request, message, messages.ERROR)
+        self.each(request, queryset, partial(lifecycle.unpause, **acts(request)), "unpaused")
 
     def offers(self, action: str, record: Resource) -> bool:
         is_paused = record.status == Status.PAUSED

@@ -1,22 +1,24 @@
 """
-The API of monitors and heartbeats: their lists, one of them, and the verbs of those that are the team's own.
+The API of monitors and heartbeats, which is one: their lists, one of them, and the verbs of those that are the team's
+own. Each view is made for both kinds (`view_of`).
 
 Deleting is handed in where the paths are named (`deleting`): before a resource goes, the storey above has something to
 do. Not here: what the answers look like (monitors.serializers), what the verbs do (monitors.lifecycle).
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework import serializers
 from rest_framework.request import Request
 
 from config import clock
-from config.api import ok, say_nothing
-from config.fields import said
+from config.api import ok, say_nothing, wordless
+from config.fields import Body, said
 from config.matching import unchanged
 from monitors import lifecycle
 from monitors.filters import ResourceFilters
@@ -33,6 +35,10 @@ from monitors.serializers import (
 from teams.api import TeamList, TeamView, described_list, numbered
 from teams.models import Role
 
+Method = TypeVar("Method", bound=Callable[..., HttpResponse])
+
+DESCRIBED = "described"
+
 LISTED = "Newest first. Deleted ones are left out unless `destroyed` says otherwise."
 CREATED = f"It is `pending`. {NOTHING_CHECKS}"
 CHANGED = "What isn't said stays; values that are so already change nothing. A mirrored one can't be changed: 409."
@@ -47,248 +53,153 @@ UNPAUSED = (
 )
 
 
+# --- the two kinds ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the API of monitors and that of heartbeats differ in: one and several of them, and what is sent of them."""
+
+    model: type[Monitor] | type[Heartbeat]
+    one: str
+    several: str
+    answer: type[serializers.Serializer]
+    new: type[Body]
+    changes: type[Body]
+
+
+MONITOR = Kind(Monitor, "monitor", "monitors", MonitorSerializer, MonitorBody, MonitorChanges)
+HEARTBEAT = Kind(Heartbeat, "heartbeat", "heartbeats", HeartbeatSerializer, HeartbeatBody, HeartbeatChanges)
+
+
 class ManagedView(TeamView):
-    """What members read and managers change."""
+    """What members read and managers change, of one kind."""
 
     roles = dict.fromkeys(("POST", "PUT", "DELETE"), Role.MANAGER)
     deleting: Callable[..., Any] = staticmethod(lifecycle.destroy)
+    kind: Kind
 
-    def unchanged(self, resource: Resource) -> AbstractContextManager[None]:
-        """A transaction on a resource as the request's `If-Match` knows it."""
-        return unchanged(self.request, lambda: lifecycle.locked(resource), lambda: tag(resource))
+    @property
+    def resources(self) -> QuerySet[Any]:
+        """The team's monitors, or its heartbeats."""
+        found: QuerySet[Any] = getattr(self.team, self.kind.several).all()
+        return found
 
-
-def shown(resource: Monitor | Heartbeat, status: int = 200) -> HttpResponse:
-    """The answer to any change of a monitor or heartbeat: it, and its ETag."""
-    serializer = MonitorSerializer if isinstance(resource, Monitor) else HeartbeatSerializer
-    return ok(serializer(resource).data, status=status, headers={"ETag": tag(resource)})
-
-
-# --- monitors -------------------------------------------------------------------------------------------------
+    def show(self, resource: Resource, status: int = 200) -> HttpResponse:
+        """The answer to any change of a monitor or heartbeat: it, and its ETag."""
+        return ok(self.kind.answer(resource).data, status=status, headers={"ETag": tag(resource)})
 
 
-@described_list("List monitors", LISTED)
-class Monitors(TeamList, ManagedView):
-    """`/api/monitors`."""
+def described(words: Callable[[Kind], Any]) -> Callable[[Method], Method]:
+    """What the document says of an operation, by a decorator that differs with the kind: see `view_of`."""
+
+    def describe(method: Method) -> Method:
+        setattr(method, DESCRIBED, words)
+        return method
+
+    return describe
+
+
+def view_of(view: type[ManagedView], kind: Kind) -> type[ManagedView]:
+    """A view for one kind, which its operations are described for."""
+    of_kind = {"kind": kind, "called": kind.several, "serializer": kind.answer, "__doc__": view.__doc__}
+    made: Any = type(f"{view.__name__}{kind.model.__name__}", (view,), of_kind)
+    if issubclass(view, TeamList):
+        made = described_list(f"List {kind.several}", LISTED)(made)
+    words = {name: getattr(getattr(view, name, None), DESCRIBED, None) for name in view.http_method_names}
+    made = extend_schema_view(**{name: each(kind) for name, each in words.items() if each})(made)
+    return cast(type[ManagedView], made)
+
+
+# --- what can be asked ------------------------------------------------------------------------------------------------
+
+
+class Several(TeamList, ManagedView):
+    """`/api/monitors`, `/api/heartbeats`."""
 
     tagged: tuple[str, ...] = ("POST",)
-    called, filters, serializer = "monitors", ResourceFilters, MonitorSerializer
+    filters = ResourceFilters
 
-    def records(self) -> QuerySet[Monitor]:
-        return self.team.monitors.all()
+    def records(self) -> QuerySet[Any]:
+        return self.resources
 
-    @extend_schema(
-        operation_id="create_monitor",
-        summary="Create a monitor",
-        description=CREATED,
-        request=MonitorBody,
-        responses={201: MonitorSerializer},
+    @described(
+        lambda kind: extend_schema(
+            operation_id=f"create_{kind.one}",
+            summary=f"Create a {kind.one}",
+            description=CREATED,
+            request=kind.new,
+            responses={201: kind.answer},
+        )
     )
     def post(self, request: Request) -> HttpResponse:
-        body = said(request, MonitorBody)
-        monitor = lifecycle.create(Monitor, self.team, by=self.user, at=clock.now(), **body)
-        return shown(monitor, status=201)
+        body = said(request, self.kind.new)
+        return self.show(lifecycle.create(self.kind.model, self.team, by=self.user, at=clock.now(), **body), 201)
 
 
-class OfMonitor(ManagedView):
-    """The base of endpoints of one monitor, which the path names by its id."""
+class OfResource(ManagedView):
+    """The base of endpoints of one monitor or heartbeat, which the path names by its id."""
 
     tagged: tuple[str, ...] = ("GET", "POST", "PUT", "DELETE")
 
-    monitor: Monitor
+    resource: Monitor | Heartbeat
 
     def load(self, request: Request, id: str = "", **kwargs: Any) -> None:
-        monitors: QuerySet[Monitor] = self.team.monitors.all()
-        self.monitor = numbered(monitors, "Monitor", id)
+        self.resource = numbered(self.resources, self.kind.one.capitalize(), id)
 
-    def shown(self) -> HttpResponse:
-        """The monitor as it is now."""
-        return shown(self.monitor)
+    def change(self, verb: Callable[..., Any], **details: Any) -> HttpResponse:
+        """Call a verb on the resource as the request's `If-Match` knows it, and show what it is then."""
+        with unchanged(self.request, lambda: lifecycle.locked(self.resource), lambda: tag(self.resource)):
+            verb(self.resource, by=self.user, at=clock.now(), **details)
+        return self.show(self.resource)
 
 
-class OneMonitor(OfMonitor):
-    """`/api/monitors/{id}`."""
+class One(OfResource):
+    """`/api/monitors/{id}`, `/api/heartbeats/{id}`."""
 
-    @extend_schema(
-        operation_id="get_monitor",
-        summary="Get a monitor",
-        description="A deleted one too, with its `destroyed_at`.",
-        responses={200: MonitorSerializer},
+    @described(
+        lambda kind: extend_schema(
+            operation_id=f"get_{kind.one}",
+            summary=f"Get a {kind.one}",
+            description="A deleted one too, with its `destroyed_at`.",
+            responses={200: kind.answer},
+        )
     )
     def get(self, request: Request, id: str) -> HttpResponse:
-        return self.shown()
+        return self.show(self.resource)
 
-    @extend_schema(
-        operation_id="update_monitor",
-        summary="Change a monitor",
-        description=CHANGED,
-        request=MonitorChanges,
-        responses={200: MonitorSerializer},
+    @described(
+        lambda kind: extend_schema(
+            operation_id=f"update_{kind.one}",
+            summary=f"Change a {kind.one}",
+            description=CHANGED,
+            request=kind.changes,
+            responses={200: kind.answer},
+        )
     )
     def put(self, request: Request, id: str) -> HttpResponse:
-        changes = said(request, MonitorChanges, MonitorSerializer(self.monitor).data, tag(self.monitor))
-        with self.unchanged(self.monitor):
-            lifecycle.edit(self.monitor, by=self.user, at=clock.now(), **changes)
-        return self.shown()
+        shown = self.kind.answer(self.resource).data
+        return self.change(lifecycle.edit, **said(request, self.kind.changes, shown, tag(self.resource)))
 
-    @extend_schema(
-        operation_id="delete_monitor",
-        summary="Delete a monitor",
-        description=DELETED,
-        request=None,
-        responses={200: MonitorSerializer},
-    )
+    @described(lambda kind: wordless(f"delete_{kind.one}", f"Delete a {kind.one}", DELETED, kind.answer))
     def delete(self, request: Request, id: str) -> HttpResponse:
         say_nothing(request)
-        with self.unchanged(self.monitor):
-            self.deleting(self.monitor, by=self.user, at=clock.now())
-        return self.shown()
+        return self.change(self.deleting)
 
 
-class MonitorPause(OfMonitor):
-    """`/api/monitors/{id}/pause`."""
+class Pausing(OfResource):
+    """`/api/monitors/{id}/pause`, `/api/heartbeats/{id}/pause`."""
 
-    @extend_schema(
-        operation_id="pause_monitor",
-        summary="Pause a monitor",
-        description=PAUSED,
-        request=None,
-        responses={200: MonitorSerializer},
-    )
+    @described(lambda kind: wordless(f"pause_{kind.one}", f"Pause a {kind.one}", PAUSED, kind.answer))
     def post(self, request: Request, id: str) -> HttpResponse:
         say_nothing(request)
-        with self.unchanged(self.monitor):
-            lifecycle.pause(self.monitor, by=self.user, at=clock.now())
-        return self.shown()
+        return self.change(lifecycle.pause)
 
 
-class MonitorUnpause(OfMonitor):
-    """`/api/monitors/{id}/unpause`."""
+class Unpausing(OfResource):
+    """`/api/monitors/{id}/unpause`, `/api/heartbeats/{id}/unpause`."""
 
-    @extend_schema(
-        operation_id="unpause_monitor",
-        summary="Unpause a monitor",
-        description=UNPAUSED,
-        request=None,
-        responses={200: MonitorSerializer},
-    )
+    @described(lambda kind: wordless(f"unpause_{kind.one}", f"Unpause a {kind.one}", UNPAUSED, kind.answer))
     def post(self, request: Request, id: str) -> HttpResponse:
         say_nothing(request)
-        with self.unchanged(self.monitor):
-            lifecycle.unpause(self.monitor, by=self.user, at=clock.now())
-        return self.shown()
-
-
-# --- heartbeats -----------------------------------------------------------------------------------------------
-
-
-@described_list("List heartbeats", LISTED)
-class Heartbeats(TeamList, ManagedView):
-    """`/api/heartbeats`."""
-
-    tagged: tuple[str, ...] = ("POST",)
-    called, filters, serializer = "heartbeats", ResourceFilters, HeartbeatSerializer
-
-    def records(self) -> QuerySet[Heartbeat]:
-        return self.team.heartbeats.all()
-
-    @extend_schema(
-        operation_id="create_heartbeat",
-        summary="Create a heartbeat",
-        description=CREATED,
-        request=HeartbeatBody,
-        responses={201: HeartbeatSerializer},
-    )
-    def post(self, request: Request) -> HttpResponse:
-        body = said(request, HeartbeatBody)
-        heartbeat = lifecycle.create(Heartbeat, self.team, by=self.user, at=clock.now(), **body)
-        return shown(heartbeat, status=201)
-
-
-class OfHeartbeat(ManagedView):
-    """The base of endpoints of one heartbeat, which the path names by its id."""
-
-    tagged: tuple[str, ...] = ("GET", "POST", "PUT", "DELETE")
-
-    heartbeat: Heartbeat
-
-    def load(self, request: Request, id: str = "", **kwargs: Any) -> None:
-        heartbeats: QuerySet[Heartbeat] = self.team.heartbeats.all()
-        self.heartbeat = numbered(heartbeats, "Heartbeat", id)
-
-    def shown(self) -> HttpResponse:
-        """The heartbeat as it is now."""
-        return shown(self.heartbeat)
-
-
-class OneHeartbeat(OfHeartbeat):
-    """`/api/heartbeats/{id}`."""
-
-    @extend_schema(
-        operation_id="get_heartbeat",
-        summary="Get a heartbeat",
-        description="A deleted one too, with its `destroyed_at`.",
-        responses={200: HeartbeatSerializer},
-    )
-    def get(self, request: Request, id: str) -> HttpResponse:
-        return self.shown()
-
-    @extend_schema(
-        operation_id="update_heartbeat",
-        summary="Change a heartbeat",
-        description=CHANGED,
-        request=HeartbeatChanges,
-        responses={200: HeartbeatSerializer},
-    )
-    def put(self, request: Request, id: str) -> HttpResponse:
-        changes = said(request, HeartbeatChanges, HeartbeatSerializer(self.heartbeat).data, tag(self.heartbeat))
-        with self.unchanged(self.heartbeat):
-            lifecycle.edit(self.heartbeat, by=self.user, at=clock.now(), **changes)
-        return self.shown()
-
-    @extend_schema(
-        operation_id="delete_heartbeat",
-        summary="Delete a heartbeat",
-        description=DELETED,
-        request=None,
-        responses={200: HeartbeatSerializer},
-    )
-    def delete(self, request: Request, id: str) -> HttpResponse:
-        say_nothing(request)
-        with self.unchanged(self.heartbeat):
-            self.deleting(self.heartbeat, by=self.user, at=clock.now())
-        return self.shown()
-
-
-class HeartbeatPause(OfHeartbeat):
-    """`/api/heartbeats/{id}/pause`."""
-
-    @extend_schema(
-        operation_id="pause_heartbeat",
-        summary="Pause a heartbeat",
-        description=PAUSED,
-        request=None,
-        responses={200: HeartbeatSerializer},
-    )
-    def post(self, request: Request, id: str) -> HttpResponse:
-        say_nothing(request)
-        with self.unchanged(self.heartbeat):
-            lifecycle.pause(self.heartbeat, by=self.user, at=clock.now())
-        return self.shown()
-
-
-class HeartbeatUnpause(OfHeartbeat):
-    """`/api/heartbeats/{id}/unpause`."""
-
-    @extend_schema(
-        operation_id="unpause_heartbeat",
-        summary="Unpause a heartbeat",
-        description=UNPAUSED,
-        request=None,
-        responses={200: HeartbeatSerializer},
-    )
-    def post(self, request: Request, id: str) -> HttpResponse:
-        say_nothing(request)
-        with self.unchanged(self.heartbeat):
-            lifecycle.unpause(self.heartbeat, by=self.user, at=clock.now())
-        return self.shown()
+        return self.change(lifecycle.unpause)

@@ -1,36 +1,29 @@
 """
 What people type about monitors and heartbeats of their own, on the pages and in admin.
 
-Not here: what programs send (monitors.serializers), what is done with it (monitors.lifecycle).
+Not here: what may be said, by programs and people alike (monitors.serializers), what is done with it
+(monitors.lifecycle).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 
-from config.addresses import LONGEST_ADDRESS, WEB_ADDRESS
-from config.formfields import DetailsForm, Text
+from config.fields import Body
+from config.formfields import DetailsForm, Field, Text, field_for
 from monitors import spans
-from monitors.models import (
-    LONGEST_GRACE,
-    LONGEST_NAME,
-    LONGEST_PERIOD,
-    SHORTEST_PERIOD,
-    USUAL_GRACE,
-    USUAL_PERIOD,
-    Heartbeat,
-    Monitor,
-    Type,
-)
+from monitors.models import Heartbeat, Monitor
+from monitors.serializers import HeartbeatBody, MonitorBody
 
 
 class SpanField(Text):
     """A length of time, typed as `1 h 30 min`: whole seconds."""
 
-    def __init__(self, *, shortest: int = 0, longest: int, **options: Any) -> None:
+    def __init__(self, *, min_value: int = 0, max_value: int, **options: Any) -> None:
         super().__init__(max_length=60, **options)
-        self.shortest, self.longest = shortest, longest
+        self.shortest, self.longest = min_value, max_value
 
     def prepare_value(self, value: Any) -> Any:
         return spans.written(value) if isinstance(value, int) else value
@@ -50,45 +43,42 @@ class SpanField(Text):
         return super().has_changed(self.prepare_value(initial), data)
 
 
-def name_field(example: str) -> Text:
+def name_field(body: type[Body], example: str) -> Text:
     """What it is called."""
     hints = {"placeholder": example, "dir": "auto"}
-    return Text(label="Name", max_length=LONGEST_NAME, widget=forms.TextInput(attrs=hints))
+    return field_for(body, "name", Text, label="Name", widget=forms.TextInput(attrs=hints))
+
+
+def asked_field(body: type[Body], name: str, kind: Callable[..., Field], **how: Any) -> Field:
+    """What the API takes as said where it is not; a form shows that, and asks."""
+    return field_for(body, name, kind, required=True, initial=body._declared_fields[name].default, **how)
 
 
 class MonitorForm(DetailsForm):
     """A monitor's details."""
 
-    name = name_field("Shop")
-    url = Text(
+    name = name_field(MonitorBody, "Shop")
+    url = field_for(
+        MonitorBody,
+        "url",
+        Text,
         label="Address",
-        max_length=LONGEST_ADDRESS,
-        validators=[WEB_ADDRESS],
         help_text="http or https, without a user name or password.",
         widget=forms.TextInput(
             attrs={"placeholder": "https://www.example.com", "inputmode": "url", "spellcheck": "false"}
         ),
     )
-    type = forms.ChoiceField(label="What is looked at", choices=Type.choices, initial=Type.STATUS)
+    type = asked_field(MonitorBody, "type", forms.ChoiceField, label="What is looked at")
 
 
 class HeartbeatForm(DetailsForm):
     """A heartbeat's details."""
 
-    name = name_field("Nightly backup")
-    period = SpanField(
-        label="It reports once in",
-        initial=USUAL_PERIOD,
-        shortest=SHORTEST_PERIOD,
-        longest=LONGEST_PERIOD,
-        help_text="Such as 1 d, 12 h or 1 h 30 min.",
+    name = name_field(HeartbeatBody, "Nightly backup")
+    period = asked_field(
+        HeartbeatBody, "period", SpanField, label="It reports once in", help_text="Such as 1 d, 12 h or 1 h 30 min."
     )
-    grace = SpanField(
-        label="It may be late by",
-        initial=USUAL_GRACE,
-        longest=LONGEST_GRACE,
-        help_text="0 for not at all.",
-    )
+    grace = asked_field(HeartbeatBody, "grace", SpanField, label="It may be late by", help_text="0 for not at all.")
 
 
 FORMS: dict[str, type[MonitorForm] | type[HeartbeatForm]] = {"monitor": MonitorForm, "heartbeat": HeartbeatForm}

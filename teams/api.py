@@ -5,10 +5,8 @@ team, a list is read page by page, and a path names a record by its id.
 Not here: the manners of answers (config.api), keys and what they may do (teams.authentication).
 """
 
-import re
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar, cast
-from uuid import UUID
 
 from django.db.models import Model, QuerySet
 from django.http import HttpResponse, QueryDict
@@ -18,16 +16,14 @@ from rest_framework.request import Request
 
 from config.api import APIView, listing
 from config.errors import NotFound
-from config.fields import LARGEST_ID, page_of
+from config.fields import page_of
 from config.filtering import ListFilters
 from config.heavy import note_asker
+from config.numbers import read_uuid, whole_number
 from teams.authentication import KeyAuthentication, KeyMay, PerKey
 from teams.models import APIKey, Team, User
 
 Record = TypeVar("Record", bound=Model)
-
-NUMBER = re.compile(r"0|[1-9][0-9]{0,18}").fullmatch
-_SHAPE_OF_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
 
 
 class TeamView(APIView):
@@ -110,18 +106,13 @@ def described_list(summary: str, description: str, answer: str = "") -> Callable
 
 def numbered(records: QuerySet[Record], called: str, text: str) -> Record:
     """The record with the integer id that a path has as `text`. Raises NotFound; `called` is what a record is."""
-    identity = int(text) if NUMBER(text) else -1
-    return one(records, called, pk=identity if identity <= LARGEST_ID else -1)
+    identity = whole_number(text)
+    return one(records, called, pk=-1 if identity is None or str(identity) != text else identity)
 
 
 def unique(records: QuerySet[Record], called: str, text: str) -> Record:
     """The record with the UUID that a path has as `text`. Raises NotFound."""
-    return one(records, called, uuid=unique_id(text))
-
-
-def unique_id(text: str) -> UUID | None:
-    """The UUID that a path has as `text`; None for what is none."""
-    return UUID(text) if _SHAPE_OF_UUID(text) else None
+    return one(records, called, uuid=read_uuid(text))
 
 
 def one(records: QuerySet[Record], called: str, **key: Any) -> Record:

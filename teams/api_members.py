@@ -87,7 +87,7 @@ class Members(TeamList):
     called, filters, serializer = "members", MemberFilters, MemberSerializer
 
     def records(self) -> QuerySet[Membership]:
-        return self.team.memberships.filter(user__is_active=True).select_related("user")
+        return self.team.memberships.active()
 
     def shown(self, rows: list[Membership]) -> list[dict[str, Any]]:
         return [{**UserSerializer(each.user).data, "role": each.role} for each in rows]

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from config.errors import Conflict, ValidationFailed
+from config.turns import wait_for_turn
 from teams.models import APIKey, EntryLink, Membership, Organization, Role, Team, User, with_address
 
 LONGEST_NAME = 200
@@ -28,7 +29,7 @@ def make_organization(name: str, *, at: datetime, public_id: str = "") -> Organi
     wanted = {"public_id": public_id} if public_id else {"name": name}
     with transaction.atomic():
         # Two organizations may bear one name, so no constraint would stop the second of two who make it at once.
-        take_turns(f"organization {public_id or name}")
+        wait_for_turn(f"organization {public_id or name}")
         found = Organization.objects.filter(**wanted).order_by("id").first()
         return found or Organization.objects.create(**{"name": name, "created_at": at} | wanted)
 
@@ -203,9 +204,3 @@ def sound_email(text: str) -> str:
 def can_be_kept(text: str) -> bool:
     """Whether PostgreSQL can store a text: no NUL, no lone surrogate (as which broken UTF-8 arrives from a shell)."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def take_turns(name: str) -> None:
-    """Wait until no other transaction has this name's turn, and keep it until this one ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])

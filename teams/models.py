@@ -181,6 +181,14 @@ class Role(models.TextChoices):
         return order.index(self) >= order.index(other)
 
 
+class MembershipQuerySet(models.QuerySet["Membership", "Membership"]):
+    """Questions about members."""
+
+    def active(self) -> "MembershipQuerySet":
+        """Of those who can log in."""
+        return self.filter(user__is_active=True).select_related("user")
+
+
 class Membership(models.Model):
     """A user's role in a team."""
 
@@ -188,6 +196,8 @@ class Membership(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=20, choices=Role.choices, default=Role.VIEWER)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = MembershipQuerySet.as_manager()
 
     class Meta:
         ordering = ["team", "user"]

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from config.fields import StrictChar
 from config.filtering import Filter
 from config.numbers import whole_number
-from config.shown import NOTHING, link
+from config.shown import NOTHING, clipped, link
 from timeline.models import SubjectKind
 
 # Where the subjects of facts have their pages.
@@ -50,3 +50,8 @@ class Subject(Filter):
             return records.filter(**dict(zip(columns, subject, strict=True)))
 
         super().__init__(SubjectField(required=False), **{"api": None, "admin": "", "ask": ask} | options)
+
+
+def actor_link(user_id: int | None, name: str | None) -> SafeString | str:
+    """Whoever acted, or has it: a link, or for nobody of ours what they are called."""
+    return clipped(name) if user_id is None else link("teams.user", user_id, name)

@@ -21,7 +21,7 @@ from config.paging import Order
 from config.panels import Panel
 from config.shown import NOTHING, clipped, link, listing, moment, pretty, state, whole
 from teams.admin import BELONGINGS
-from timeline.about import subject, subject_link
+from timeline.about import actor_link, subject, subject_link
 from timeline.filters import FactFilters
 from timeline.models import CHRONOLOGY, Effect, TimelineEvent
 from timeline.outbound.admin import SENT
@@ -98,8 +98,7 @@ class TimelineEventAdmin(ViewOnly):
 
     @admin.display(description="actor")
     def actor(self, fact: TimelineEvent) -> SafeString | str:
-        who = fact.user_name or fact.user_email
-        return clipped(who) if fact.user_id is None else link("teams.user", fact.user_id, who)
+        return actor_link(fact.user_id, fact.user_name or fact.user_email)
 
     @admin.display(description="payload")
     def told(self, fact: TimelineEvent) -> SafeString | str:

@@ -8,10 +8,10 @@ here: what the door answers (integrations.serializers), how messages are signed 
 from collections.abc import Callable
 from typing import Any
 
+from config.numbers import LARGEST_ID
 from timeline.events import COMMON, EVENTS, EventType
 from timeline.outbound.shapes import TEST
 from timeline.values import (
-    LARGEST_ID,
     LONGEST_SPAN,
     SEVERITIES,
     digest,

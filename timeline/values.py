@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from config.numbers import LARGEST_ID
 from config.times import parse_rfc3339
 
-LARGEST_ID = 2**63 - 1
 LONGEST_SPAN = 2**31 - 1
 
 SEVERITIES = ("critical", "major", "minor", "warning")

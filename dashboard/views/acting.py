@@ -19,6 +19,7 @@ from config.clock import now
 from config.errors import ApiError, ValidationFailed
 from config.formfields import blame
 from config.heavy import AN_INCIDENT, heavy
+from config.numbers import read_uuid
 from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.acts import ACTS, IN_BULK, Act, seen_of
 from dashboard.answers import UNCHANGED, Answer, leave
@@ -121,7 +122,7 @@ def act_on_several(request: TeamRequest) -> HttpResponse:
     if problem or form is None:
         messages.error(request, problem)
         return answered(request, [], [])
-    found = {str(each.uuid): each for each in request.team.incidents.filter(uuid__in=filter(is_uuid, picked))}
+    found = {str(each.uuid): each for each in request.team.incidents.filter(uuid__in=filter(read_uuid, picked))}
     with heavy(len(found) * AN_INCIDENT):
         answers = [became(request, form, found.get(uuid), sight) for uuid, sight in picked.items()]
     return answered(request, answers, list(found.values()))
@@ -131,14 +132,6 @@ def seen(pick: str) -> tuple[str, str]:
     """What a ticked box says: an incident's UUID, and what its sender saw of it."""
     uuid, _, sight = pick.partition(" ")
     return uuid, sight
-
-
-def is_uuid(text: str) -> bool:
-    """Whether a text is a UUID."""
-    try:
-        return bool(UUID(text))
-    except ValueError:
-        return False
 
 
 def problem_of(form: Act | None, number: int) -> str:

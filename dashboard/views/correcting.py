@@ -27,6 +27,7 @@ from dashboard.logbook import line, lines
 from dashboard.views.incidents import integration_names
 from dashboard.views.lists import older
 from incidents import corrections
+from incidents.bodies import HidingBody
 from incidents.forms import CorrectionForm, HidingForm, reason_field
 from incidents.models import Incident
 from incidents.updates import facts_of
@@ -114,7 +115,7 @@ def hidden(request: TeamRequest, found: Incident) -> list[Answer]:
     """Hides the ticked entries, or shows them again; what became of each."""
     picked = dict(map(entry_and_version, request.POST.getlist("pick")))
     try:
-        reason = reason_field().clean(request.POST.get("reason"))
+        reason = reason_field(HidingBody).clean(request.POST.get("reason"))
     except ValidationError as problem:
         messages.error(request, f"Reason: {' '.join(problem.messages)}")
         return []

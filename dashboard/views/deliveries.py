@@ -5,9 +5,12 @@ is dated ahead and waits.
 Not here: judging and applying (integrations.ingest).
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_safe
@@ -22,7 +25,7 @@ from integrations import replay
 from integrations.filters import DeliveryFilters
 from integrations.models import InboundDelivery, Verdict
 from integrations.waiting import ahead_by, waiting
-from teams.models import Role
+from teams.models import Role, Team
 from timeline.models import TimelineEvent
 
 
@@ -76,83 +79,90 @@ def body(request: TeamRequest, pk: int) -> HttpResponse:
     return HttpResponse(bytes(found.body), content_type="application/octet-stream", headers=headers)
 
 
+# --- replaying, and applying now --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Redoing:
+    """A way to have deliveries judged or applied anew: which ones, one of them, all of them; and what is said of it."""
+
+    template: str
+    can_be: Callable[[InboundDelivery], bool]
+    redo: Callable[..., replay.Change]
+    is_done: Callable[[str], bool]
+    done: str
+    not_done: str
+    all_of: Callable[[Team], QuerySet[InboundDelivery]]
+    hand_on: Callable[..., int]
+    handed_on: str
+    refused: str
+    refused_cut: str
+
+
+REPLAYING = Redoing(
+    template="deliveries/replay.html",
+    can_be=replay.can_be_replayed,
+    redo=replay.replay,
+    is_done=lambda verdict: verdict not in replay.REPLAYABLE,
+    done="Replayed: {}.",
+    not_done="Replayed, and still {}.",
+    all_of=replay.quarantine,
+    hand_on=replay.replay_all,
+    handed_on="Handed to the worker again: {}. What still can’t be applied comes back.",
+    refused="It was not replayed: it is {}.",
+    refused_cut="It was not replayed: only the beginning of it is kept.",
+)
+APPLYING = Redoing(
+    template="deliveries/apply.html",
+    can_be=lambda found: found.status == Verdict.WAITING,
+    redo=replay.apply_now,
+    is_done=lambda verdict: verdict == Verdict.APPLIED,
+    done="Applied, dated when it was received.",
+    not_done="It could not be applied: {}.",
+    all_of=waiting,
+    hand_on=replay.apply_all_now,
+    handed_on="Handed to the worker: {}, each dated when it was received.",
+    refused="It waits no longer: {}.",
+    refused_cut="It waits no longer: {}.",
+)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
-def replay_one(request: TeamRequest, pk: int) -> HttpResponse:
-    """`/deliveries/{id}/replay`: what replaying it would change; POST does it."""
+def redo_one(request: TeamRequest, pk: int, way: Redoing) -> HttpResponse:
+    """`/deliveries/{id}/replay`, `/deliveries/{id}/apply`: what that would change; POST does it."""
     found: InboundDelivery = reached(request, "deliveries", pk=pk)
     require(request, Role.RESPONDER)
-    if request.method == "POST":
-        if replay.can_be_replayed(found):
-            announce(request, replay.replay(found, by=request.user, at=now()))
-        else:
-            why = f"it is {found.status}" if found.size is None else "only the beginning of it is kept"
-            messages.info(request, f"It was not replayed: {why}.")
-        return redirect("delivery", pk=found.pk)
-    changes = replay.dry_run([found], by=request.user, at=now())
-    context = {"delivery": found, "changes": changes, "number": "1", "is_of_use": is_of_use(changes)}
-    return show(request, "deliveries/replay.html", context)
+    if request.method != "POST":
+        changes = replay.dry_run([found], by=request.user, at=now()) if way.can_be(found) else []
+        context = {"delivery": found, "changes": changes, "number": "1", "is_of_use": is_of_use(changes)}
+        return show(request, way.template, context | {"ahead": ahead_by(found, now())})
+    if way.can_be(found):
+        verdict = way.redo(found, by=request.user, at=now()).verdict
+        is_done = way.is_done(verdict)
+        words = (way.done if is_done else way.not_done).format(verdict)
+        messages.add_message(request, messages.SUCCESS if is_done else messages.WARNING, words)
+    else:
+        messages.info(request, (way.refused if found.size is None else way.refused_cut).format(found.status))
+    return redirect("delivery", pk=found.pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @team_page
-def replay_quarantine(request: TeamRequest) -> HttpResponse:
-    """`/deliveries/replay`: what replaying the whole quarantine would change; POST does it."""
+def redo_all(request: TeamRequest, way: Redoing) -> HttpResponse:
+    """`/deliveries/replay`, `/deliveries/apply`: what that would change of all that it is for; POST does it."""
     require(request, Role.RESPONDER)
     if request.method == "POST":
-        number = replay.replay_all(request.team, by=request.user, at=now())
-        messages.success(request, f"Handed to the worker again: {number}. What still can’t be applied comes back.")
+        number = way.hand_on(request.team, by=request.user, at=now())
+        messages.success(request, way.handed_on.format(number))
         return redirect("deliveries")
-    aside = replay.quarantine(request.team).filter(replay.WHOLE)
-    tried = aside.defer("body", "headers")[: replay.DRY_RUN_AT_MOST]
+    found = way.all_of(request.team)
+    tried = found.filter(replay.WHOLE).defer("body", "headers")[: replay.DRY_RUN_AT_MOST]
     changes = replay.dry_run(tried, by=request.user, at=now())
-    context = {"changes": changes, "number": counts(request)["quarantined"], "is_of_use": is_of_use(changes)}
-    return show(request, "deliveries/replay.html", context)
+    context = {"changes": changes, "number": counted(found), "is_of_use": is_of_use(changes)}
+    return show(request, way.template, context)
 
 
 def is_of_use(changes: list[replay.Change]) -> bool:
-    """Whether a replay would change anything, as far as a dry run looked."""
+    """Whether doing it again would change anything, as far as a dry run looked."""
     return any(each.is_any for each in changes) or len(changes) >= replay.DRY_RUN_AT_MOST
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@team_page
-def apply_one(request: TeamRequest, pk: int) -> HttpResponse:
-    """`/deliveries/{id}/apply`: what applying one that waits would change; POST does it."""
-    found: InboundDelivery = reached(request, "deliveries", pk=pk)
-    require(request, Role.RESPONDER)
-    if request.method == "POST":
-        if found.status != Verdict.WAITING:
-            messages.info(request, f"It waits no longer: {found.status}.")
-        else:
-            verdict = replay.apply_now(found, by=request.user, at=now()).verdict
-            done = verdict == Verdict.APPLIED
-            words = "Applied, dated when it was received." if done else f"It could not be applied: {verdict}."
-            messages.add_message(request, messages.SUCCESS if done else messages.WARNING, words)
-        return redirect("delivery", pk=found.pk)
-    changes = replay.dry_run([found], by=request.user, at=now()) if found.status == Verdict.WAITING else []
-    context = {"delivery": found, "changes": changes, "ahead": ahead_by(found, now())}
-    return show(request, "deliveries/apply.html", context)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@team_page
-def apply_all(request: TeamRequest) -> HttpResponse:
-    """`/deliveries/apply`: what applying all that waits would change; POST does it."""
-    require(request, Role.RESPONDER)
-    if request.method == "POST":
-        number = replay.apply_all_now(request.team, by=request.user, at=now())
-        messages.success(request, f"Handed to the worker: {number}, each dated when it was received.")
-        return redirect("deliveries")
-    found = waiting(request.team).defer("body", "headers")
-    changes = replay.dry_run(found[: replay.DRY_RUN_AT_MOST], by=request.user, at=now())
-    context = {"changes": changes, "number": counted(found)}
-    return show(request, "deliveries/apply.html", context)
-
-
-def announce(request: TeamRequest, change: replay.Change) -> None:
-    """Say what became of a replayed delivery."""
-    if change.verdict in replay.REPLAYABLE:
-        messages.warning(request, f"Replayed, and still {change.verdict}.")
-    else:
-        messages.success(request, f"Replayed: {change.verdict}.")

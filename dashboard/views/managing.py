@@ -92,20 +92,15 @@ def details_of(found: Resource) -> dict[str, Any]:
 
 @require_POST
 @team_page
-def pause(request: TeamRequest, relation: str, pk: int) -> HttpResponse:
-    """`/monitors/{id}/pause`, `/heartbeats/{id}/pause`: it is paused from now on."""
+def work(request: TeamRequest, relation: str, pk: int, verb: str) -> HttpResponse:
+    """`/monitors/{id}/pause`, `/heartbeats/{id}/unpause` and their like: it is paused from now on, or no more."""
     found: Resource = reached(request, relation, pk=pk)
     require(request, Role.MANAGER)
-    return done(request, found, "Paused.", lambda: lifecycle.pause(found, by=request.user, at=now()))
+    act, words = VERBS[verb]
+    return done(request, found, words, lambda: act(found, by=request.user, at=now()))
 
 
-@require_POST
-@team_page
-def unpause(request: TeamRequest, relation: str, pk: int) -> HttpResponse:
-    """`/monitors/{id}/unpause`, `/heartbeats/{id}/unpause`: it is paused no more."""
-    found: Resource = reached(request, relation, pk=pk)
-    require(request, Role.MANAGER)
-    return done(request, found, "Unpaused.", lambda: lifecycle.unpause(found, by=request.user, at=now()))
+VERBS = {"pause": (lifecycle.pause, "Paused."), "unpause": (lifecycle.unpause, "Unpaused.")}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -25,7 +25,6 @@ from dashboard import once
 from dashboard.access import TeamRequest, reached, require, settle, team_page
 from dashboard.answers import UNCHANGED
 from dashboard.doubled import done_once
-from dashboard.forms import ReplayForm
 from dashboard.frame import counted
 from dashboard.views.lists import list_page
 from dashboard.views.team import (
@@ -42,7 +41,7 @@ from dashboard.views.team_messages import listed
 from teams.models import Role
 from timeline.outbound import lifecycle, log
 from timeline.outbound.filters import EndpointFilters
-from timeline.outbound.forms import EndpointForm, as_it_is
+from timeline.outbound.forms import EndpointForm, ReplayForm, as_it_is
 from timeline.outbound.models import Endpoint
 
 MESSAGES_SHOWN = 10

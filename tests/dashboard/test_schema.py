@@ -15,6 +15,7 @@ from django.urls import URLPattern
 from jsonschema import Draft202012Validator
 
 from dashboard import api_urls
+from incidents.api_bulk import ACTIONS
 from incidents.lifecycle import ONLY_RECORDED
 from incidents.models import Incident, IncidentGroup
 from integrations.models import InboundDelivery
@@ -155,6 +156,33 @@ def test_a_body_takes_no_other_fields(document):
     bodies = {name: each for name, each in document["components"]["schemas"].items() if name.endswith("BodyRequest")}
     assert len(bodies) > 10
     assert {each["additionalProperties"] for each in bodies.values()} == {False}
+
+
+def test_what_is_done_to_several_takes_the_fields_that_its_action_takes_and_says_so(document):
+    work = document["components"]["schemas"]["BulkWorkRequest"]
+    assert operations(document)["POST", "/api/incidents/bulk"]["requestBody"]["content"]["application/json"][
+        "schema"
+    ] == {"$ref": "#/components/schemas/BulkWorkRequest"}
+    assert work["discriminator"]["propertyName"] == "action"
+    bodies = {
+        action: document["components"]["schemas"][place.rpartition("/")[2]]
+        for action, place in work["discriminator"]["mapping"].items()
+    }
+    assert list(bodies) == list(ACTIONS)
+    takes = {}
+    for action, body in bodies.items():
+        assert body["properties"]["action"]["const"] == action
+        takes[action] = {each: each in body["required"] for each in body["properties"] if each not in ("ids", "action")}
+    assert takes == {
+        **{move: {"note": False} for move in ("acknowledge", "resolve", "close", "reopen")},
+        "escalate": {"targets": True},
+        "group": {"incident_group_id": False, "name": False},
+        "ungroup": {},
+        "assign": {"assignee_id": True},
+        "change_severity": {"severity": True},
+        "comment": {"message": True},
+        "delete": {},
+    }
 
 
 def test_both_ways_to_present_a_key_are_described(document):

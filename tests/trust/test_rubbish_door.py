@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from config.numbers import LARGEST_ID
 from tests import readers, sweep
 from tests.made import COMMON, EXAMPLES, NOON, Maker, example, written
 from tests.rubbish import Case, Ground, load
@@ -27,7 +28,6 @@ from tests.trust.conftest import FULL
 from tests.wire import exchange
 from timeline.events import COMMON as COMMON_FIELDS
 from timeline.events import VENDOR_EVENTS
-from timeline.values import LARGEST_ID
 
 # What is odd in the first is the request; in the others what is kept of it, and read again.
 REQUESTS, CONTENTS = ("framing", "gzip", "keys", "signatures"), ("again", "ids", "json", "sizes", "text", "times")

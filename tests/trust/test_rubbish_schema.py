@@ -64,12 +64,11 @@ def bodily(body: Any) -> list[Any]:
     return [*inner, *(value for each in inner for value in bodily(each))]
 
 
-# What the document can't say of a body: which records there are, what time it is, what an action on several needs.
+# What the document can't say of a body: which records there are, and what time it is.
 OF_THE_RECORD = {
     "affected_monitor_ids", "assignee_id", "event_types", "incident_group_id", "monitor_id", "name", "occurred_at",
     "since", "started_at", "targets", "until", "url",
 }  # fmt: skip
-OF_AN_ACTION = {"message", "note", "severity", "targets"}
 
 
 def is_judged_by_the_record(response: Response, case: Case) -> bool:
@@ -77,8 +76,7 @@ def is_judged_by_the_record(response: Response, case: Case) -> bool:
     if response.status_code == 412:
         return True
     details = response.json()["error"].get("details", {}) if response.status_code == 400 else {}
-    unsaid = OF_THE_RECORD | (OF_AN_ACTION if case.path.endswith("/bulk") else set())
-    return "validTransitions" in details or ("fields" in details and set(details["fields"]) <= unsaid)
+    return "validTransitions" in details or ("fields" in details and set(details["fields"]) <= OF_THE_RECORD)
 
 
 def what_is_right_is_taken(context: CheckContext, response: Response, case: Case) -> bool | None:

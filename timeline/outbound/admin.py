@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 
 from config import clock
 from config.admin import Retiring, ViewOnly, when
+from config.adminverbs import Worked
 from config.changelist import RelatedFilter, margin
 from config.errors import Conflict
 from config.panels import Panel, shows
@@ -25,7 +26,7 @@ from config.shown import clipped, link, listing, moment, state, whole
 from config.trail import last_noted
 from teams.admin import shown_once
 from timeline.outbound import installation, lifecycle
-from timeline.outbound.admin_messages import Worked, standing_of
+from timeline.outbound.admin_messages import standing_of
 from timeline.outbound.filters import EndpointFilters
 from timeline.outbound.forms import OperatorsEndpointForm, OperatorsReplayForm
 from timeline.outbound.models import Endpoint, Installation

@@ -5,19 +5,18 @@ a message can be sent again or given up.
 Not here: the endpoints (admin), by way of which Django admin finds these; the verbs (lifecycle).
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
 from config import clock
-from config.admin import ByIdAlone, OperatorAdmin, when
+from config.admin import ByIdAlone, when
+from config.adminverbs import Worked
 from config.changelist import RelatedFilter, margin
-from config.errors import ApiError, ValidationFailed
 from config.panels import Panel, shows
 from config.shown import clipped, link, moment, raw, state, whole
 from timeline.about import subject_link
@@ -25,35 +24,6 @@ from timeline.models import SubjectKind
 from timeline.outbound import lifecycle, log
 from timeline.outbound.filters import AttemptFilters, MessageFilters
 from timeline.outbound.models import Attempt, Message, Standing
-
-REFUSALS_SHOWN = 5
-
-Verb = Callable[[Any], object]
-
-
-class Worked(OperatorAdmin):
-    """Records on which verbs are called, one after the other."""
-
-    def each(self, request: HttpRequest, records: QuerySet[Any], verb: Verb, done: str) -> None:
-        """Call a verb on each record, and say with how many that worked, and why not with the others."""
-        worked, refusals = [], set()
-        for record in records:
-            try:
-                if verb(record):
-                    worked.append(record)
-                    self.log_change(request, record, f"{done.capitalize()}.")
-            except ApiError as refusal:
-                refusals.add(why(refusal))
-        self.message_user(request, f"{len(worked)} {done}.", messages.SUCCESS if worked else messages.WARNING)
-        for words in sorted(refusals)[:REFUSALS_SHOWN]:
-            self.message_user(request, words, messages.ERROR)
-
-
-def why(refusal: ApiError) -> str:
-    """Why something was refused."""
-    fields = refusal.fields.values() if isinstance(refusal, ValidationFailed) else []
-    return " ".join(text for texts in fields for text in texts) or refusal.message
-
 
 # --- messages --------------------------------------------------------------------------------------------------------
 

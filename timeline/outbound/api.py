@@ -13,7 +13,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from config import clock
-from config.api import ok, say_nothing
+from config.api import ok, say_nothing, wordless
 from config.fields import said
 from teams.api import TeamList, TeamView, described_list, numbered
 from teams.models import Role
@@ -119,13 +119,7 @@ class OneEndpoint(OfEndpoint):
         lifecycle.edit_endpoint(self.endpoint, **changes)
         return self.shown()
 
-    @extend_schema(
-        operation_id="delete_endpoint",
-        summary="Delete an endpoint",
-        description=DELETED,
-        request=None,
-        responses={200: EndpointSerializer},
-    )
+    @wordless("delete_endpoint", "Delete an endpoint", DELETED, EndpointSerializer)
     def delete(self, request: Request, id: str) -> HttpResponse:
         say_nothing(request)
         lifecycle.delete_endpoint(self.endpoint, at=clock.now())
@@ -135,13 +129,7 @@ class OneEndpoint(OfEndpoint):
 class Enabling(OfEndpoint):
     """`/api/endpoints/{id}/enable`."""
 
-    @extend_schema(
-        operation_id="enable_endpoint",
-        summary="Enable an endpoint",
-        description=ENABLED,
-        request=None,
-        responses={200: EndpointSerializer},
-    )
+    @wordless("enable_endpoint", "Enable an endpoint", ENABLED, EndpointSerializer)
     def post(self, request: Request, id: str) -> HttpResponse:
         say_nothing(request)
         lifecycle.enable(self.endpoint, at=clock.now())
@@ -151,13 +139,7 @@ class Enabling(OfEndpoint):
 class Disabling(OfEndpoint):
     """`/api/endpoints/{id}/disable`."""
 
-    @extend_schema(
-        operation_id="disable_endpoint",
-        summary="Disable an endpoint",
-        description=DISABLED,
-        request=None,
-        responses={200: EndpointSerializer},
-    )
+    @wordless("disable_endpoint", "Disable an endpoint", DISABLED, EndpointSerializer)
     def post(self, request: Request, id: str) -> HttpResponse:
         say_nothing(request)
         lifecycle.disable(self.endpoint, at=clock.now())
@@ -167,12 +149,11 @@ class Disabling(OfEndpoint):
 class Rotation(OfEndpoint):
     """`/api/endpoints/{id}/rotate-secret`."""
 
-    @extend_schema(
-        operation_id="rotate_secret_of_endpoint",
-        summary="Give an endpoint a new signing secret",
-        description=ROTATED,
-        request=None,
-        responses={200: EndpointWithSecretSerializer},
+    @wordless(
+        "rotate_secret_of_endpoint",
+        "Give an endpoint a new signing secret",
+        ROTATED,
+        EndpointWithSecretSerializer,
     )
     def post(self, request: Request, id: str) -> HttpResponse:
         say_nothing(request)
@@ -264,13 +245,7 @@ class OneMessage(OfMessage):
 class Redelivery(OfMessage):
     """`/api/messages/{id}/redeliver`."""
 
-    @extend_schema(
-        operation_id="redeliver_message",
-        summary="Send a message again",
-        description=REDELIVERED,
-        request=None,
-        responses={200: MessageSerializer},
-    )
+    @wordless("redeliver_message", "Send a message again", REDELIVERED, MessageSerializer)
     def post(self, request: Request, id: str) -> HttpResponse:
         say_nothing(request)
         lifecycle.redeliver(self.message, at=clock.now())
@@ -280,13 +255,7 @@ class Redelivery(OfMessage):
 class Testing(OfEndpoint, ManagedMessages):
     """`/api/endpoints/{id}/test`."""
 
-    @extend_schema(
-        operation_id="test_endpoint",
-        summary="Send an endpoint a test",
-        description=TESTED,
-        request=None,
-        responses={200: MessageSerializer},
-    )
+    @wordless("test_endpoint", "Send an endpoint a test", TESTED, MessageSerializer)
     def post(self, request: Request, id: str) -> HttpResponse:
         say_nothing(request)
         [sent] = self.naming_incidents([lifecycle.send_test(self.endpoint, at=clock.now())])

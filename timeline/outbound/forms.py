@@ -8,14 +8,14 @@ from typing import Any
 
 from django import forms
 
-from config.addresses import LONGEST_ADDRESS
 from config.adminforms import MomentField
 from config.errors import ValidationFailed
-from config.formfields import DetailsForm, Text
+from config.formfields import DetailsForm, Text, field_for
+from config.momentfields import LocalMoment
 from timeline.events import EVENTS, VENDOR_EVENTS
 from timeline.outbound.lifecycle import sound
 from timeline.outbound.models import Endpoint
-from timeline.outbound.serializers import LONGEST_DESCRIPTION
+from timeline.outbound.serializers import EndpointBody, ReplayBody
 
 OURS = [name for name in EVENTS if name not in VENDOR_EVENTS]
 
@@ -34,15 +34,19 @@ def boxes(label: str, names: list[str], help_text: str) -> forms.MultipleChoiceF
 class EndpointForm(DetailsForm):
     """Where to send, and what."""
 
-    url = Text(
+    url = field_for(
+        EndpointBody,
+        "url",
+        Text,
         label="URL",
-        max_length=LONGEST_ADDRESS,
+        validators=[],  # what is wrong with an address the verbs say, in more words
         widget=forms.URLInput(attrs={"spellcheck": "false", "placeholder": "https://", "size": 60}),
         help_text="Each event is posted there as JSON.",
     )
-    description = Text(
-        max_length=LONGEST_DESCRIPTION,
-        required=False,
+    description = field_for(
+        EndpointBody,
+        "description",
+        Text,
         help_text="What is there, for those who read this list.",
         widget=forms.TextInput(attrs={"dir": "auto"}),
     )
@@ -115,14 +119,27 @@ class OperatorsEndpointForm(EndpointForm, forms.ModelForm):
             self.initial.update(as_it_is(self.instance))
 
 
-class OperatorsReplayForm(forms.Form):
-    """Which time is sent again, in admin."""
-
-    since = MomentField(label="From")
-    until = MomentField(label="Until", help_text="Left out itself.")
+class RangeForm(forms.Form):
+    """Which time is sent again. The page's form and admin's ask for moments each in its own way."""
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or self.cleaned_data
         if "since" in said and "until" in said and said["since"] >= said["until"]:
             self.add_error("until", "It must be later than the beginning.")
         return said
+
+
+class ReplayForm(RangeForm):
+    """Which time is sent again."""
+
+    since = field_for(ReplayBody, "since", LocalMoment, label="From")
+    until = field_for(
+        ReplayBody, "until", LocalMoment, label="Until", help_text="Left out itself. In your time zone, both."
+    )
+
+
+class OperatorsReplayForm(RangeForm):
+    """Which time is sent again, in admin."""
+
+    since = field_for(ReplayBody, "since", MomentField, label="From")
+    until = field_for(ReplayBody, "until", MomentField, label="Until", help_text="Left out itself.")

@@ -7,7 +7,6 @@ doors' affair. Not here: what is sent when (engine).
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from hashlib import sha256
 
 from django.conf import settings
 from django.db import transaction
@@ -16,10 +15,10 @@ from django.db.models import Q, QuerySet
 from config import rows
 from config.addresses import wrong_url
 from config.errors import Conflict, ValidationFailed
-from config.idempotency import wait_in_line
 from config.seen import digest
 from config.signing import new_signing_secret
 from config.times import rfc3339
+from config.turns import wait_for_turn
 from config.vault import new_token, seal
 from teams.models import Team
 from timeline.events import EVENTS, VENDOR_EVENTS
@@ -248,7 +247,7 @@ def locked(endpoint: Endpoint) -> None:
 
 def wait_for_replays(endpoint: Endpoint) -> None:
     """Wait until nobody replays to the endpoint; until the transaction ends, nobody will."""
-    wait_in_line(sha256(f"replay {endpoint.pk}".encode()).digest())
+    wait_for_turn(f"replay {endpoint.pk}")
 
 
 KEPT = "SELECT id FROM timeline_endpoint WHERE id = %s FOR KEY SHARE"

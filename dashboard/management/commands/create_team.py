@@ -19,6 +19,7 @@ from django.utils.text import slugify
 
 from config import clock
 from config.errors import ApiError, Conflict, ValidationFailed
+from config.turns import wait_for_turn
 from config.vault import CannotOpen
 from integrations.lifecycle import bind_key, open_integration, webhook_path
 from integrations.models import Integration, IntegrationType
@@ -30,7 +31,6 @@ from teams.lifecycle import (
     make_organization,
     make_team,
     make_user,
-    take_turns,
 )
 from teams.models import APIKey, Role, Scope, Team, User
 
@@ -90,7 +90,7 @@ def make_ready(
     Conflict for a team or an integration that was deactivated.
     """
     with transaction.atomic():
-        take_turns("create_team")  # of two that run at once, one is the first
+        wait_for_turn("create_team")  # of two that run at once, one is the first
         organization = make_organization(organization_name, at=at)
         team = make_team(organization, team_name, at=at)
         if not team.is_active:
@@ -123,7 +123,7 @@ def admin_of(team: Team, email: str | None, at: datetime, *, operator: bool) -> 
     password is there only for a new user, who is an operator if nobody was made so before. Whoever is there already
     becomes one only if that is asked for.
     """
-    manager = team.memberships.filter(role=Role.MANAGER, user__is_active=True).order_by("id").first()
+    manager = team.memberships.active().filter(role=Role.MANAGER).order_by("id").first()
     if manager and email is None:
         user, password = manager.user, None
     else:
