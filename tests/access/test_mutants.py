@@ -31,6 +31,9 @@ SPARE = {
     "dashboard/views/team_messages.py listed: team.incidents": LOOKED_UP,
     "teams/lifecycle.py leave_a_manager: Membership.objects.filter(team=membership.team_id, role=Role.MANAGER, "
     "user__is_active=True)": "counts managers, and shows nothing",
+    "incidents/filters.py about_resource: incidents.filter(team_id=team, resource_id=identity, resource_type=kind)": (
+        OPERATORS
+    ),
     "incidents/filters.py IncidentFilters.of_group: self.team.incident_groups": "the incidents are the team's; this "
     "spares the search",
     "incidents/api.py Updates.post: self.team.incidents": AGAIN,
@@ -59,6 +62,7 @@ SPARE = {
     "dashboard/views/team.py after: Membership.objects.filter(team=request.team, user=request.user, "
     "role=Role.MANAGER)": "says only which page follows",
     "dashboard/views/team_integrations.py quarantined: team.deliveries": LOOKED_UP,
+    "dashboard/views/team_integrations.py integration: request.team.integrations": AGAIN,
     "dashboard/views/team_keys.py known_keys: Membership.objects.filter(team=OuterRef('team'), "
     "user=OuterRef('user'))": "says only whether a key of the team opens anything",
 }
