@@ -62,6 +62,8 @@ ON_THE_NETWORK = {
     ("config/egress.py", "socket"): "the same",
     ("config/egress.py", "ssl"): "the same",
     ("config/front.py", "asyncio"): "the web server's application",
+    ("config/pump.py", "asyncio"): "sends what is streamed, as its readers take it",
+    ("config/connections.py", "socket"): "cuts off a connection of our own server",
     ("timeline/outbound/sender.py", "asyncio"): "waits for many answers at once; goes out by config.egress",
     ("config/lanes.py", "asyncio"): "the same",
     ("config/postgresql/base.py", "select"): "looks whether the database's connection lives",
