@@ -79,7 +79,6 @@ CHANGES = {
     "insert",
     "update",
     "add",
-    "setdefault",
     "pop",
     "remove",
     "clear",
