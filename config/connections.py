@@ -1,6 +1,5 @@
 """
-The connection below an answer that is streamed: how long its other end may leave untaken what was sent, and how it is
-cut off.
+Cutting off the connection below an answer that is streamed and can't be sent to its end.
 
 The web server ends each answer of ours properly, whatever became of it: what broke off in the middle would look whole.
 So the connection itself is shut down, and its other end sees that something is missing. ASGI knows no way to ask for
@@ -8,63 +7,51 @@ that; we look for the socket among the descriptors of our own process, by the ad
 an answer is cut off (config.pump).
 """
 
-import contextlib
 import os
 import socket
-from collections.abc import Iterator
 from typing import Any
+
+Ends = tuple[tuple[str, str], tuple[str, str]]
 
 _DESCRIPTORS = "/proc/self/fd"
 
 
-class Connection:
-    """One connection of this process. Does nothing where it could not be found. `close` gives up our hold on it."""
-
-    def __init__(self, line: socket.socket | None) -> None:
-        self.line = line
-
-    @classmethod
-    def of(cls, scope: dict[str, Any]) -> "Connection":
-        """The connection that an ASGI scope came over."""
-        wanted = (_as_text(scope.get("server")), _as_text(scope.get("client")))
-        for line in _sockets():
-            if _ends_of(line) == wanted:
-                return cls(line)
-            line.close()
-        return cls(None)
-
-    def set_patience(self, seconds: float) -> None:
-        """Have the kernel end it when its other end takes nothing of what was sent for so long."""
-        if self.line:
-            with contextlib.suppress(OSError):
-                self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
-
-    def cut(self) -> None:
-        """End it now, both ways, in the middle of whatever is being said."""
-        if self.line:
-            with contextlib.suppress(OSError):
-                self.line.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Leave it to the web server alone."""
-        if self.line:
-            self.line.close()
-            self.line = None
+def cut_connection(scope: dict[str, Any]) -> bool:
+    """
+    Shut down the connection that an ASGI scope came over, both ways, in the middle of whatever is being said; whether
+    there was one. Takes some milliseconds for each thousand of connections.
+    """
+    wanted = (_as_text(scope.get("server")), _as_text(scope.get("client")))
+    for descriptor in map(int, os.listdir(_DESCRIPTORS)):
+        if _ends_of(descriptor) == wanted and _shut_down(descriptor, wanted):
+            return True
+    return False
 
 
-def _sockets() -> Iterator[socket.socket]:
-    """Every socket of this process, each by a descriptor of our own: none is another one by the time it is used."""
-    for name in os.listdir(_DESCRIPTORS):
-        with contextlib.suppress(OSError):
-            if os.readlink(f"{_DESCRIPTORS}/{name}").startswith("socket:"):
-                yield socket.socket(fileno=os.dup(int(name)))
+def _shut_down(descriptor: int, wanted: Ends) -> bool:
+    """Shut down what is below a descriptor, by one of our own, so that it is no other one by now; whether it was it."""
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as line:
+            if _ends_of(line.fileno()) != wanted:
+                return False
+            line.shutdown(socket.SHUT_RDWR)
+            return True
+    except OSError:
+        return False
 
 
-def _ends_of(line: socket.socket) -> tuple[tuple[str, str], tuple[str, str]] | None:
+def _ends_of(descriptor: int) -> Ends | None:
+    """The addresses of both ends; None for what is no connection. There may be thousands, so it asks no more."""
+    try:
+        line = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=descriptor)
+    except OSError:
+        return None
     try:
         return _as_text(line.getsockname()), _as_text(line.getpeername())
     except OSError:  # it listens, or is gone
         return None
+    finally:
+        line.detach()  # it stays its owner's
 
 
 def _as_text(end: Any) -> tuple[str, str]:

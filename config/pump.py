@@ -12,12 +12,13 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
 from django.db import Error, close_old_connections
 
-from config.connections import Connection
+from config.connections import cut_connection
 from config.lanes import Busy, Lane
 from config.streams import Events, NotAllowed, Rows, Streamed
 
@@ -26,7 +27,7 @@ log = structlog.get_logger(__name__)
 KIB = 1024
 # Pieces are handed over in parts of this size: the web server keeps up to twenty or so before they are taken.
 PART = 16 * KIB
-# Whoever takes nothing for so many seconds is given up; the kernel does the same by itself.
+# Whoever takes nothing for so many seconds is given up.
 SILENCE = 60.0
 # How often it is asked, between pieces, whether the reader is still let in; and how often in a row the database may
 # fail to say.
@@ -77,19 +78,25 @@ class Pump:
     async def send(self, begun: Begun, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Send an answer to its end, whichever that is."""
         response, started = begun.response, time.monotonic()
-        connection, ending, sent = Connection.of(scope), Ending.BROKEN, _Sent(send)
-        connection.set_patience(SILENCE)
+        ending, sent = Ending.BROKEN, _Sent(send)
         try:
             await sent({"type": "http.response.start", "status": begun.status, "headers": begun.headers})
             ending = await self.first_to_end(response, receive, sent)
             if ending == Ending.DONE:
                 await send({"type": "http.response.body", "body": b""})
         finally:
-            if ending != Ending.DONE:
-                connection.cut()
-            connection.close()
+            if ending not in (Ending.DONE, Ending.GONE):
+                await self.cut_off(scope)
             response.close()
             tell(response, ending, sent.size, time.monotonic() - started)
+
+    async def cut_off(self, scope: dict[str, Any]) -> None:
+        """Cut off the connection that a request came over, so that its answer does not pass for whole."""
+        cut = partial(cut_connection, scope)
+        try:
+            await self.lane.run(cut, WORKING)
+        except Busy:
+            cut()
 
     async def first_to_end(self, response: Streamed, receive: Receive, sent: "_Sent") -> Ending:
         """Send the pieces, and watch. How it ended."""
