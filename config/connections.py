@@ -22,6 +22,8 @@ def cut_connection(scope: dict[str, Any]) -> bool:
     there was one. Takes some milliseconds for each thousand of connections.
     """
     wanted = (_as_text(scope.get("server")), _as_text(scope.get("client")))
+    if not all(map(all, wanted)):
+        return False
     for descriptor in map(int, os.listdir(_DESCRIPTORS)):
         if _ends_of(descriptor) == wanted and _shut_down(descriptor, wanted):
             return True
@@ -47,7 +49,8 @@ def _ends_of(descriptor: int) -> Ends | None:
     except OSError:
         return None
     try:
-        return _as_text(line.getsockname()), _as_text(line.getpeername())
+        ends = (_as_text(line.getsockname()), _as_text(line.getpeername()))
+        return ends if all(map(all, ends)) else None  # a local socket has names, or none
     except OSError:  # it listens, or is gone
         return None
     finally:
