@@ -28,7 +28,6 @@ from timeline.outbound import admin as _sent  # noqa: F401 - registers its pages
 SHOWN_BESIDE = 100
 
 
-@admin.register(TimelineEvent)
 class TimelineEventAdmin(ViewOnly):
     """Facts. The newest first by when they were recorded; those of one subject by when they occurred."""
 
