@@ -34,6 +34,7 @@ from django.views.decorators.cache import never_cache
 from config import clock, paging
 from config.adminforms import ActionForm, StrictForms
 from config.changelist import BoundedList, CappedPaginator, parameters_of
+from config.composing import composition, label_of
 from config.filtering import LONGEST_SEARCH
 from config.numbers import whole_number
 from config.panels import Panel, PanelOf, visible_panels
@@ -126,6 +127,7 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
     list_defer: Sequence[str] = ()
     # Names in the query string that no index serves.
     wide_filters: Sequence[str] = ()
+    # The tables below a record; what upper storeys add stands above them.
     panels: ClassVar[list[PanelOf]] = []
 
     # Lists
@@ -213,7 +215,8 @@ class OperatorAdmin(StrictForms, admin.ModelAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
         record = options.get("obj")
         if record is not None:
-            context["panels"] = visible_panels(self.admin_site, request, self.panels, record)
+            panels = [*composition().panels.get(label_of(self.model), ()), *self.panels]
+            context["panels"] = visible_panels(self.admin_site, request, panels, record)
             context["record_actions"] = self.record_actions(request, record)
             context["keeps_history"] = self.has_change_permission(request) or self.has_delete_permission(request)
         return super().render_change_form(request, context, *args, **options)

@@ -11,6 +11,6 @@ from config.wsgi import application as django
 die_with_parent()
 # A thread that computes lets the others have their turn after a millisecond: a page being drawn delays no webhook.
 sys.setswitchinterval(0.001)
-application = Front(django, Together())
+application = Front(django, Together(), heeds_signals=True)
 # What is loaded by now stays: to look through all of it, as the collector does now and then, would hold up everybody.
 gc.freeze()

@@ -5,13 +5,14 @@ The event loop does all the waiting for slow senders and readers; Django, plain 
 of a few threads each, so that a slow page stops no webhook and who guesses passwords stops nobody. Webhooks that wait
 together may be answered together, past Django. Whatever happens, an answer comes: 503 with Retry-After where there are
 more requests than can be worked off, 429 where they are those that look at passwords. Bodies are read in config.bodies,
-threads kept in config.lanes; what is served is the affair of config.wsgi and config.together. Answers are whole, too: a
-view that streams needs a way of its own.
+threads kept in config.lanes; what is served is the affair of config.wsgi and config.together. Answers are whole, too,
+but for those that a view streams (config.streams), which the pump sends (config.pump).
 """
 
 import asyncio
 import gc
 import re
+import signal
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -29,7 +30,9 @@ from config import errors, hashing
 from config.bodies import MIB, PROBLEM, SIZE, TOO_SLOW, Bodies, Body, NoRoom
 from config.forwarded import client_address
 from config.lanes import Busy, Crowded, Lane
+from config.pump import Begun, Pump
 from config.request import HEALTH_PATHS, Request
+from config.streams import Streamed
 
 log = structlog.get_logger(__name__)
 
@@ -78,14 +81,21 @@ Together = Callable[[Sequence[Environ]], Sequence[HttpResponse | None]]
 class Front:
     """
     The ASGI application around a WSGI application. `together` is shown all webhooks that wait, and answers those that
-    it can (config.together).
+    it can (config.together). `heeds_signals`: whether streams end when the process is told to stop.
     """
 
-    def __init__(self, application: Callable[..., Iterable[bytes]], together: Together | None = None) -> None:
+    def __init__(
+        self,
+        application: Callable[..., Iterable[bytes]],
+        together: Together | None = None,
+        *,
+        heeds_signals: bool = False,
+    ) -> None:
         self.application = application
         self.together = together
+        self.heeds_signals = heeds_signals
         self.bodies = Bodies()
-        self.lanes: dict[str, Lane[Environ, Answer]] = {}
+        self.lanes: dict[str, Lane[Environ, Answer | Begun]] = {}
         self.uncollected = 0
         self.refused: Counter[str] = Counter()
         self.turned_away: Counter[str] = Counter()  # by address, where passwords are looked at
@@ -101,6 +111,9 @@ class Front:
         except (Busy, NoRoom) as busy:
             self.refused[str(busy) or "no room for its body"] += 1
             answer = refusal(errors.is_api_path(scope["path"]))
+        if isinstance(answer, Begun):
+            await self.pump.send(answer, scope, receive, send)
+            return
         if answer.status == 429:
             await asyncio.sleep(SLOWED_DOWN)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
@@ -111,7 +124,10 @@ class Front:
         self.lanes = {name: Lane(name, self.work, *line, threads=THREADS.get(name, 1)) for name, line in LINES.items()}
         self.lanes[DOOR].together = self.work_together if self.together else None
         self.lanes[DOOR].weigh = length_of
+        self.pump = Pump()
         self.ticking = asyncio.get_running_loop().create_task(self.tick())
+        if self.heeds_signals:
+            end_at_signals(self.pump)
 
     async def tick(self) -> None:
         """Look after those that wait, for as long as the process lives."""
@@ -125,6 +141,7 @@ class Front:
     def look_after_all(self) -> None:
         """Give up what is late, and say how many were refused."""
         self.bodies.give_up_the_late()
+        self.pump.lane.give_up_the_late()
         for lane in self.lanes.values():
             lane.give_up_the_late()
         if self.refused:
@@ -135,7 +152,7 @@ class Front:
             log.warning("too many log in at once: answered 429", times=self.turned_away.total(), addresses=named)
             self.turned_away.clear()
 
-    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def answer(self, scope: Scope, receive: Receive) -> Answer | Begun:
         """Read a request's body, and have it worked on. Raises Busy, NoRoom."""
         headers = headers_of(scope)
         body = await self.bodies.read(receive, announced(headers), waits_to_be_asked="HTTP_EXPECT" in headers)
@@ -151,10 +168,12 @@ class Front:
         finally:
             self.bodies.release(body)
 
-    def work(self, environ: Environ) -> Answer:
+    def work(self, environ: Environ) -> Answer | Begun:
         """Let the WSGI application answer; runs in a lane's thread."""
         begun: list[tuple[str, list[tuple[str, str]]]] = []
         parts = self.application(environ, lambda status, headers, *_: begun.append((status, headers)))
+        if isinstance(parts, Streamed):
+            return begin(parts, environ, *begun[0])
         try:
             body = b"".join(parts)
         finally:
@@ -186,6 +205,25 @@ class Front:
 def length_of(environ: Environ) -> int:
     """How many bytes a request's body has."""
     return int(environ["CONTENT_LENGTH"])
+
+
+def begin(response: Streamed, environ: Environ, status: str, headers: list[tuple[str, str]]) -> Answer | Begun:
+    """A streamed answer; of one to HEAD, the head."""
+    head = Answer.made_of(int(status[:3]), headers, b"")
+    if environ["REQUEST_METHOD"] == "HEAD":
+        response.close()
+        return head
+    return Begun(head.status, head.headers, response)
+
+
+def end_at_signals(pump: Pump) -> None:
+    """
+    Have streams end when the process is told to stop. The web server, which then waits for all answers, has told the
+    event loop what else to do; that goes by another way, and is still done.
+    """
+    loop = asyncio.get_running_loop()
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: loop.call_soon_threadsafe(pump.stop))
 
 
 def lane_for(method: str, path: str) -> str:

@@ -49,6 +49,11 @@ def note_asker(team: int, who: str) -> None:
     _asker.set(Asker(team, who))
 
 
+def asker() -> Asker | None:
+    """Whose the request is that this thread works on; None where nobody said."""
+    return _asker.get()
+
+
 def forget_asker() -> None:
     """The next request is somebody else's."""
     _asker.set(None)

@@ -26,6 +26,7 @@ from config.forwarded import client_address
 from config.heavy import forget_asker
 from config.refusals import told_of
 from config.request import HEALTH_PATHS
+from config.streams import EVENT_STREAM, Rows
 
 log = structlog.get_logger(__name__)
 
@@ -106,7 +107,8 @@ class ErrorAnswers:
 
 class Compressed(GZipMiddleware):
     """
-    Compresses answers of more than 1 KiB for those who accept that, and never one that streams.
+    Compresses answers of more than 1 KiB, and streamed ones (piece by piece), for those who accept that; never an event
+    stream, whose events would wait for each other.
 
     Django hides how well a page was compressed behind a random length, and masks its token anew each time, so that
     nobody can guess a page's contents by what they let it repeat (BREACH). A page that shows a secret, by the marks
@@ -117,13 +119,14 @@ class Compressed(GZipMiddleware):
     marks = (b'class="secret"', b'id="secret"')
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if not isinstance(response, HttpResponse) or len(response.content) <= self.more_than:
-            return response
-        if response.headers.get("Content-Type", "").startswith("text/event-stream"):
-            return response
         if self.refuses(request.headers.get("Accept-Encoding", "")):
             return response
-        if any(mark in response.content for mark in self.marks):
+        if isinstance(response, HttpResponse):
+            if len(response.content) <= self.more_than or any(mark in response.content for mark in self.marks):
+                return response
+            if response.headers.get("Content-Type", "").startswith(EVENT_STREAM):
+                return response
+        elif not isinstance(response, Rows):
             return response
         compressed: HttpResponseBase = super().process_response(request, response)
         return compressed

@@ -1,7 +1,7 @@
 """
 Tables below a record in Django admin: what else there is about it, for those who may see that.
 
-Upper storeys add theirs to the pages of the lower ones, which know nothing of them. Not here: what stands in them.
+Not here: what stands in them, and what upper storeys add to the pages of lower ones (config.composing).
 """
 
 from collections.abc import Callable, Sequence

@@ -25,7 +25,7 @@ from config.statements import fetch
 
 # One in so many new windows also sweeps out old ones.
 SWEEP_ONE_IN = 200
-# What is done often is counted so many at a time, but never more at once than this part of its limit.
+# What has a large limit is counted so many at a time, but never more at once than this part of its limit.
 AHEAD_AT_MOST = 10
 AHEAD_ONE_IN = 600
 # So many keys at most are remembered with what is left of their portion.
@@ -45,28 +45,24 @@ class Verdict(NamedTuple):
 
 
 def hit(key: str, limit: int, seconds: int = 60) -> Verdict:
-    """Count one more of `key` in its present window of `seconds`; not allowed if more than `limit`."""
-    hits, left = _count(key, seconds, 1)
-    return _verdict(hits <= limit, left)
-
-
-def hit_of_many(key: str, limit: int, seconds: int = 60) -> Verdict:
     """
-    As `hit`, for what is done often: where the limit is large, each process counts some in advance and uses them up.
+    Count one more of `key` in its present window of `seconds`; not allowed if more than `limit`.
 
-    More than the limit never pass; the last few that each process holds may be refused too early.
+    Where the limit is large, each process counts some in advance and uses them up, for what is that common is asked for
+    often. More than the limit never pass; the last few that each process holds may be refused too early.
     """
     tick = clock.tick()
-    until, left = _in_advance.get(key, (tick, 0))
+    until, left = _in_advance.pop(key, (tick, 0))
     if not left or tick >= until:
         ahead = max(1, min(AHEAD_AT_MOST, limit // AHEAD_ONE_IN))
         hits, remaining = _count(key, seconds, ahead)
         until, left = tick + remaining, min(ahead, limit - (hits - ahead))
         if left < 1:
             return _verdict(False, remaining)
+    if left > 1:
         if len(_in_advance) > MOST_IN_ADVANCE:
             _in_advance.clear()
-    _in_advance[key] = (until, left - 1)
+        _in_advance[key] = (until, left - 1)
     return Verdict(True, 0)
 
 
@@ -135,7 +131,7 @@ def _verdict(allowed: bool, left: float) -> Verdict:
 
 
 class Throttle(BaseThrottle):
-    """A DRF throttle on `hit_of_many`. Say in a subclass whom it counts (`key`), and how many a minute (`limit`)."""
+    """A DRF throttle on `hit`. Say in a subclass whom it counts (`key`), and how many a minute (`limit`)."""
 
     limit: int
 
@@ -145,7 +141,7 @@ class Throttle(BaseThrottle):
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         key = self.key(request, view)
-        self.verdict = Verdict(True, 0) if key is None else hit_of_many(key, self.limit)
+        self.verdict = Verdict(True, 0) if key is None else hit(key, self.limit)
         return self.verdict.allowed
 
     def wait(self) -> float:

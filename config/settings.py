@@ -151,6 +151,9 @@ MIDDLEWARE_NOT_TOGETHER = {
     "config.forpages.Htmx": "for pages only",
 }
 
+# What the storeys add to each other in Django admin.
+COMPOSITION = "dashboard.composition.COMPOSITION"
+
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 # Paths have no trailing slash (the admin's own have); nothing is redirected to a guess.

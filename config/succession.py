@@ -2,6 +2,10 @@
 Succession: work is done in a child process, forked from one that has everything loaded, and whenever the child dies
 another takes over in a moment.
 
+A killed worker is to be back within 5 seconds, also on a machine that has much else to do. Measured on 2 processors
+with ten other programs at work, five times each in turn, from the kill until an event was applied: 0.3 s (0.26 to 0.44)
+where a child of this process takes over, 4.3 s (3.0 to 6.0) where a new process loads everything.
+
 The work is anybody's; the worker's is dashboard.worker. What starts the first process, and starts it again should it
 die itself, is config.supervisor.
 """

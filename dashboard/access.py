@@ -12,6 +12,7 @@ from functools import wraps
 from typing import Any, cast
 
 from django.conf import settings
+from django.contrib.auth import get_user
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
@@ -29,6 +30,7 @@ from config.refusals import note_refusal
 from dashboard.forms import LoginForm
 from dashboard.unsent import page_before, unsent_form
 from teams.models import Membership, Role, Team, User
+from teams.sessions import SessionStore
 
 SESSION_TEAM = "team"
 # Whoever answers 401 says how to come in; browsers know no name for a form.
@@ -163,6 +165,24 @@ def settle(request: TeamRequest, role: Role) -> None:
             raise Http404
         switch(request, membership)
     require(request, role)
+
+
+def is_let_in(request: TeamRequest, role: Role = Role.VIEWER) -> Callable[[], bool]:
+    """
+    What asks whether who sent a request would be let in once more: their session lasts, with the password it began
+    with, and they have at least this role in the team. To be asked in any thread, long after the request.
+    """
+    key, team = request.session.session_key, request.team.pk
+
+    def asked_again() -> bool:
+        again = HttpRequest()
+        again.session = SessionStore(key)
+        user = get_user(again)
+        if not isinstance(user, User) or user.must_change_password:
+            return False
+        return any(each.team_id == team and each.may(role) for each in memberships_of(user))
+
+    return asked_again
 
 
 class LocalTime:

@@ -24,7 +24,6 @@ from config.numbers import whole_numbers
 from config.paging import Order, Page
 from config.panels import Panel, shows
 from config.shown import NOTHING, clipped, link, listing, moment, state, whole
-from incidents import resources
 from incidents.admin_corrections import timeline_of
 from incidents.admin_forms import DeclarationForm
 from incidents.admin_verbs import WorkedOn, refusals
@@ -34,9 +33,7 @@ from incidents.grouping import group_of, incidents_of, live_in, resolve_some
 from incidents.lifecycle import destroy, resource_of
 from incidents.models import Incident, IncidentGroup, IncidentQuerySet
 from incidents.search import BY_NUMBER, found_page
-from monitors.admin import PANELS, ResourceAdmin
 from monitors.models import Resource
-from teams.admin import BELONGINGS
 from teams.models import User
 from timeline.about import actor_link, subject_link
 
@@ -247,8 +244,3 @@ class IncidentGroupAdmin(ViewOnly):
         return "native" if group.is_native else link("integrations.integration", group.integration_id)
 
     made = when("created_at")
-
-
-PANELS.insert(0, latest_incidents)
-ResourceAdmin.deleting = staticmethod(resources.destroy)
-BELONGINGS.extend([("incidents.incident", "Incidents"), ("incidents.incidentgroup", "Incident groups")])

@@ -28,8 +28,6 @@ from timeline.corrections import CORRECTED
 from timeline.events import INCIDENT
 from timeline.models import TimelineEvent
 
-admin.site.unregister(TimelineEvent)
-
 
 @admin.register(TimelineEvent)
 class CorrectableFacts(TimelineEventAdmin):

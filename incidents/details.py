@@ -62,11 +62,6 @@ def take(incident: Incident, *, by: User, at: datetime, note: str | None = None)
         return assigned or moved
 
 
-def unassign(incident: Incident, *, by: User | None, at: datetime) -> TimelineEvent | None:
-    """Take an incident away from whoever has it."""
-    return assign(incident, by=by, at=at, assignee=None)
-
-
 def unassigned(incident: Incident, *, by: User | None, at: datetime) -> TimelineEvent | None:
     """Record that nobody has a locked incident any more, if somebody has."""
     if not (incident.assignee_id or incident.assignee_email):

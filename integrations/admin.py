@@ -47,7 +47,7 @@ from integrations.lifecycle import (
     webhook_path,
 )
 from integrations.models import IngestKey, Integration, IntegrationType
-from teams.admin import BELONGINGS, shown_once, standing_of
+from teams.admin import shown_once, standing_of
 from teams.lifecycle import revoke_key
 from teams.models import Scope, User
 
@@ -303,6 +303,3 @@ class IngestKeyAdmin(Retiring):
     @admin.display(description="last used")
     def last_used(self, bound: IngestKey) -> SafeString | str:
         return moment(bound.api_key.last_used_at)
-
-
-BELONGINGS += [("integrations.integration", "Integrations"), ("integrations.inbounddelivery", "Deliveries")]

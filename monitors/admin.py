@@ -2,11 +2,10 @@
 Monitors and heartbeats as an operator needs them.
 
 What they are like is folded from facts, so whatever is done to one here is done by its verb, and only to those of a
-team's own. Not here: the incidents about them; the storey above adds those to `PANELS`, and what happens to them when
-their resource is deleted (`ResourceAdmin.deleting`).
+team's own. Not here: the incidents about them, and what happens to these when their resource is deleted; the storey
+above adds both (config.composing).
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
@@ -22,14 +21,14 @@ from config import clock
 from config.admin import Folded, when
 from config.adminverbs import Worked, acts
 from config.changelist import RelatedFilter, margin
-from config.panels import Panel, PanelOf, shows
+from config.composing import composition, label_of
+from config.panels import Panel, shows
 from config.shown import clipped, link, state
 from monitors import lifecycle
 from monitors.filters import ResourceFilters
 from monitors.forms import HeartbeatRecord, MonitorRecord
 from monitors.models import NOTHING_CHECKS, Heartbeat, Monitor, Resource, Status
 from monitors.spans import written
-from teams.admin import BELONGINGS
 from timeline.admin import chronology_of
 
 
@@ -37,10 +36,6 @@ from timeline.admin import chronology_of
 def chronology(resource: Resource) -> Panel:
     """The latest facts of a resource and of the incidents about it."""
     return chronology_of(resource.kind, int(resource.pk))
-
-
-# What stands below a resource's columns; upper storeys add theirs.
-PANELS: list[PanelOf] = [chronology]
 
 
 class ResourceAdmin(Worked, Folded):
@@ -52,13 +47,11 @@ class ResourceAdmin(Worked, Folded):
     search_fields = ["name"]
     autocomplete_fields = ["team"]
     actions = ["pause", "unpause"]
-    panels = PANELS
+    panels: ClassVar = [chronology]
     retire_means = (
         "It is marked as deleted by a fact in its history, which stays, as do its incidents. What is live about it is "
         "resolved first. This can't be taken back."
     )
-    # The verb; the storey above has more to do.
-    deleting: ClassVar[Callable[..., Any]] = staticmethod(lifecycle.destroy)
     # What people give, and how it is shown where it can't be changed.
     given: ClassVar[list[str]] = []
     told: ClassVar[list[str]] = []
@@ -109,7 +102,8 @@ class ResourceAdmin(Worked, Folded):
         obj.refresh_from_db()
 
     def retire(self, record: Resource, *, by: Any, at: datetime) -> bool:
-        return self.deleting(record, by=by, at=at) is not None
+        delete = composition().deleting.get(label_of(self.model), lifecycle.destroy)
+        return delete(record, by=by, at=at) is not None
 
     @admin.action(permissions=["change"], description="Pause")
     def pause(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
@@ -177,6 +171,3 @@ class HeartbeatAdmin(ResourceAdmin):
     @admin.display(description="may be late by")
     def shown_grace(self, heartbeat: Heartbeat) -> str | None:
         return None if heartbeat.grace is None else written(heartbeat.grace)
-
-
-BELONGINGS += [("monitors.monitor", "Monitors"), ("monitors.heartbeat", "Heartbeats")]

@@ -23,6 +23,7 @@ from config import clock
 from config.admin import OperatorAdmin, Retiring, when
 from config.adminforms import StrictInline
 from config.changelist import RelatedFilter, margin
+from config.composing import composition
 from config.panels import Panel, shows
 from config.shown import link, listing, state
 from teams.authentication import make_key
@@ -165,16 +166,12 @@ class HasMembers(Retiring):
             remove_member(removed, at=at, even_the_last=True)
 
 
-# Lists of what belongs to a team, as (model, words); upper storeys add theirs.
-BELONGINGS = [("teams.apikey", "API keys")]
-
-
 @shows("teams.team")
 def belongings_of(team: Team) -> Panel:
     """The lists of all that is a team's."""
     return Panel(
         title="What belongs to it",
-        more=[(listing(model, team__id__exact=team.pk), words) for model, words in BELONGINGS],
+        more=[(listing(model, team__id__exact=team.pk), words) for model, words in composition().belongings],
         empty="",
     )
 

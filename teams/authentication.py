@@ -5,7 +5,7 @@ A key is sent as `X-API-Key` or `Authorization: Bearer`; never is a session cook
 and expired keys are all the same 401.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -169,6 +169,20 @@ class KeyMay(BasePermission):
 def needed(view: APIView, attribute: str, method: str | None, default: Any) -> Any:
     """What a view says a method needs."""
     return getattr(view, attribute, {}).get(method, default)
+
+
+def opens_still(key: APIKey, scope: Scope = Scope.READ, role: Role = Role.VIEWER) -> Callable[[], bool]:
+    """
+    What asks whether a key that opened something would do so once more: for answers that are streamed
+    (config.streams). To be asked in any thread, long after the request.
+    """
+    digest = bytes(APIKey.objects.values_list("digest", flat=True).get(pk=key.pk))
+
+    def asked_again() -> bool:
+        found = known_key(digest)
+        return bool(found and found.is_usable(clock.now()) and scope in found.scopes and found.membership.may(role))
+
+    return asked_again
 
 
 class PerKey(Throttle):

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from config.vault import open_sealed
 from teams.models import Team
 from tests.conftest import NOON
 from timeline.outbound import lifecycle
@@ -16,6 +17,11 @@ def make_endpoint(team: Team, at: datetime = NOON, **details: Any) -> Endpoint:
     made, secret = lifecycle.create_endpoint(team, at=at, **{"url": HOOK} | details)
     made.secret = secret
     return made
+
+
+def secrets_at(endpoint: Endpoint, at: datetime) -> list[str]:
+    """The signing secrets of an endpoint that are good at a moment, as its receiver has them."""
+    return [open_sealed(each) for each in endpoint.sealed_secrets_at(at)]
 
 
 def make_message(endpoint: Endpoint, at: datetime = NOON, **columns: Any) -> Message:

@@ -62,12 +62,32 @@ ON_THE_NETWORK = {
     ("config/egress.py", "socket"): "the same",
     ("config/egress.py", "ssl"): "the same",
     ("config/front.py", "asyncio"): "the web server's application",
+    ("config/pump.py", "asyncio"): "sends what is streamed, as its readers take it",
+    ("config/connections.py", "socket"): "cuts off a connection of our own server",
     ("timeline/outbound/sender.py", "asyncio"): "waits for many answers at once; goes out by config.egress",
     ("config/lanes.py", "asyncio"): "the same",
     ("config/postgresql/base.py", "select"): "looks whether the database's connection lives",
     ("config/web.py", "granian"): "the web server",
     ("config/web.py", "granian.constants"): "the web server",
     ("config/web.py", "granian.log"): "the web server",
+}
+
+# What changes a list, a set or a dict in place, and what changes what is registered.
+CHANGES = {
+    "append",
+    "extend",
+    "insert",
+    "update",
+    "add",
+    "pop",
+    "remove",
+    "clear",
+    "register",
+    "unregister",
+}
+# What a module changes of another while it is loaded: (file, what).
+CHANGED_WHEN_LOADED = {
+    ("teams/admin.py", "admin.site.unregister"): "Django's own page of groups gives way to ours",
 }
 
 # `something.status = …`: a status that is no incident's, monitor's or heartbeat's.
@@ -162,6 +182,42 @@ def test_what_a_module_needs_stands_at_its_head():
         if any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(function))
     }
     assert lazy - LAZY.keys() == set()
+
+
+def changed_at_the_head(module: ast.Module) -> Iterator[str]:
+    """What of its imports a module changes while it is loaded."""
+    ours = {
+        alias.asname or alias.name.split(".")[0]
+        for node in module.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    for node in module.body:
+        called = node.value.func if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) else None
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        changed = [each for each in targets if isinstance(each, ast.Attribute | ast.Subscript)]
+        if isinstance(node, ast.AugAssign):
+            changed.append(node.target)
+        if isinstance(called, ast.Attribute) and called.attr in CHANGES:
+            changed.append(called)
+        for each in changed:
+            root = next(part for part in ast.walk(each) if isinstance(part, ast.Name))
+            if root.id in ours:
+                yield ast.unparse(each)
+
+
+def test_no_module_changes_another_while_it_is_loaded():
+    """What storeys add to each other stands in one list, dashboard.composition."""
+    found = {(name_of(path), what) for path in modules() for what in changed_at_the_head(tree(path))}
+    assert found == CHANGED_WHEN_LOADED.keys()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["NAMES += [1]", "NAMES.append(1)", "Admin.deleting = 1", "NAMES['x'] = 1", "Admin.panels.insert(0, 1)"],
+)
+def test_such_a_change_is_seen(text):
+    assert list(changed_at_the_head(ast.parse(f"from somewhere import NAMES, Admin\n{text}")))
 
 
 def test_nothing_happens_behind_anybody_s_back():

@@ -20,16 +20,14 @@ from config.numbers import whole_number
 from config.paging import Order
 from config.panels import Panel
 from config.shown import NOTHING, clipped, link, listing, moment, pretty, state, whole
-from teams.admin import BELONGINGS
 from timeline.about import actor_link, subject, subject_link
 from timeline.filters import FactFilters
 from timeline.models import CHRONOLOGY, Effect, TimelineEvent
-from timeline.outbound.admin import SENT
+from timeline.outbound import admin as _sent  # noqa: F401 - registers its pages
 
 SHOWN_BESIDE = 100
 
 
-@admin.register(TimelineEvent)
 class TimelineEventAdmin(ViewOnly):
     """Facts. The newest first by when they were recorded; those of one subject by when they occurred."""
 
@@ -156,6 +154,3 @@ def row(fact: Any) -> list[object]:
         "Applied" if fact.effect == Effect.APPLIED else clipped(f"None: {fact.why}", 200),
         moment(fact.recorded_at),
     ]
-
-
-BELONGINGS += [("timeline.timelineevent", "Facts"), *SENT]

@@ -3,10 +3,9 @@ How facts in any order of arrival become one state: the algorithm that the keepe
 
 A chronology is the facts of one subject ordered by position. Its state is the left fold of them. A fact that sorts last
 is one step from where the fold stands; a late one refolds the tail behind it, from the nearest checkpoint. Pure: where
-facts, checkpoints and states are kept is told by the `Chronicle` (a keeper's rows, or `Ledger`'s lists).
+facts, checkpoints and states are kept is told by the `Chronicle` (a keeper's rows; in tests, lists).
 """
 
-from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -228,41 +227,3 @@ def refold(
     """Fold again whatever stands at a position and behind it."""
     start = chronicle.before(position)
     return fold(start, chronicle.after(start.last), step, worth)
-
-
-class Ledger(Generic[State]):
-    """A chronicle in memory: for reading a history as it was known at some time, and for the tests."""
-
-    def __init__(self, initial: State, step: Step[State]) -> None:
-        self.beginning = Standing(initial)
-        self.standing = self.beginning
-        self.step = step
-        self.facts: list[Fact] = []
-        self.outcomes: dict[bytes, Outcome] = {}
-        self.checkpoints: list[tuple[Position, Standing[State]]] = []
-
-    def arrive(self, facts: Iterable[Fact]) -> None:
-        """Take facts in; one that is there already is nothing new."""
-        new = {fact.identity: fact for fact in facts if fact.identity not in self.outcomes}
-        for fact in new.values():
-            insort(self.facts, fact, key=by_position)
-        if new:
-            self.keep(take_in(self, list(new.values()), self.step))
-
-    def keep(self, folded: Folded[State]) -> None:
-        """Remember what folding brought."""
-        self.standing = folded.standing
-        self.outcomes |= {fact.identity: outcome for fact, outcome in folded.read}
-        kept = [(at, s) for at, s in self.checkpoints if folded.since is not None and at <= folded.since]
-        self.checkpoints = kept + folded.passed()
-
-    def before(self, position: Position) -> Standing[State]:
-        """The nearest checkpoint before a position, or the very beginning."""
-        place = bisect_left(self.checkpoints, position, key=lambda each: each[0])
-        return self.checkpoints[place - 1][1] if place else self.beginning
-
-    def after(self, position: Position | None) -> Sequence[Fact]:
-        """All facts after a position (None: all), in order."""
-        if position is None:
-            return self.facts
-        return self.facts[bisect_left(self.facts, position, key=by_position) + 1 :]

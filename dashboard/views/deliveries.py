@@ -16,10 +16,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_safe
 
 from config.clock import now
+from config.filtering import Place
 from config.rawtext import indented, visible
 from dashboard.access import TeamRequest, reached, require, team_page
 from dashboard.frame import counted, counts, show
-from dashboard.views.lists import list_page
+from dashboard.views.lists import as_csv, page_of
 from incidents.models import Incident
 from integrations import replay
 from integrations.filters import DeliveryFilters
@@ -33,15 +34,21 @@ from timeline.models import TimelineEvent
 @team_page
 def deliveries(request: TeamRequest) -> HttpResponse:
     """`/deliveries`: those of the team that the filters leave, newest first; the quarantine is named in any case."""
-    received = request.team.deliveries.select_related("integration").defer("body", "headers")
-    rows, context, status = list_page(request, received, DeliveryFilters)
+    rows, context, status = page_of(request, chosen_deliveries(request))
     context |= {
+        "csv": as_csv(request, "deliveries-csv"),
         "deliveries": rows,
         "quarantined": counts(request)["quarantined"],
         "waiting": counted(waiting(request.team)),
         "may_replay": request.membership.may(Role.RESPONDER),
     }
     return show(request, "deliveries/page.html", context, fragment="deliveries/_rows.html", status=status)
+
+
+def chosen_deliveries(request: TeamRequest) -> DeliveryFilters:
+    """What the list shows, newest first."""
+    received = request.team.deliveries.select_related("integration").defer("body", "headers")
+    return DeliveryFilters(request.GET, received, place=Place.PAGE, team=request.team)
 
 
 @require_safe

@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from config.clock import now
+from config.filtering import Place
 from config.paging import page
 from dashboard.access import TeamRequest, reached, require, team_page
 from dashboard.acts import ACTS, IN_BULK, Act, offer
@@ -27,7 +28,7 @@ from dashboard.frame import counts, show
 from dashboard.logbook import LINES, lines
 from dashboard.mirroring import kept_aside, reach_of
 from dashboard.sources import is_unheard
-from dashboard.views.lists import list_page, older
+from dashboard.views.lists import as_csv, older, page_of
 from incidents import grouping, lifecycle
 from incidents.filters import IncidentFilters, in_order
 from incidents.holding import holder_of
@@ -43,9 +44,16 @@ LEGS = ("acknowledged", "resolved", "closed", "destroyed")
 @team_page
 def incidents(request: TeamRequest) -> HttpResponse:
     """`/incidents`: those of the team that the filters leave, newest first."""
-    rows, context, status = list_page(request, in_order(request.team.incidents.defer("search")), IncidentFilters)
+    rows, context, status = page_of(request, chosen_incidents(request))
     context |= {"incidents": rows, "unheard": partial(is_unheard, request.team)} | work_on_list(request)
+    context["csv"] = as_csv(request, "incidents-csv")
     return show(request, "incidents/page.html", context, fragment="incidents/_rows.html", status=status)
+
+
+def chosen_incidents(request: TeamRequest) -> IncidentFilters:
+    """What the list shows, newest first."""
+    everything = in_order(request.team.incidents.defer("search"))
+    return IncidentFilters(request.GET, everything, place=Place.PAGE, team=request.team)
 
 
 def work_on_list(request: TeamRequest) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from config.sealed import Sealed
 from integrations.lifecycle import rotate_token, set_signing_secret, webhook_path
 from integrations.models import Integration
 from tests.conftest import make_integration, make_team
+from tests.endpoints import secrets_at
 from timeline.outbound.models import Endpoint
 
 pytestmark = pytest.mark.django_db
@@ -366,7 +367,7 @@ def test_all_is_sealed_with_the_first_key_and_then_the_others_can_be_taken_away(
     made.refresh_from_db()
     other.refresh_from_db()
     assert webhook_path(made).endswith(made.token)
-    assert other.secrets_at(NOON) == [WHSEC, WHSEC]
+    assert secrets_at(other, NOON) == [WHSEC, WHSEC]
     assert vault.open_sealed(made.signing_secret_ciphertext) == WHSEC
     assert Client().post(webhook_path(made), b"{", content_type="application/json").status_code == 401  # not signed
 

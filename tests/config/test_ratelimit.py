@@ -155,8 +155,8 @@ def _another_process(monkeypatch):
 
 @pytest.mark.usefixtures("_another_process")
 @pytest.mark.parametrize("limit", [1, 3, 600, 1_205, 6_000])
-def test_of_many_exactly_the_limit_passes(limit):
-    passed = [ratelimit.hit_of_many("key", limit).allowed for _ in range(limit + 3)]
+def test_exactly_the_limit_passes(limit):
+    passed = [ratelimit.hit("key", limit).allowed for _ in range(limit + 3)]
     assert passed == [True] * limit + [False] * 3
 
 
@@ -165,10 +165,10 @@ def test_a_small_limit_is_counted_one_by_one_and_a_large_one_in_portions(django_
     monkeypatch.setattr(ratelimit, "SWEEP_ONE_IN", 10**9)  # what is swept out now and then is a statement, too
     with django_assert_num_queries(5):
         for _ in range(5):
-            ratelimit.hit_of_many("few", 100)
+            ratelimit.hit("few", 100)
     with django_assert_num_queries(2):
         for _ in range(2 * ratelimit.AHEAD_AT_MOST):
-            ratelimit.hit_of_many("many", 6_000)
+            ratelimit.hit("many", 6_000)
 
 
 @pytest.mark.usefixtures("_another_process")
@@ -177,29 +177,29 @@ def test_of_several_processes_together_no_more_than_the_limit_pass(monkeypatch):
     passed = 0
     for turn in range(1_300):
         monkeypatch.setattr(ratelimit, "_in_advance", processes[turn % 3])
-        passed += ratelimit.hit_of_many("key", 1_200).allowed
+        passed += ratelimit.hit("key", 1_200).allowed
     assert 1_200 - 3 * ratelimit.AHEAD_AT_MOST <= passed <= 1_200
 
 
 @pytest.mark.usefixtures("_another_process")
 def test_what_was_counted_in_advance_is_good_for_its_window_only():
-    ratelimit.hit_of_many("key", 6_000)
+    ratelimit.hit("key", 6_000)
     with clock.at(NOON + timedelta(minutes=1)):
-        assert ratelimit.hit_of_many("key", 6_000).allowed
+        assert ratelimit.hit("key", 6_000).allowed
     assert RateWindow.objects.get().hits == ratelimit.AHEAD_AT_MOST
 
 
 @pytest.mark.usefixtures("_another_process")
 def test_who_is_refused_is_told_when_to_come_back():
-    assert ratelimit.hit_of_many("key", 1).allowed
-    assert ratelimit.hit_of_many("key", 1) == (False, 45)
+    assert ratelimit.hit("key", 1).allowed
+    assert ratelimit.hit("key", 1) == (False, 45)
 
 
 @pytest.mark.usefixtures("_another_process")
 def test_only_so_many_keys_are_remembered(monkeypatch):
     monkeypatch.setattr(ratelimit, "MOST_IN_ADVANCE", 3)
     for number in range(20):
-        assert ratelimit.hit_of_many(f"key {number}", 6_000).allowed
+        assert ratelimit.hit(f"key {number}", 6_000).allowed
     assert len(ratelimit._in_advance) <= 4
 
 
@@ -214,11 +214,11 @@ def test_nobody_is_locked_out_for_longer_than_a_window_when_the_clock_is_set(jum
     for _ in range(2):
         ratelimit.count_failure(request, ratelimit.LOGINS)
         ratelimit.hit("key", 2)
-        ratelimit.hit_of_many("many", 2)
+        ratelimit.hit("many", 2)
     with clock.at(NOON + jump + timedelta(seconds=70)):
         ratelimit.check_failures(request, ratelimit.LOGINS)
         assert [ratelimit.hit("key", 2).allowed for _ in range(3)] == [True, True, False]
-        assert [ratelimit.hit_of_many("many", 2).allowed for _ in range(3)] == [True, True, False]
+        assert [ratelimit.hit("many", 2).allowed for _ in range(3)] == [True, True, False]
         assert ratelimit.hit("key", 2).retry_after <= 60
 
 

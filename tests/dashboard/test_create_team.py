@@ -11,8 +11,10 @@ from django.db import connections
 from django.test import Client
 
 from integrations.models import IngestKey, Integration
-from teams.models import APIKey, Membership, Organization, Role, Team, User
-from tests.conftest import an_event
+from teams.authentication import make_key
+from teams.models import APIKey, Membership, Organization, Role, Scope, Team, User
+from tests.conftest import an_event, make_team, make_user
+from timeline.outbound.models import Installation
 
 MADE = (Organization, Team, User, Membership, Integration, APIKey, IngestKey)
 
@@ -92,6 +94,31 @@ def test_an_installation_whose_key_was_revoked_has_had_its_first(db):
     created()
     APIKey.objects.update(revoked_at="2026-05-13T12:00:00Z")
     assert created("Umbrella")["admin_is_operator"] is False
+
+
+def test_a_key_of_the_same_name_that_somebody_made_is_no_first_time(team, user):
+    make_key(team, user, "create_team", [Scope.READ])
+    assert created()["admin_is_operator"] is True
+
+
+def test_nor_does_it_matter_how_keys_are_called_later(db):
+    created()
+    APIKey.objects.update(name="vendor")
+    assert created("Umbrella")["admin_is_operator"] is False
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("scopes", "was_set_up"), [([Scope.READ, Scope.WRITE, Scope.INGEST], True), ([Scope.READ], False)]
+)
+def test_an_older_installation_knows_by_its_key_that_it_had_its_first(scopes, was_set_up):
+    call_command("migrate", "timeline", "0012", verbosity=0)
+    team = make_team()
+    key, _ = make_key(team, make_user("old@example.com", team), "create_team", scopes)
+    call_command("migrate", verbosity=0)
+    assert created("Umbrella")["admin_is_operator"] is not was_set_up
+    if was_set_up:
+        assert Installation.objects.get().set_up_at == key.created_at
 
 
 def test_with_the_word_operator_a_later_manager_is_one_too_also_if_they_are_there_already(db):

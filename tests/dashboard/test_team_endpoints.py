@@ -12,7 +12,7 @@ from monitors.models import Monitor
 from teams.models import User
 from tests.conftest import NOON, make_user
 from tests.dashboard.conftest import logged_in, secret_of, words
-from tests.endpoints import HOOK, make_endpoint, make_message
+from tests.endpoints import HOOK, make_endpoint, make_message, secrets_at
 from timeline.outbound.installation import pause as pause_sending
 from timeline.outbound.installation import this_installation
 from timeline.outbound.lifecycle import disable
@@ -93,7 +93,7 @@ def test_a_new_endpoint_shows_its_secret_once(manager, team):
     assert answer.redirect_chain == [(f"/team/endpoints/{made.pk}", 302)]
     assert (made.team, made.url, made.description) == (team, HOOK, "Status page")
     assert (made.event_types, made.further, made.relay) == ([], False, False)
-    assert made.secrets_at(NOON) == [secret_of(answer)]
+    assert secrets_at(made, NOON) == [secret_of(answer)]
     assert "no-store" in answer.headers["Cache-Control"]
     assert secret_of(manager.get(f"/team/endpoints/{made.pk}")) is None
     assert noted() == ["Made."]
@@ -175,7 +175,7 @@ def test_a_rotated_secret_is_shown_once_and_both_are_good_for_a_day(manager, end
     assert "For 24 hours each message has two signatures" in words(manager.get(at("rotate")))
     answer = manager.post(at("rotate"), follow=True)
     endpoint.refresh_from_db()
-    assert endpoint.secrets_at(NOON + timedelta(hours=1)) == [secret_of(answer), endpoint.secret]
+    assert secrets_at(endpoint, NOON + timedelta(hours=1)) == [secret_of(answer), endpoint.secret]
     assert "until 2026-05-14 12:05:00.000 +00:00 messages are signed with the one before, too" in words(answer)
     assert secret_of(manager.get(at())) is None
     with clock.at(NOON + timedelta(days=2)):
@@ -263,7 +263,7 @@ def test_a_secret_that_somebody_else_just_rotated_is_not_rotated_again(manager, 
     assert "Mark made a new secret" in words(answer)
     assert secret_of(answer) is None
     endpoint.refresh_from_db()
-    assert endpoint.secrets_at(NOON) == [secret, endpoint.secret]
+    assert secrets_at(endpoint, NOON) == [secret, endpoint.secret]
 
 
 def test_an_endpoint_whose_form_is_sent_twice_is_made_once(manager):

@@ -57,8 +57,8 @@ from tests.histories import (
     shown_of,
 )
 from tests.incidents.test_fold_pairs import events_of, row_from, table
+from tests.ledgers import Ledger
 from timeline import chronology, kept
-from timeline.chronology import Ledger
 from timeline.events import EVENTS, INCIDENT, RESOURCES
 from timeline.identity import event_identity
 from timeline.models import TimelineEvent

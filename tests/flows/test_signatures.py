@@ -16,6 +16,7 @@ from config.signing import new_signing_secret, signed
 from integrations.lifecycle import set_signing_secret
 from integrations.models import Integration
 from tests.conftest import an_event, make_integration, make_team
+from tests.endpoints import secrets_at
 from timeline.outbound.lifecycle import create_endpoint, rotate_secret
 from timeline.outbound.models import Endpoint
 
@@ -34,7 +35,7 @@ def endpoint() -> Endpoint:
 def receiver(endpoint: Endpoint) -> Integration:
     """Another team's integration, which asks for the endpoint's signatures."""
     integration = make_integration(make_team("Theirs"))
-    [secret] = endpoint.secrets_at(clock.now())
+    [secret] = secrets_at(endpoint, clock.now())
     set_signing_secret(integration, secret)
     return integration
 
@@ -42,7 +43,7 @@ def receiver(endpoint: Endpoint) -> Integration:
 def headers_of(endpoint: Endpoint, at: datetime | None = None) -> dict[str, str]:
     """The headers that a message to an endpoint is sent with."""
     moment = at or clock.now()
-    return signed([Webhook(secret) for secret in endpoint.secrets_at(clock.now())], ID, moment, BODY)
+    return signed([Webhook(secret) for secret in secrets_at(endpoint, clock.now())], ID, moment, BODY)
 
 
 def post(receiver: Integration, headers: dict[str, str], body: str = BODY) -> int:
@@ -52,20 +53,20 @@ def post(receiver: Integration, headers: dict[str, str], body: str = BODY) -> in
 
 
 def test_what_is_signed_is_let_in(endpoint, receiver):
-    Webhook(endpoint.secrets_at(clock.now())[0]).verify(BODY, headers_of(endpoint))
+    Webhook(secrets_at(endpoint, clock.now())[0]).verify(BODY, headers_of(endpoint))
     assert post(receiver, headers_of(endpoint)) == 202
     assert post(receiver, headers_of(endpoint)) == 200
 
 
 def test_during_a_rotation_both_secrets_verify_and_a_day_later_only_the_new_one(endpoint, receiver):
-    [old] = endpoint.secrets_at(clock.now())
+    [old] = secrets_at(endpoint, clock.now())
     new = rotate_secret(endpoint, at=clock.now())
     headers = headers_of(endpoint)
     assert headers["webhook-signature"].count("v1,") == 2
     for secret in (old, new):
         Webhook(secret).verify(BODY, headers)
     assert post(receiver, headers) == 202
-    assert endpoint.secrets_at(clock.now() + timedelta(hours=25)) == [new]
+    assert secrets_at(endpoint, clock.now() + timedelta(hours=25)) == [new]
 
 
 MINUTES = timedelta(minutes=1)
@@ -87,7 +88,7 @@ def test_a_forgery_is_refused(endpoint, receiver, kind):
     theirs = signed([Webhook(new_signing_secret())], ID, clock.now(), BODY)
     headers, body = FORGERIES[kind](ours, theirs)
     with pytest.raises((WebhookVerificationError, ValueError)):
-        Webhook(endpoint.secrets_at(clock.now())[0]).verify(body, headers)
+        Webhook(secrets_at(endpoint, clock.now())[0]).verify(body, headers)
     assert post(receiver, headers, body) == 401
     assert not receiver.deliveries.exists()
 

@@ -31,16 +31,16 @@ def test_assigning_tells_who_has_it_and_by_whom(declared, user, bob):
 
 def test_unassigning_takes_it_from_whoever_has_it(declared, user, bob):
     details.assign(declared, by=user, at=LATER, assignee=bob)
-    fact = details.unassign(declared, by=user, at=LATER)
+    fact = details.assign(declared, by=user, at=LATER, assignee=None)
     assert (declared.assignee, declared.assignee_email, declared.assignee_name) == (None, None, None)
     assert fact.payload["message"] == 'Incident "Checkout is slow" taken from Bob Smith by alice@example.com'
     assert (fact.entries[0]["old"], fact.entries[0]["message"]) == (bob.email, "Unassigned by Alice Johnson")
-    assert details.unassign(declared, by=user, at=LATER) is None
+    assert details.assign(declared, by=user, at=LATER, assignee=None) is None
 
 
 def test_somebody_whom_only_a_source_knows_can_be_unassigned(declared, user):
     act(declared, "incident.assigned", by=user, at=NOON, assignee_email="carol@example.com")
-    assert details.unassign(declared, by=user, at=LATER)
+    assert details.assign(declared, by=user, at=LATER, assignee=None)
     assert declared.assignee_email is None
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from incidents.fold import IncidentState, step
 from tests.histories import INCIDENT_TYPES, event, fact
+from tests.ledgers import Ledger
 from timeline import chronology
-from timeline.chronology import Fact, Ledger, Outcome, Standing, Step, fold
+from timeline.chronology import Fact, Outcome, Standing, Step, fold
 
 WEAK_ORDERS = tuple(
     moments for moments in product(range(3), repeat=3) if sorted(set(moments)) == list(range(len(set(moments))))

@@ -34,7 +34,7 @@ def test_who_has_an_incident_is_its_assignee_or_else_who_acknowledged_it(inciden
     bob = make_user("bob@example.com", team, name="Bob Smith")
     details.assign(incident, by=user, at=NOON + 2 * MINUTE, assignee=bob)
     assert told(incident) == ("Bob Smith", True)
-    details.unassign(incident, by=user, at=NOON + 3 * MINUTE)
+    details.assign(incident, by=user, at=NOON + 3 * MINUTE, assignee=None)
     assert told(incident) == ("Alice Johnson", False)
     lifecycle.reopen(incident, by=user, at=NOON + 4 * MINUTE)
     assert told(incident) is None

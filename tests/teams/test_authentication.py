@@ -1,14 +1,16 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
 from config import clock
 from config.vault import plain_digest
 from incidents.models import Incident
-from teams.authentication import KEY_PREFIX, PerKey, make_key, presented, usable_key
+from teams.authentication import KEY_PREFIX, PerKey, make_key, opens_still, presented, usable_key
 from teams.models import APIKey, Membership, Role, Scope
 from tests.conftest import NOON, make_team, make_user
 
@@ -200,3 +202,21 @@ def test_so_many_requests_a_minute_for_each_key(client, monkeypatch, team, user,
         assert client.get(LIST, headers={"X-API-Key": other}).status_code == 200
     with clock.at(NOON + timedelta(minutes=1)):
         assert client.get(LIST, headers={"X-API-Key": api_key}).status_code == 200
+
+
+def test_whether_a_key_opens_still_is_asked_anew_each_time(team, user, api_key):
+    key = usable_key(api_key)
+    asked = opens_still(key)
+    with CaptureQueriesContext(connection) as statements:
+        assert asked()
+    assert len(statements) == 1
+    assert not opens_still(key, Scope.INGEST)()
+    assert not opens_still(key, role=Role.MANAGER)()
+    Membership.objects.filter(user=user).update(role=Role.MANAGER)
+    assert opens_still(key, role=Role.MANAGER)()
+    Membership.objects.filter(user=user).delete()
+    assert not asked()
+    Membership.objects.create(team=team, user=user, role=Role.VIEWER)
+    assert asked()
+    shut_revoked(APIKey.objects.get())
+    assert not asked()

@@ -175,6 +175,19 @@ def test_long_histories_are_read_as_they_were_while_others_correct_them_and_tell
     assert heard.count(200) > 20
 
 
+def test_long_lists_are_downloaded_whole_by_several_at_once(house: House):
+    readers = entered(house.running.manage, house.team["team_id"])
+    [(deliveries,)] = house.rows("SELECT count(*) FROM integrations_inbounddelivery")
+    get = OverHTTP(house.running.port, readers)
+    try:
+        work = [lambda zone=zone: get("/deliveries.csv", zone) for zone in list(readers.sessions)[:3]]
+        for answer in by_many(work):
+            assert (answer.status, answer.body.count(b"\r\n")) == (200, deliveries + 1)
+    finally:
+        get.close()
+    assert deliveries > LONG
+
+
 def test_what_many_senders_were_acknowledged_is_kept_and_applied_once(house: House):
     def send(number: int) -> int:
         return house.tell([an_event("monitor.down", monitor_id=number % 7, message=f"pooled {number}")])

@@ -31,7 +31,6 @@ from timeline.outbound.filters import EndpointFilters
 from timeline.outbound.forms import OperatorsEndpointForm, OperatorsReplayForm
 from timeline.outbound.models import Endpoint, Installation
 
-SENT = [("timeline.endpoint", "Endpoints"), ("timeline.message", "Messages")]
 SHOWN_BESIDE = 20
 
 # --- endpoints --------------------------------------------------------------------------------------------------------

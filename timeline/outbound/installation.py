@@ -33,6 +33,16 @@ def this_installation() -> Installation:
     return found or Installation.objects.get_or_create(pk=1)[0]
 
 
+def is_set_up() -> bool:
+    """Whether create_team ever set up a team here."""
+    return this_installation().set_up_at is not None
+
+
+def note_set_up(at: datetime) -> None:
+    """Note that create_team has set up a team; the first time is kept."""
+    Installation.objects.filter(pk=this_installation().pk, set_up_at=None).update(set_up_at=at)
+
+
 @dataclass(frozen=True)
 class Remembered:
     """What the data folder knows: which installation it belongs to, and how far its counter was."""

@@ -16,7 +16,6 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from config.sealed import Sealed
-from config.vault import open_sealed
 from teams.models import Team
 
 
@@ -35,6 +34,9 @@ class Installation(models.Model):
     counter = models.BigIntegerField(default=0, editable=False)
     paused_at = models.DateTimeField(null=True, editable=False, help_text="Since when nothing is sent.")
     paused_why = models.TextField(blank=True, editable=False)
+    set_up_at = models.DateTimeField(
+        null=True, editable=False, help_text="When create_team set up a team for the first time."
+    )
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id=1), name="one_installation")]
@@ -109,10 +111,6 @@ class Endpoint(models.Model):
     def is_enabled(self) -> bool:
         """Whether it is sent anything."""
         return self.disabled_at is None and self.deleted_at is None
-
-    def secrets_at(self, at: datetime) -> list[str]:
-        """The signing secrets that are good at a moment. Raises vault.CannotOpen."""
-        return [open_sealed(each) for each in self.sealed_secrets_at(at)]
 
     def sealed_secrets_at(self, at: datetime) -> list[bytes]:
         """The signing secrets that are good at a moment, sealed: the present one, and in a rotation the one before."""

@@ -33,6 +33,7 @@ from teams.lifecycle import (
     make_user,
 )
 from teams.models import APIKey, Role, Scope, Team, User
+from timeline.outbound.installation import is_set_up, note_set_up
 
 INTEGRATION_NAME = "Incident log"
 KEY_NAME = "create_team"
@@ -97,6 +98,7 @@ def make_ready(
             raise Conflict(f"The team {team} is deactivated; activate it in Django admin first.")
         integration = integration_of(team, at)
         admin, password = admin_of(team, email, at, operator=operator)
+        note_set_up(at)
         return Ready(
             organization_id=organization.public_id,
             team_id=team.public_id,
@@ -120,14 +122,14 @@ def integration_of(team: Team, at: datetime) -> Integration:
 def admin_of(team: Team, email: str | None, at: datetime, *, operator: bool) -> tuple[User, str | None]:
     """
     The team's manager: with the address given, or the first there is, or a new one with an address of the team's. The
-    password is there only for a new user, who is an operator if nobody was made so before. Whoever is there already
-    becomes one only if that is asked for.
+    password is there only for a new user, who is an operator if this is the first time on this installation. Whoever is
+    there already becomes one only if that is asked for.
     """
     manager = team.memberships.active().filter(role=Role.MANAGER).order_by("id").first()
     if manager and email is None:
         user, password = manager.user, None
     else:
-        user, password = manager_of(team, email, at, operator=operator or is_first_run())
+        user, password = manager_of(team, email, at, operator=operator or not is_set_up())
     if operator and not user.is_superuser:
         make_operator(user)
     return user, password
@@ -143,11 +145,6 @@ def manager_of(team: Team, email: str | None, at: datetime, *, operator: bool) -
         raise ValidationFailed({"email": ["This user is deactivated."]})
     add_member(team, user, Role.MANAGER, at=at)
     return user, password if is_new else None
-
-
-def is_first_run() -> bool:
-    """Whether nothing was ever made so on this installation. (Keys are revoked, never deleted.)"""
-    return not APIKey.objects.filter(name=KEY_NAME).exists()
 
 
 def address_of(team: Team) -> str:

@@ -11,7 +11,7 @@ from config import clock
 from monitors import lifecycle as resources
 from monitors.models import Monitor
 from tests.conftest import NOON, make_user
-from tests.endpoints import HOOK, make_attempt, make_endpoint, make_message
+from tests.endpoints import HOOK, make_attempt, make_endpoint, make_message, secrets_at
 from timeline.outbound.installation import pause, this_installation
 from timeline.outbound.lifecycle import delete_endpoint, disable
 from timeline.outbound.models import Endpoint, Installation, Message
@@ -56,7 +56,7 @@ def test_an_endpoint_is_added_its_secret_seen_once_and_changed(staff, team):
     page = text_of(staff.post(f"{ENDPOINTS}add/", said, follow=True))
     made = Endpoint.objects.get()
     assert (made.team, made.url, made.event_types) == (team, HOOK, ["monitor.down"])
-    assert made.secrets_at(NOON) == [secret_in(page)]
+    assert secrets_at(made, NOON) == [secret_in(page)]
     address = f"{ENDPOINTS}{made.pk}/change/"
     assert secret_in(text_of(staff.get(address))) is None
     said = {"url": HOOK, "further": "on", "further_events": ["incident.closed"], "relay": "on"}
@@ -90,7 +90,7 @@ def test_endpoints_are_enabled_disabled_tested_and_rotated(staff, endpoint):
     assert secret_in(act(staff, ENDPOINTS, "rotate", endpoint)) is None
     secret = secret_in(act(staff, ENDPOINTS, "rotate", endpoint, post="yes"))
     endpoint.refresh_from_db()
-    assert endpoint.secrets_at(NOON) == [secret, endpoint.secret]
+    assert secrets_at(endpoint, NOON) == [secret, endpoint.secret]
     assert LogEntry.objects.count() == 4
 
 
@@ -102,7 +102,7 @@ def test_of_two_who_rotate_a_secret_at_the_same_time_the_second_is_told(staff, e
     again = act(staff, ENDPOINTS, "rotate", endpoint, **sent)
     assert "You made a new secret" in again and secret_in(again) is None
     endpoint.refresh_from_db()
-    assert endpoint.secrets_at(NOON) == [secret, endpoint.secret]
+    assert secrets_at(endpoint, NOON) == [secret, endpoint.secret]
 
 
 def test_a_time_is_replayed(staff, endpoint, team, user):

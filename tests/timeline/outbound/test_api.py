@@ -16,7 +16,7 @@ from monitors.models import Monitor
 from teams.authentication import make_key
 from teams.models import Role, Scope
 from tests.conftest import NOON, make_user
-from tests.endpoints import HOOK, make_attempt, make_endpoint, make_message
+from tests.endpoints import HOOK, make_attempt, make_endpoint, make_message, secrets_at
 from timeline.outbound.lifecycle import delete_endpoint, disable
 from timeline.outbound.models import Endpoint, Message
 
@@ -174,8 +174,8 @@ def test_a_rotated_secret_is_told_once_and_the_old_one_is_good_for_a_day(managin
     told = data(send(managing, "post", f"/api/endpoints/{endpoint.pk}/rotate-secret"))
     found = Endpoint.objects.get()
     assert told["secret"] != endpoint.secret
-    assert found.secrets_at(NOON + timedelta(hours=23)) == [told["secret"], endpoint.secret]
-    assert found.secrets_at(NOON + timedelta(hours=24)) == [told["secret"]]
+    assert secrets_at(found, NOON + timedelta(hours=23)) == [told["secret"], endpoint.secret]
+    assert secrets_at(found, NOON + timedelta(hours=24)) == [told["secret"]]
 
 
 def test_a_deleted_one_is_gone_and_its_messages_can_still_be_read(managing, endpoint):

@@ -9,7 +9,7 @@ from config.errors import Conflict, ValidationFailed
 from monitors import lifecycle as resources
 from monitors.models import Monitor
 from tests.conftest import NOON
-from tests.endpoints import HOOK, make_endpoint, make_message
+from tests.endpoints import HOOK, make_endpoint, make_message, secrets_at
 from timeline.outbound import lifecycle
 from timeline.outbound.engine import Engine
 from timeline.outbound.models import Endpoint, Message
@@ -70,7 +70,7 @@ def test_deleted_ones_do_not_count_against_what_a_team_can_have(team, monkeypatc
 def test_the_secret_before_the_last_one_is_good_no_more(endpoint):
     first = lifecycle.rotate_secret(endpoint, at=NOON)
     second = lifecycle.rotate_secret(endpoint, at=NOON + timedelta(hours=1))
-    assert endpoint.secrets_at(NOON + timedelta(hours=2)) == [second, first]
+    assert secrets_at(endpoint, NOON + timedelta(hours=2)) == [second, first]
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
