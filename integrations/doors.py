@@ -17,7 +17,7 @@ from config.errors import ApiError, Forbidden, Unauthorized
 from config.statements import fetch
 from config.vault import keyed_digests, plain_digest
 from integrations.models import Integration
-from teams.authentication import SHOWN_CHARACTERS, USABLE, USED_RESOLUTION, note_use
+from teams.authentication import USABLE, USED_RESOLUTION, beginning_of, note_use
 from teams.models import Scope
 
 # So many doors are remembered by a process.
@@ -184,7 +184,7 @@ def refusal_of(credential: Credential, key: tuple[str, str, bool] | None) -> Ref
         if not credential.key:
             return Refusal(Unauthorized(), "api key", "There was none.")
         if key is None:
-            return Refusal(Unauthorized(), "api key", prefix=credential.key[:SHOWN_CHARACTERS])
+            return Refusal(Unauthorized(), "api key", prefix=beginning_of(credential.key))
         account, prefix, may = key
         if not may:
             error = Forbidden(f"This key does not have the scope {Scope.INGEST}.")

@@ -68,8 +68,7 @@ class KeyAuthentication(BaseAuthentication):
             return None
         key = usable_key(text)
         if key is None:
-            # What is no key of ours may be another secret, sent in the wrong place: nothing of it is told.
-            note_refusal(request, "api key", key=text[:SHOWN_CHARACTERS] if text.startswith(KEY_PREFIX) else "")
+            note_refusal(request, "api key", key=beginning_of(text))
             self.refuse(request)
             raise Unauthorized()
         note_identity(request, account=key.user.email, key=key.prefix)
@@ -82,6 +81,14 @@ class KeyAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+def beginning_of(text: str) -> str:
+    """
+    What is told of a key that is none. What does not look like one of ours may be another secret, sent in the wrong
+    place: nothing of it is told.
+    """
+    return text[:SHOWN_CHARACTERS] if text.startswith(KEY_PREFIX) else ""
 
 
 def usable_key(text: str) -> APIKey | None:

@@ -276,11 +276,11 @@ def test_a_database_error_of_one_delivery_is_its_own(integration, monkeypatch):
     """What PostgreSQL refuses spoils a transaction; behind savepoints it spoils no other delivery."""
     real = applying.record
 
-    def refusing(recordings):
-        for each in recordings:
+    def refusing(new, fold):
+        for each in new:
             if each.fact.payload["message"] == POISON:
                 each.fact.rank = 2**20
-        return real(recordings)
+        return real(new, fold)
 
     monkeypatch.setattr(applying, "record", refusing)
     receive(integration, told(1), told(2, message=POISON), told(3))

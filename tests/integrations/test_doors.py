@@ -64,6 +64,12 @@ def test_doors_of_tokens_and_keys_of_many_teams_are_asked_for_in_one_statement(i
     }  # fmt: skip
 
 
+def test_of_what_is_no_key_nothing_is_told_but_what_keys_begin_with(db):
+    texts = {0: "wk_abcdefghijk", 1: "another secret", 2: "whi_of_a_token"}
+    refused = doors.find_doors({place: Credential(key=text) for place, text in texts.items()}, AT, set())[1]
+    assert [refused[place].prefix for place in texts] == ["wk_abcdefg", "", ""]
+
+
 def test_for_nothing_that_could_be_right_nothing_is_asked(db, django_assert_num_queries):
     with django_assert_num_queries(0):
         assert doors.find_doors({3: Credential()}, AT, set())[1][3].why == "There was none."
