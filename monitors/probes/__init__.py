@@ -1,5 +1,5 @@
 """
-Looking at what is watched: target -> result, and nothing else. No models, no database, no settings, no state of monitors.
+Looking at what is watched: target -> result, and nothing else. No models, no database, no settings, no state.
 
     async with Prober(table) as prober:                      # monitors.probes.prober; one for each process
         result = await prober.probe(Target(Type.STATUS, "https://shop.example/"))

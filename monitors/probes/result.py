@@ -1,6 +1,6 @@
 """
-What a probe found: up, down, or nothing that says anything about the target (inconclusive); how long each part took; and
-why, in people's words.
+What a probe found: up, down, or nothing that says anything about the target (inconclusive); how long each part took;
+and why, in people's words.
 
 A Result is plain values, and holds no secret of its Target. Times are milliseconds. Not here: what a region's results
 come to (the checker).
