@@ -31,6 +31,8 @@ _families = re.compile(r"(?:iso-?8859-(?P<iso>[2-9]|1[03-6])|(?:windows-|cp)(?P<
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _meta = re.compile(rb"<meta[^>]{0,200}charset\s{0,5}=\s{0,5}[\"']?([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE).search
 _parameter = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE).search
+# What is shorter was not cut by any bound.
+SHORTEST_CUT = 1024
 # How far into a page its meta stands.
 META_WITHIN = 1024
 
@@ -105,8 +107,8 @@ def text_of(body: bytes, content_type: str = "") -> str:
     try:
         return body.decode()
     except UnicodeDecodeError as error:
-        # The bound may have cut a character.
-        whole = error.start >= len(body) - 3
+        # A bound may have cut a character.
+        whole = error.reason == "unexpected end of data" and len(body) >= SHORTEST_CUT
         return body.decode("utf-8" if whole else "cp1252", "replace")
 
 

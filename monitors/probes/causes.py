@@ -6,6 +6,7 @@ quoted and cut. Not here: what follows from them.
 """
 
 import errno
+import os
 import ssl
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ TIMED_OUT = {
     "connect": (Code.TIMEOUT, "{host} took no connection within {seconds:g} s."),
     "tls": (Code.TIMEOUT, "{host} did not finish the TLS handshake within {seconds:g} s."),
     "first_byte": (Code.TIMEOUT, "{host} did not answer within {seconds:g} s."),
+    "ping": (Code.TIMEOUT, "{host} answered no ping within {seconds:g} s."),
     "head": (Code.TIMEOUT, "{host} began to answer, but the headers were not complete within {seconds:g} s."),
     "body": (Code.TIMEOUT, "The answer of {host} was not complete within {seconds:g} s."),
 }
@@ -37,6 +39,10 @@ CONNECTIONS = {
     errno.EHOSTDOWN: "{host} is down.",
     errno.ENETUNREACH: "This checker has no way to {host} (network unreachable).",
     errno.EADDRNOTAVAIL: "This checker has no free address or port to go out from.",
+    errno.EAFNOSUPPORT: "This checker has no way to {host} (no such kind of network).",
+    errno.ENETDOWN: "This checker has no network.",
+    errno.ENOBUFS: "This checker has no memory left for connections.",
+    errno.ENOMEM: "This checker has no memory left for connections.",
     errno.EMFILE: "This checker has too many files open.",
     errno.ENFILE: "The checker's machine has too many files open.",
     errno.EPERM: "The checker's machine does not let it go out to {host}.",
@@ -106,8 +112,11 @@ def _handshake(error: BaseException, host: str) -> Failure:
 
 
 def _connection(error: BaseException, host: str) -> Failure:
-    words = CONNECTIONS.get(getattr(error, "errno", 0) or 0, "{host} broke off the connection.").format(host=host)
-    return Failure(Code.CONNECTION_ERROR, words, Status.INCONCLUSIVE if is_ours(error) else Status.DOWN)
+    number = getattr(error, "errno", None) or errno.ECONNRESET
+    words = CONNECTIONS.get(number) or f"The connection to {{host}} failed ({os.strerror(number)})."
+    return Failure(
+        Code.CONNECTION_ERROR, words.format(host=host), Status.INCONCLUSIVE if is_ours(error) else Status.DOWN
+    )
 
 
 def _no_http(error: BaseException, host: str) -> Failure:

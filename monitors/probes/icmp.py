@@ -52,7 +52,7 @@ async def look_at_host(dialer: Dialer, sight: Sight) -> None:
     if opened is None:
         await ask_program(sight, address, target.request_timeout)
         return
-    with opened:
+    with opened, sight.way.timed("ping"):
         sight.way.seconds["first_byte"] = await Echoes(opened, address).answered(pause)
 
 
@@ -160,7 +160,7 @@ async def ask_program(sight: Sight, address: Address, timeout: float) -> None:
                 return
         if await running.wait() not in (0, 1) or not said:
             raise Failure(Code.OTHER, MAY_NOT, Status.INCONCLUSIVE)
-        raise TimeoutError
+        raise Failure(Code.TIMEOUT, f"{sight.host} answered none of {ECHOES} pings.")
     finally:
         with suppress(ProcessLookupError):
             running.kill()
