@@ -11,6 +11,7 @@ Source: RFC 3986, RFC 1123 (host names; underscores, which many have, are let th
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -82,6 +83,7 @@ def wrong_url(url: str, opened: Iterable[Network] = ()) -> str | None:
     return NOT_PUBLIC.format(host=host) if _inside(host, opened) else None
 
 
+@lru_cache(4_096)
 def wrong_form(url: str) -> str | None:
     """What is wrong with how a URL is written, wherever it leads, as a sentence; None if nothing is."""
     if len(url) > LONGEST_ADDRESS:

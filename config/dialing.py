@@ -23,6 +23,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from itertools import chain, zip_longest
 
@@ -33,6 +34,8 @@ from config.networks import OUR_DATABASE, Address, NetworkTable
 
 # Seconds until the next address is tried beside one that is silent.
 ATTEMPT_DELAY = 0.25
+# Addresses and ports that are remembered, with what the table says of them.
+MOST_JUDGED = 100_000
 # Seconds for which an answer tells that our resolver answers.
 ANSWERED_WITHIN = 10.0
 # Addresses that are tried, of each family.
@@ -83,6 +86,7 @@ class Dialer:
     """Looks names up, and connects to what may be looked at. For tests, `resolve` stands in for the system's."""
 
     def __init__(self, table: NetworkTable, *, resolve: Resolve | None = None) -> None:
+        self.judged: dict[tuple[Address, int | None], str | None] = {}
         self.table = table
         self.system = SystemResolver()
         self.resolve = resolve or self.system.ask
@@ -102,33 +106,49 @@ class Dialer:
 
     async def look_up(self, host: str, port: int | None, way: Way, ip_version: str | None = None) -> list[Address]:
         """The addresses of a host to try, in order. Raises Refused, LeadsNowhere, Unanswered."""
-        try:
-            found = [ip_address(host)]
-        except ValueError:
+        if (address := parsed(host)) is not None:
+            found = [address]
+        else:
             with way.timed("name"):
                 found = await self._ask(host)
         if not way.addresses:
             way.addresses = found
-        wanted = [one for one in found if ip_version in (None, f"ipv{one.version}")]
+        wanted = found if ip_version is None else [one for one in found if ip_version == f"ipv{one.version}"]
         if not wanted:
             raise LeadsNowhere(f"{host} has no {'IPv6' if ip_version == 'ipv6' else 'IPv4'} address.")
         allowed = [one for one in wanted if self.forbids(one, port) is None]
         if not allowed:
             raise Refused(refusal(host, wanted[0], self.forbids(wanted[0], port)))
+        if len(allowed) == 1:
+            return allowed
         six, four = ([one for one in allowed if one.version == version][:MOST_TRIED] for version in (6, 4))
         return [one for one in chain.from_iterable(zip_longest(six, four)) if one is not None]
 
+    @property
+    def table(self) -> NetworkTable:
+        """Where monitors may look."""
+        return self._table
+
+    @table.setter
+    def table(self, table: NetworkTable) -> None:
+        self._table = table
+        self.judged.clear()
+
     def forbids(self, address: Address, port: int | None) -> str | None:
         """Why nothing may look at a port of an address; None if it may."""
-        closed = self.table.closed
-        if port is not None and any((one, port) in closed for one in LOOPBACK) and is_own(address):
-            return OUR_DATABASE
-        return self.table.forbids(address, port)
+        place = (address, port)
+        if place not in self.judged:
+            if port is not None and any((one, port) in self.table.closed for one in LOOPBACK):
+                return OUR_DATABASE if is_own(address) else self.table.forbids(address, port)
+            if len(self.judged) >= MOST_JUDGED:
+                self.judged.clear()
+            self.judged[place] = self.table.forbids(address, port)
+        return self.judged[place]
 
     async def _ask(self, host: str) -> list[Address]:
         """What a name leads to, each address once."""
         try:
-            found = [ip_address(text) for text in await self.resolve(host)]
+            found = [parsed(text) or ip_address(text) for text in await self.resolve(host)]
         except socket.gaierror as error:
             if error.errno in (socket.EAI_AGAIN, socket.EAI_SYSTEM, socket.EAI_MEMORY):
                 raise Unanswered(f"The look-up of {host} got no answer.") from None
@@ -204,6 +224,15 @@ class Dialer:
     def close(self) -> None:
         """Let nobody wait for names that nobody waits for any more."""
         self.system.close()
+
+
+@lru_cache(16_384)
+def parsed(text: str) -> Address | None:
+    """An address, remembered; None for a name."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
 
 
 async def forget(attempts: dict[asyncio.Task[socket.socket], Address]) -> None:

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 import pytest
 
+from config import dialing
 from config.dialing import Dialer, LeadsNowhere, Refused, Unanswered, Way, closed_places, is_own
 from config.networks import NetworkTable, read_openings
 
@@ -229,3 +230,14 @@ def test_what_is_this_machine_s_is_known():
     assert is_own(ip_address("127.0.0.1"))
     assert is_own(ip_address("::1"))
     assert not is_own(ip_address("192.0.2.7"))
+
+
+def test_what_the_table_says_is_remembered_until_it_is_replaced_and_not_without_end(monkeypatch):
+    monkeypatch.setattr(dialing, "MOST_JUDGED", 3)
+    dialer = Dialer(NetworkTable(private=True))
+    for number in range(10):
+        assert dialer.forbids(ip_address(f"10.0.0.{number}"), 80) is None
+        assert dialer.forbids(ip_address(f"127.0.0.{number}"), 80)
+        assert len(dialer.judged) <= 3
+    dialer.table = NetworkTable()
+    assert dialer.forbids(ip_address("10.0.0.9"), 80)
