@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
 from itertools import chain, zip_longest
+from typing import TypeVar
 
 from psycopg import conninfo
 
@@ -45,6 +46,7 @@ LOOPBACK = frozenset({ip_address("127.0.0.1"), ip_address("::1")})
 
 OPENS = "The setting WATCHKEEPER_MONITOR_NETWORKS opens networks."
 
+Found = TypeVar("Found")
 # A host's name → the addresses that it leads to. Raises OSError where it leads nowhere.
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 
@@ -96,13 +98,8 @@ class Dialer:
         """A connected TCP socket. Raises Refused, LeadsNowhere, Unanswered, OSError."""
         addresses = await self.look_up(host, port, way, ip_version)
         with way.timed("connect"):
-            connected, way.address = await self._first_of(addresses, port)
+            connected, way.address = await race(addresses, lambda address: self._attempt(address, port))
         return connected
-
-    async def connect_datagram(self, host: str, port: int, way: Way, ip_version: str | None = None) -> socket.socket:
-        """A UDP socket for the first address of a host, which hears of no other. Raises as `connect` does."""
-        way.address = (await self.look_up(host, port, way, ip_version))[0]
-        return self.open_datagram(way.address, port)
 
     async def look_up(self, host: str, port: int | None, way: Way, ip_version: str | None = None) -> list[Address]:
         """The addresses of a host to try, in order. Raises Refused, LeadsNowhere, Unanswered."""
@@ -165,29 +162,6 @@ class Dialer:
         """Whether our resolver answers for any name: it did lately, or does when it is asked."""
         return time.monotonic() - self.answered < ANSWERED_WITHIN or await self.system.answers()
 
-    async def _first_of(self, addresses: Sequence[Address], port: int) -> tuple[socket.socket, Address]:
-        """Connect to the first of some addresses that answers. Raises what the first of them failed with."""
-        if len(addresses) == 1:
-            return await self._attempt(addresses[0], port), addresses[0]
-        attempts: dict[asyncio.Task[socket.socket], Address] = {}
-        waiting = list(addresses)
-        errors: dict[Address, BaseException] = {}
-        try:
-            while True:
-                if waiting:
-                    address = waiting.pop(0)
-                    attempts[asyncio.create_task(self._attempt(address, port))] = address
-                patience = ATTEMPT_DELAY if waiting else None
-                done, _ = await asyncio.wait(attempts, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-                for attempt in done:
-                    if (error := attempt.exception()) is None:
-                        return attempt.result(), attempts.pop(attempt)
-                    errors[attempts.pop(attempt)] = error
-                if not attempts and not waiting:
-                    raise min(errors.items(), key=lambda each: (is_ours(each[1]), addresses.index(each[0])))[1]
-        finally:
-            await forget(attempts)
-
     async def _attempt(self, address: Address, port: int) -> socket.socket:
         """Connect to one address."""
         opened = self._open(address, port, socket.SOCK_STREAM)
@@ -235,13 +209,45 @@ def parsed(text: str) -> Address | None:
         return None
 
 
-async def forget(attempts: dict[asyncio.Task[socket.socket], Address]) -> None:
+async def race(addresses: Sequence[Address], attempt: Callable[[Address], Awaitable[Found]]) -> tuple[Found, Address]:
+    """
+    The first success among attempts at some addresses, the next begun after a moment or as soon as one failed; and
+    whose it was. Raises what the first of them failed with, but rather what tells of a target than of ourselves.
+    """
+    if len(addresses) == 1:
+        return await attempt(addresses[0]), addresses[0]
+    attempts: dict[asyncio.Future[Found], Address] = {}
+    waiting = list(addresses)
+    errors: dict[Address, BaseException] = {}
+    try:
+        while True:
+            if waiting:
+                address = waiting.pop(0)
+                attempts[asyncio.ensure_future(attempt(address))] = address
+            patience = ATTEMPT_DELAY if waiting else None
+            done, _ = await asyncio.wait(attempts, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                if (error := one.exception()) is None:
+                    return one.result(), attempts.pop(one)
+                errors[attempts.pop(one)] = error
+            if not attempts and not waiting:
+                raise min(errors.items(), key=lambda each: (is_ours(each[1]), addresses.index(each[0])))[1]
+    finally:
+        await _forget(attempts)
+
+
+async def _forget(attempts: dict[asyncio.Future[Found], Address]) -> None:
     """End what is still being tried, and close what came of it meanwhile."""
     for attempt in attempts:
         attempt.cancel()
     for outcome in await asyncio.gather(*attempts, return_exceptions=True):
         if isinstance(outcome, socket.socket):
             outcome.close()
+
+
+def one_of_each_family(addresses: Sequence[Address]) -> list[Address]:
+    """The first IPv6 and the first IPv4 address of some: enough for what has no connections."""
+    return list({address.version: address for address in reversed(addresses)}.values())[::-1]
 
 
 def refusal(host: str, address: Address, why: str | None) -> str:

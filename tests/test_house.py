@@ -74,6 +74,7 @@ ON_THE_NETWORK = {
     ("monitors/probes/http.py", "ssl"): "the same as aiohttp",
     ("monitors/probes/icmp.py", "asyncio"): "pings over sockets of config.dialing, or by the program",
     ("monitors/probes/icmp.py", "socket"): "the same",
+    ("monitors/probes/mail.py", "asyncio"): "speaks over connections of config.dialing",
     ("monitors/probes/mail.py", "ssl"): "speaks over connections of config.dialing",
     ("monitors/probes/ports.py", "asyncio"): "the same",
     ("monitors/probes/ports.py", "socket"): "the same",

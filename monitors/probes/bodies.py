@@ -12,7 +12,6 @@ none for text or take forever.
 
 import re
 import zlib
-from collections.abc import Callable
 
 MOST_DECODED = 1024 * 1024
 # What we say that we take.
@@ -50,8 +49,8 @@ class Decoder:
             raise Unreadable(f"it is encoded in a way that was not asked for ({', '.join(named)[:60]})")
         self.kind = named[0].removeprefix("x-") if named else ""
         self.decoded = bytearray()
-        self.inflate: Callable[[bytes, int], bytes] | None = None
         self.undoing = zlib.decompressobj(wbits=31) if self.kind == "gzip" else None
+        self.began = False
         self.ended = not self.kind
 
     @property
@@ -75,6 +74,7 @@ class Decoder:
         if self.undoing is None:
             # Many servers leave zlib's head out, which the standard wants: its first byte ends in 8.
             self.undoing = zlib.decompressobj(wbits=15 if data[0] & 15 == 8 else -15)
+        self.began = True
         self.decoded += self.undoing.decompress(data, MOST_DECODED - len(self.decoded))
         if not self.undoing.eof:
             return self.undoing.unconsumed_tail
@@ -88,7 +88,7 @@ class Decoder:
 
     def finish(self) -> None:
         """The body came to its end. Raises Unreadable where its encoding did not."""
-        if not self.ended and not self.is_full and self.undoing is not None:
+        if self.began and not self.ended and not self.is_full:
             raise Unreadable(f"its {self.kind} is cut short")
 
 

@@ -23,6 +23,7 @@ TIMED_OUT = {
     "connect": (Code.TIMEOUT, "{host} took no connection within {seconds:g} s."),
     "tls": (Code.TIMEOUT, "{host} did not finish the TLS handshake within {seconds:g} s."),
     "first_byte": (Code.TIMEOUT, "{host} did not answer within {seconds:g} s."),
+    "records": (Code.DNS_ERROR, "The name server did not answer for {host} within {seconds:g} s."),
     "ping": (Code.TIMEOUT, "{host} answered no ping within {seconds:g} s."),
     "head": (Code.TIMEOUT, "{host} began to answer, but the headers were not complete within {seconds:g} s."),
     "body": (Code.TIMEOUT, "The answer of {host} was not complete within {seconds:g} s."),

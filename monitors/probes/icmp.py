@@ -18,7 +18,7 @@ import struct
 from contextlib import suppress
 
 from config.addresses import host_and_port
-from config.dialing import Dialer
+from config.dialing import Dialer, one_of_each_family, race
 from config.networks import Address
 from monitors.probes.result import Code, Status
 from monitors.probes.sight import Failure, Sight
@@ -45,15 +45,18 @@ async def look_at_host(dialer: Dialer, sight: Sight) -> None:
         sight.host, _ = host_and_port(target.url)
     except ValueError as error:
         raise Failure(Code.OTHER, str(error), Status.INCONCLUSIVE) from None
-    address = (await dialer.look_up(sight.host, None, sight.way, target.ip_version))[0]
-    sight.way.address = address
-    pause = min(PAUSE, target.request_timeout / (ECHOES + 1))
-    opened = open_socket(dialer, address)
-    if opened is None:
-        await ask_program(sight, address, target.request_timeout)
-        return
-    with opened, sight.way.timed("ping"):
-        sight.way.seconds["first_byte"] = await Echoes(opened, address).answered(pause)
+    addresses = one_of_each_family(await dialer.look_up(sight.host, None, sight.way, target.ip_version))
+    seconds = target.request_timeout
+
+    async def attempt(address: Address) -> float:
+        opened = open_socket(dialer, address)
+        if opened is None:
+            return await ask_program(sight.host, address, seconds)
+        with opened:
+            return await Echoes(opened, address).answered(min(PAUSE, seconds / (ECHOES + 1)))
+
+    sight.way.phase = "ping"
+    sight.way.seconds["first_byte"], sight.way.address = await race(addresses, attempt)
 
 
 def open_socket(dialer: Dialer, address: Address) -> socket.socket | None:
@@ -88,8 +91,9 @@ class Echoes:
 
     async def answered(self, pause: float) -> float:
         """Send echoes, and wait until one is answered, without end; how long that one took, in seconds."""
-        sending = asyncio.create_task(self._send(pause))
         loop = asyncio.get_running_loop()
+        await self._send(1)  # which fails where there is no way
+        sending = asyncio.create_task(self._send_others(pause))
         try:
             while True:
                 answer = await self._received(loop)
@@ -98,18 +102,21 @@ class Echoes:
         finally:
             sending.cancel()
 
-    async def _send(self, pause: float) -> None:
+    async def _send(self, order: int) -> None:
         loop = asyncio.get_running_loop()
-        for order in range(1, ECHOES + 1):
-            self.sent[order] = loop.time()
-            with suppress(OSError):  # what came back for an earlier one
-                await loop.sock_sendall(self.opened, self.echo(order))
+        self.sent[order] = loop.time()
+        await loop.sock_sendall(self.opened, self.echo(order))
+
+    async def _send_others(self, pause: float) -> None:
+        for order in range(2, ECHOES + 1):
             await asyncio.sleep(pause)
+            with suppress(OSError):  # what came back for an earlier one
+                await self._send(order)
 
     async def _received(self, loop: asyncio.AbstractEventLoop) -> bytes:
         try:
             return await loop.sock_recv(self.opened, LONGEST_ANSWER)
-        except ConnectionRefusedError:
+        except OSError:
             return b""  # a router's word, which a later echo may prove wrong
 
     def echo(self, order: int) -> bytes:
@@ -139,8 +146,8 @@ def checksum(data: bytes) -> int:
     return ~total & 0xFFFF
 
 
-async def ask_program(sight: Sight, address: Address, timeout: float) -> None:
-    """Ping by the program. Raises Failure where there is none, or where it may not."""
+async def ask_program(host: str, address: Address, timeout: float) -> float:
+    """Ping by the program; seconds. Raises Failure where there is none, where it may not, and where nothing answers."""
     program = shutil.which("ping")
     if program is None:
         raise Failure(Code.OTHER, MAY_NOT, Status.INCONCLUSIVE)
@@ -156,11 +163,10 @@ async def ask_program(sight: Sight, address: Address, timeout: float) -> None:
         async for line in running.stdout:
             said = True
             if found := _time(line):
-                sight.way.seconds["first_byte"] = float(found[1]) / 1000
-                return
+                return float(found[1]) / 1000
         if await running.wait() not in (0, 1) or not said:
             raise Failure(Code.OTHER, MAY_NOT, Status.INCONCLUSIVE)
-        raise Failure(Code.TIMEOUT, f"{sight.host} answered none of {ECHOES} pings.")
+        raise Failure(Code.TIMEOUT, f"{host} answered none of {ECHOES} pings.")
     finally:
         with suppress(ProcessLookupError):
             running.kill()

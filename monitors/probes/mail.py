@@ -10,19 +10,23 @@ whether mail is delivered.
 Source: RFC 5321, 3207, 4954 (SMTP); RFC 3501 (IMAP); RFC 1939, 2449, 2595 (POP3).
 """
 
+import asyncio
 import ssl
 from base64 import b64encode
+from contextlib import suppress
 from dataclasses import dataclass
 
 from config.addresses import host_and_port
 from config.dialing import Dialer
 from monitors.probes.result import Code, Status
 from monitors.probes.sight import Failure, Sight, readable
-from monitors.probes.streams import Wire, open_wire
+from monitors.probes.streams import TooMuch, Wire, open_wire
 from monitors.probes.target import USUAL_PORTS, Type
 
 IMPLICIT_TLS = {465, 993, 995}
 TLS_SCHEMES = ("smtps://", "imaps://", "pops://", "pop3s://")
+# Seconds for an answer to a goodbye.
+GOODBYE = 1.0
 # Lines of one answer, such as a list of what a server can do.
 MOST_LINES = 200
 LONGEST_QUOTE = 100
@@ -51,6 +55,13 @@ class Session:
         """Raise Failure where a password would go unencrypted."""
         if not self.is_secure:
             raise Failure(Code.OTHER, f"{self.host} offers no TLS, so the password was not sent.")
+
+    async def part(self, goodbye: str) -> None:
+        """Say goodbye, and wait a moment for an answer; many hang up without one, which is no fault of theirs."""
+        with suppress(OSError, EOFError, TooMuch, TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                await self.wire.say(goodbye)
+                await self.wire.line()
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
         """Go on in TLS."""
@@ -105,7 +116,7 @@ async def smtp(session: Session, context: ssl.SSLContext) -> None:
         code, lines = await smtp_say(session, f"AUTH PLAIN {_plain(target.auth_username, target.auth_password)}")
         if code != 235:
             raise session.refused(lines[0])
-    await smtp_say(session, "QUIT")
+    await session.part("QUIT")
 
 
 async def ehlo(session: Session) -> set[str]:
@@ -164,7 +175,7 @@ async def imap(session: Session, context: ssl.SSLContext) -> None:
         status, lines = await imap_say(session, "a3", f"LOGIN {name} {password}")
         if status != "OK":
             raise session.refused(lines[-1])
-    await imap_say(session, "a4", "LOGOUT")
+    await session.part("a4 LOGOUT")
 
 
 def quoted(text: str) -> str:
@@ -211,7 +222,7 @@ async def pop(session: Session, context: ssl.SSLContext) -> None:
             line = await pop_say(session, f"{word} {text}")
             if not line.startswith("+OK"):
                 raise session.refused(line)
-    await pop_say(session, "QUIT")
+    await session.part("QUIT")
 
 
 async def pop_offers(session: Session) -> set[str]:

@@ -5,7 +5,8 @@ import socket
 import ssl
 
 from config.addresses import host_and_port
-from config.dialing import Dialer
+from config.dialing import Dialer, one_of_each_family, race
+from config.networks import Address
 from monitors.probes.bodies import holds
 from monitors.probes.result import Code, Status
 from monitors.probes.sight import Failure, Sight, readable
@@ -45,14 +46,18 @@ async def look_at_udp(dialer: Dialer, sight: Sight) -> None:
     """Send `request_body`, and hear anything, with the keyword in it if there is one."""
     target, way = sight.target, sight.way
     sight.host, port = place_of(target)
-    opened = await dialer.connect_datagram(sight.host, port, way, target.ip_version)
+    addresses = one_of_each_family(await dialer.look_up(sight.host, port, way, target.ip_version))
+    body, pause = (target.request_body or "").encode(), target.request_timeout / TRIES
+
+    async def attempt(address: Address) -> bytes:
+        with dialer.open_datagram(address, port) as opened:
+            return await _answer(opened, body, pause)
+
     try:
         with way.timed("first_byte"):
-            answer = await _answer(opened, (target.request_body or "").encode(), target.request_timeout / TRIES)
+            answer, way.address = await race(addresses, attempt)
     except ConnectionRefusedError:
         raise Failure(Code.CONNECTION_ERROR, f"Nothing listens at UDP port {port} of {sight.host}.") from None
-    finally:
-        opened.close()
     text = answer.decode("utf-8", "replace")
     sight.excerpt = readable(text)
     keyword = target.required_keyword

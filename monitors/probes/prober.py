@@ -135,7 +135,7 @@ class Prober:
 
     def _late(self, sight: Sight) -> Failure:
         """The time of a check is over."""
-        phase = sight.way.phase
+        phase = "records" if sight.target.type == Type.DNS and sight.way.phase == "first_byte" else sight.way.phase
         sight.is_unanswered = phase == "name" or (sight.target.type == Type.DNS and not sight.records)
         return causes.timed_out(phase, sight.spoken_to, sight.target.request_timeout)
 

@@ -2,7 +2,7 @@
 Pings in a network of their own: a process that makes itself one where it may, sets what is asked for, pings, and says
 what came of it as lines of JSON. Run as a process of its own, since it gives up rights:
 
-    python -m tests.monitors.probes.pinging '{"range": "0 0", "user": 65534, "targets": [["127.0.0.1", 1.0]]}'
+    python -m tests.monitors.probes.pinging '{"range": "0 0", "user": null, "silent": false, "targets": [["::1", 1.0]]}'
 """
 
 import asyncio
@@ -15,11 +15,16 @@ import struct
 import sys
 from pathlib import Path
 
+from config.networks import NetworkTable, read_openings
 from monitors.probes.target import Type
-from tests.monitors.probes.looking import look
+from tests.monitors.probes.looking import look, names
 
 CLONE_NEWNET = 0x40000000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+SILENT = Path("/proc/sys/net/ipv4/icmp_echo_ignore_all")
+# What a test looks at, and what a name leads to.
+TABLE = NetworkTable(read_openings(["127.0.0.0/8", "::1", "192.0.2.0/24", "2001:db8::/32"]))
+NAMES = names(both_example=["2001:db8::7", "127.0.0.1"])
 RANGE = Path("/proc/sys/net/ipv4/ping_group_range")
 
 
@@ -38,6 +43,8 @@ def main(asked):
     try:
         leave()
         RANGE.write_text(asked["range"])
+        # A Linux that is told so answers no echoes.
+        SILENT.write_text(str(int(asked["silent"])))
     except OSError as error:
         print(json.dumps(str(error)))
         return
@@ -47,7 +54,7 @@ def main(asked):
         os.setgid(asked["user"])
         os.setuid(asked["user"])
     for url, seconds in asked["targets"]:
-        result = asyncio.run(look(Type.PING, url, request_timeout=seconds))
+        result = asyncio.run(look(Type.PING, url, request_timeout=seconds, table=TABLE, resolve=NAMES))
         print(json.dumps([result.status, result.code, result.cause, result.timings.first_byte]))
 
 

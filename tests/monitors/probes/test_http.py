@@ -280,6 +280,13 @@ def test_a_keyword_is_looked_for_in_what_the_encoding_hides(encoding, encoded):
     assert is_up(keyword(answer(encoded, f"Content-Encoding: {encoding}")))
 
 
+def test_no_body_is_no_broken_one():
+    empty = b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n"
+    assert is_up(check(empty, Type.KEYWORD_ABSENCE, required_keyword="error")[0])
+    head = answer(b"", "Content-Encoding: gzip")
+    assert is_up(check(head, Type.KEYWORD_ABSENCE, required_keyword="error", http_method="HEAD")[0])
+
+
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "x"])
 def test_an_encoding_that_nobody_asked_for_is_named_where_the_body_is_needed(encoding):
     result = keyword(answer(b"welcome", f"Content-Encoding: {encoding}"))

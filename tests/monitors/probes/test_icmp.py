@@ -22,9 +22,9 @@ NOBODY = 65_534
 HERE, SIX = ["127.0.0.1", 5.0], ["::1", 5.0]
 
 
-def ping(*targets, ids="1 0", user=None, path=None):
+def ping(*targets, ids="1 0", user=None, path=None, silent=False):
     """Ping in a network of our own, as some user, where the groups `ids` may: (status, code, cause, ms) of each."""
-    asked = json.dumps({"range": ids, "user": user, "targets": targets})
+    asked = json.dumps({"range": ids, "user": user, "targets": targets, "silent": silent})
     command = [sys.executable, "-m", "tests.monitors.probes.pinging", asked]
     environment = {
         "PATH": path or "/nowhere",
@@ -57,11 +57,25 @@ def test_where_nobody_may_nothing_is_seen_and_the_setting_is_named():
     assert "net.ipv4.ping_group_range" in cause
 
 
-def test_without_a_way_nothing_is_seen():
-    """In a network of our own nothing leads to 127.0.0.1's likes elsewhere; ::1 is there, 127.0.0.1 answers."""
-    [[status, code, cause, _]] = ping(["10.0.0.1", 1.0], ids="0 2147483647")
-    assert (status, code) == ("inconclusive", "other")
-    assert "may not be looked at" in cause
+@pytest.mark.parametrize("user", [None, NOBODY])
+def test_where_no_way_leads_nothing_is_seen_and_a_way_beside_it_is_taken(user):
+    nowhere, beside, refused = ping(
+        ["192.0.2.7", 5.0], ["both.example", 5.0], ["10.0.0.1", 5.0], ids="0 2147483647", user=user
+    )
+    assert nowhere[:3] == [
+        "inconclusive",
+        "connection_error",
+        "This checker has no way to 192.0.2.7 (network unreachable).",
+    ]
+    assert beside[0] == "up"
+    assert refused[:2] == ["inconclusive", "other"]
+    assert "may not be looked at" in refused[2]
+
+
+def test_who_answers_no_ping_is_down():
+    """A Linux can be told not to answer."""
+    [[status, code, cause, _]] = ping(["127.0.0.1", 0.5], ids="0 2147483647", silent=True)
+    assert (status, code, cause) == ("down", "timeout", "127.0.0.1 answered no ping within 0.5 s.")
 
 
 @pytest.mark.skipif(shutil.which("ping") is None, reason="the program ping is not installed here (iputils-ping)")

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from monitors.probes import mail
 from monitors.probes.result import Code, Status
 from monitors.probes.target import Type
 from tests.monitors.probes.looking import HASTY, is_up, look, run
@@ -134,6 +135,20 @@ def test_lines_without_end_end(name):
     more = {"smtp": b"250-MORE\r\n", "imap": b"* CAPABILITY MORE\r\n", "pop": b"+OK\r\n" + b"MORE\r\n"}[name]
     result, _ = against(name, greeting, more * 100_000)
     assert (result.status, result.code) == (Status.DOWN, Code.OTHER)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("smtp", [b"220 x\r\n", b"250 x\r\n"]),
+        ("imap", [b"* OK x\r\n", b"a1 OK\r\n"]),
+        ("pop", [b"+OK x\r\n", b"-ERR\r\n"]),
+    ],
+)
+@pytest.mark.parametrize("ending", [True, False], ids=["hangs up", "is silent"])
+def test_who_takes_a_goodbye_without_a_word_is_up(name, lines, ending, monkeypatch):
+    monkeypatch.setattr(mail, "GOODBYE", 0.1)
+    assert is_up(against(name, *lines, ending=ending)[0])
 
 
 def test_old_smtp_that_knows_only_helo_is_up():

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from config.networks import NetworkTable, read_openings
 from monitors.probes.result import Code, Status
 from monitors.probes.target import Type
-from tests.monitors.probes.looking import HASTY, is_up, look, run
+from tests.monitors.probes.looking import HASTY, is_up, look, names, run
 from tests.monitors.probes.servers import serving, silent
 
 
@@ -130,3 +131,16 @@ def test_udp_that_answers_nothing_is_down_and_so_is_a_closed_port_at_once():
         Code.CONNECTION_ERROR,
         f"Nothing listens at UDP port {port} of game.example.",
     )
+
+
+@pytest.mark.parametrize("first", ["::1", "2001:db8::7"], ids=["where nothing listens", "where no way leads"])
+def test_udp_that_answers_at_one_address_beside_a_dead_one_is_up(first):
+    async def once():
+        async with hearing(lambda data: b"here") as (port, _):
+            table = NetworkTable(read_openings(["127.0.0.0/8", "::1", "2001:db8::/32"]))
+            resolve = names(game_example=[first, "127.0.0.1"])
+            return await look(Type.UDP, "game.example", port=port, request_body="?", table=table, resolve=resolve)
+
+    result = run(once())
+    assert is_up(result)
+    assert result.address == "127.0.0.1"
