@@ -90,6 +90,8 @@ ON_THE_NETWORK = {
     ("monitors/probes/records.py", "dns.rcode"): "reads and writes messages",
     ("monitors/probes/records.py", "dns.rdatatype"): "reads and writes messages",
     ("monitors/probes/records.py", "dns.rdtypes.txtbase"): "reads and writes messages",
+    ("monitors/probes/settings.py", "dns.exception"): "whether a name can be one",
+    ("monitors/probes/settings.py", "dns.name"): "the same",
     ("monitors/probes/streams.py", "asyncio"): "speaks over connections of config.dialing",
     ("monitors/probes/streams.py", "ssl"): "the same",
     ("config/lookups.py", "asyncio"): "asks the system's resolver, for the ways out",
@@ -236,6 +238,7 @@ def test_only_one_goes_out_to_where_strangers_urls_lead():
         "monitors/probes/causes.py",
         "monitors/probes/http.py",
         "monitors/probes/records.py",
+        "monitors/probes/settings.py",
     }
 
 

@@ -1,7 +1,8 @@
 """
 Looking at what is watched: target -> result, and nothing else. No models, no database, no settings, no state.
 
-    async with Prober(table) as prober:                      # monitors.probes.prober; one for each process
+    table = NetworkTable(settings.MONITOR_NETWORKS, has_one_organization, closed_places(settings.DATABASE_URL))
+    async with Prober(table, bundle=settings.CA_BUNDLE) as prober:       # monitors.probes.prober; one for each process
         result = await prober.probe(Target(Type.STATUS, "https://shop.example/"))
 
 `probe` raises nothing but CancelledError, ends within `request_timeout` (and a second, for what has to be tidied up),

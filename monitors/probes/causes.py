@@ -16,6 +16,7 @@ from config.dialing import LeadsNowhere, Refused, Unanswered, is_ours
 from config.egress import CERTIFICATE_PROBLEMS
 from monitors.probes.result import Code, Status
 from monitors.probes.sight import Failure
+from monitors.probes.streams import HeadTooLong, TooMuch
 
 # How far a probe came when its time was over: the code and what did not happen.
 TIMED_OUT = {
@@ -128,12 +129,18 @@ def _broken_off(error: BaseException, host: str) -> Failure:
     return Failure(Code.CONNECTION_ERROR, f"The answer of {host} broke off.")
 
 
+def _too_much(error: BaseException, host: str) -> Failure:
+    return Failure(Code.OTHER, f"{host} sends longer lines, or more of them, than its protocol knows.")
+
+
 def _closed(error: BaseException, host: str) -> Failure:
     return Failure(Code.CONNECTION_ERROR, f"{host} closed the connection without an answer.")
 
 
 # The first that fits counts.
 KINDS: list[tuple[type[BaseException], Callable[[BaseException, str], Failure]]] = [
+    (HeadTooLong, _no_http),
+    (TooMuch, _too_much),
     (Refused, _refused),
     (LeadsNowhere, _name),
     (Unanswered, _name),

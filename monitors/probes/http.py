@@ -31,7 +31,7 @@ from monitors.probes.conditions import unmet
 from monitors.probes.requests import Request
 from monitors.probes.result import Code
 from monitors.probes.sight import Failure, Sight, readable
-from monitors.probes.streams import see_certificate, server_name
+from monitors.probes.streams import HeadTooLong, see_certificate, server_name
 from monitors.probes.target import Source, Target, Type
 
 MOST_REDIRECTS = 5
@@ -82,6 +82,9 @@ class AnswerLine(Line):
             self.began = None
             self.way.phase = "head"
         super().data_received(data)
+        if self.heads.in_head and len(self.heads.held) > LONGEST_HEAD and self.transport is not None:
+            self.way.broken = HeadTooLong()
+            self.transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """It ended; aiohttp forgets by what word of TLS, such as that a certificate of ours is wanted."""

@@ -29,7 +29,7 @@ from monitors.probes.records import look_at_name
 from monitors.probes.requests import Request
 from monitors.probes.result import Code, Result, Status
 from monitors.probes.sight import Failure, Sight
-from monitors.probes.streams import TooMuch, look_at_untrusted
+from monitors.probes.streams import look_at_untrusted
 from monitors.probes.target import HTTP_TYPES, Target, Type
 
 log = structlog.get_logger(__name__)
@@ -145,8 +145,6 @@ class Prober:
         sight.is_unanswered = isinstance(error, Unanswered)
         if isinstance(error, Failure):
             return error
-        if isinstance(error, TooMuch):
-            return Failure(Code.OTHER, f"{host} sends longer lines, or more of them, than its protocol knows.")
         if isinstance(error, TimeoutError):
             return causes.timed_out(sight.way.phase, host, sight.target.request_timeout)
         if failure := causes.failure_of(sight.way.broken or error, host):

@@ -25,6 +25,10 @@ class TooMuch(Exception):
     """A line, or all of what was sent, is longer than is read."""
 
 
+class HeadTooLong(TooMuch):
+    """The headers of an HTTP answer are longer than is read."""
+
+
 class Wire:
     """One connection, read line by line."""
 
