@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from monitors.probes import prober
+from tests.monitors.probes.looking import HUNG
 from tests.monitors.probes.servers import issue
 from tests.running import ROOT
 
@@ -24,3 +26,9 @@ def real(tmp_path_factory):
         yield SimpleNamespace(root=root, port=json.loads(running.stdout.readline()))
         running.stdin.close()
         running.wait(30)
+
+
+@pytest.fixture(autouse=True)
+def _busy_machine(monkeypatch):
+    """A machine that is busy with other tests is no process that stands still; tests of that say so."""
+    monkeypatch.setattr(prober, "LATE", HUNG)

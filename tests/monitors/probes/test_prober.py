@@ -144,7 +144,9 @@ def test_a_route_that_is_missing_for_one_family_is_not_the_cause_that_is_told(mo
     assert (result.status, result.cause) == (Status.DOWN, "shop.example refused the connection.")
 
 
-def test_a_check_whose_time_was_over_while_our_process_stood_still_says_nothing():
+def test_a_check_whose_time_was_over_while_our_process_stood_still_says_nothing(monkeypatch):
+    monkeypatch.setattr(prober_module, "LATE", 0.25)
+
     async def once():
         async with serving(silent) as server, prober() as made:
             target = Target(Type.STATUS, server.url(), request_timeout=1)
@@ -159,7 +161,9 @@ def test_a_check_whose_time_was_over_while_our_process_stood_still_says_nothing(
         assert result.stalled > 1_000
 
 
-def test_an_answer_that_came_while_our_process_stood_still_counts():
+def test_an_answer_that_came_while_our_process_stood_still_counts(monkeypatch):
+    monkeypatch.setattr(prober_module, "LATE", 0.25)
+
     async def late(visit):
         await asyncio.sleep(0.1)
         await visit.say(answer())
