@@ -10,7 +10,6 @@ from datetime import timedelta
 
 import pytest
 
-from config.tls_contexts import tls_context
 from monitors.probes.result import Code, Status
 from monitors.probes.target import Type
 from tests.monitors.probes.looking import HUNG, is_up, look, run
@@ -186,12 +185,6 @@ def test_a_server_without_tls_is_told_to_be_one():
 def test_a_name_with_a_dot_at_its_end_is_the_same_name(root, tmp_path):
     tls = issue("Shop", SHOP, by=root).context(tmp_path)
     assert is_up(check(tls, url="https://shop.example.:{port}/", ca_certificate=root.pem))
-
-
-def test_one_context_of_each_kind_is_made_for_the_process(root):
-    assert tls_context(verify=True) is tls_context(verify=True)
-    assert tls_context(verify=True, authority=root.pem) is tls_context(verify=True, authority=str(root.pem))
-    assert tls_context(verify=True) is not tls_context(verify=False)
 
 
 def test_the_certificate_is_that_of_the_target_s_own_host(root, tmp_path):
