@@ -11,6 +11,7 @@ Source: RFC 3986, RFC 1123 (host names; underscores, which many have, are let th
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -45,6 +46,12 @@ HOST = rf"(?:{NAME}|{IPV4}|\[(?:{ipv6()})\])"
 # Visible ASCII; whatever is beyond it, browsers write with percent signs.
 BEHIND = "[/?#][!-~]*"
 
+# A host by itself, with what may stand before and behind it.
+PLACE = re.compile(
+    rf"^(?:[a-z][a-z0-9+.-]{{0,20}}://)?(?:(?P<host>{NAME}|{IPV4})|\[(?P<six>{ipv6()})\]|(?P<bare>{ipv6()})(?=/?\Z))"
+    rf"(?::(?P<port>{PORT}))?/?\Z"
+)
+
 SHAPE = re.compile(rf"^[Hh][Tt][Tt][Pp][Ss]?://{HOST}(?::{PORT})?(?:{BEHIND})?\Z")
 WEB_ADDRESS = RegexValidator(
     SHAPE,
@@ -70,17 +77,40 @@ def wrong_url(url: str, opened: Iterable[Network] = ()) -> str | None:
     What is wrong with a URL that something shall be sent to, as a sentence; None if nothing is. Its host's name is not
     asked for: that may still lead where nothing is sent. `opened`: networks that the operator opened.
     """
+    if wrong := wrong_form(url):
+        return wrong
+    host = urlsplit(url).hostname or ""
+    return NOT_PUBLIC.format(host=host) if _inside(host, opened) else None
+
+
+@lru_cache(4_096)
+def wrong_form(url: str) -> str | None:
+    """What is wrong with how a URL is written, wherever it leads, as a sentence; None if nothing is."""
     if len(url) > LONGEST_ADDRESS:
         return f"An address has at most {LONGEST_ADDRESS} characters."
     if not SHAPE.search(url):
         return str(WEB_ADDRESS.message)
     parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port
-    if len(host) > LONGEST_HOST:
+    if len(parts.hostname or "") > LONGEST_HOST:
         return f"A host's name has at most {LONGEST_HOST} characters."
-    if port in BAD_PORTS:
-        return f"Port {port} is not a web server's ({BAD_PORTS[port]})."
-    return NOT_PUBLIC.format(host=host) if _inside(host, opened) else None
+    if parts.port in BAD_PORTS:
+        return f"Port {parts.port} is not a web server's ({BAD_PORTS[parts.port]})."
+    return None
+
+
+def host_and_port(text: str, port: int | None = None) -> tuple[str, int | None]:
+    """
+    A host and its port as people write them: `db.example`, `db.example:5432`, `192.0.2.7`, `[2001:db8::7]:25`,
+    `2001:db8::7`, `tcp://db.example:5432/`; the port that is given counts where the text has none. Raises ValueError, a
+    sentence, for anything else.
+    """
+    parts = PLACE.search(text)
+    if parts is None or len(text) > LONGEST_ADDRESS:
+        raise ValueError("Expected a host such as db.example.com, 192.0.2.7 or [2001:db8::7], with a port or without.")
+    host = parts["six"] or parts["bare"] or parts["host"]
+    if len(host) > LONGEST_HOST:
+        raise ValueError(f"A host's name has at most {LONGEST_HOST} characters.")
+    return host, int(parts["port"]) if parts["port"] else port
 
 
 def _inside(host: str, opened: Iterable[Network]) -> bool:

@@ -31,7 +31,6 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from ipaddress import ip_address
@@ -60,6 +59,7 @@ from yarl import URL
 
 from config.addresses import NOT_PUBLIC, wrong_url
 from config.heads import Reader
+from config.lookups import SystemResolver
 from config.networks import Address, Network, forbidden
 
 log = structlog.get_logger(__name__)
@@ -74,9 +74,6 @@ MOST_READ = 192 * KIB
 KEPT_FOR = 4.0
 # A name's addresses that are tried, of each family.
 MOST_TRIED = 2
-# Names that are asked for at the same time. One whose servers are silent is given up by the system after some 30
-# seconds, twice as long as somebody waits for it; even so many of them must not keep others from being asked for.
-RESOLVING_AT_ONCE = 256
 LONGEST_RETRY_AFTER = 100
 
 # What we say ourselves of each request.
@@ -232,6 +229,8 @@ class Line(ResponseHandler):
     """
 
     left = 0
+    # Bytes that are read for an answer.
+    most_read = MOST_READ
 
     def __init__(self, lines: set["Line"], most: int, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
@@ -253,7 +252,7 @@ class Line(ResponseHandler):
 
     def set_response_params(self, **how: Any) -> None:
         """Before each request."""
-        self.left = MOST_READ
+        self.left = self.most_read
         self.heads = Reader()
         super().set_response_params(**how)
 
@@ -282,11 +281,9 @@ class Names(AbstractResolver):
     """Asks what a host's name leads to, and refuses it if any of that is forbidden."""
 
     def __init__(self, ask: Resolve | None, networks: Sequence[Network]) -> None:
-        self.ask = ask or self.ask_the_system
+        self.system = SystemResolver()
+        self.ask = ask or self.system.ask
         self.networks = networks
-        # Own threads: a name whose servers are silent holds one for longer than anybody waits for it.
-        self.threads = ThreadPoolExecutor(RESOLVING_AT_ONCE, "resolving")
-        self.asked: dict[str, asyncio.Future[list[str]]] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -300,19 +297,6 @@ class Names(AbstractResolver):
         six, four = ([one for one in addresses if one.version == version] for version in (6, 4))
         return [self.found(host, address, port) for address in [*six[:MOST_TRIED], *four[:MOST_TRIED]]]
 
-    async def ask_the_system(self, host: str) -> list[str]:
-        """What the system's resolver says; those who ask for a name at the same time hear the same."""
-        if host not in self.asked:
-            self.asked[host] = asyncio.get_running_loop().run_in_executor(self.threads, look_up, host)
-            self.asked[host].add_done_callback(partial(self.heard, host))
-        return await asyncio.shield(self.asked[host])
-
-    def heard(self, host: str, answer: asyncio.Future[list[str]]) -> None:
-        """A name is asked for anew next time; its answer may have come after everybody's patience."""
-        del self.asked[host]
-        if not answer.cancelled():
-            answer.exception()
-
     @staticmethod
     def found(host: str, address: Address, port: int) -> ResolveResult:
         """An address as aiohttp wants it."""
@@ -321,12 +305,7 @@ class Names(AbstractResolver):
 
     async def close(self) -> None:
         """Let nobody wait for names that nobody waits for any more."""
-        self.threads.shutdown(wait=False, cancel_futures=True)
-
-
-def look_up(host: str) -> list[str]:
-    """The addresses that the system's resolver says; waits for them. Raises OSError."""
-    return [str(place[0]) for *_, place in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+        self.system.close()
 
 
 # Why no answer came; the first that fits counts.

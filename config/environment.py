@@ -15,11 +15,12 @@ from difflib import get_close_matches
 from ipaddress import IPv6Address
 from typing import Any
 
-from config.networks import Network, read_networks
+from config.networks import Network, Opening, read_networks, read_openings
 
 YES, NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LONGEST_SHOWN = 100
+LARGEST_BUNDLE = 16 * 1024 * 1024
 # Said to ourselves: by a parent to its child, or by tests.
 INTERNAL = {"WATCHKEEPER_ACCESS", "WATCHKEEPER_FAULTS", "WATCHKEEPER_SUPERVISED", "WATCHKEEPER_TEST_FULL"}
 
@@ -113,6 +114,23 @@ def networks(text: str) -> tuple[Network, ...]:
     return read_networks(words(text))
 
 
+def openings(text: str) -> tuple[Opening, ...]:
+    """Networks, or single ports of them, that are opened to monitors."""
+    return read_openings(words(text))
+
+
+def pem_file(text: str) -> str:
+    """The path of a file with certificates."""
+    try:
+        with open(text, "rb") as file:
+            found = b"-----BEGIN CERTIFICATE-----" in file.read(LARGEST_BUNDLE)
+    except (OSError, ValueError):
+        raise ValueError(f"{shown(text)} can't be read. It may be the path of a file of certificates (PEM)") from None
+    if not found:
+        raise ValueError(f"{shown(text)} has no certificate in it. It may be the path of a file of certificates (PEM)")
+    return text
+
+
 def header(text: str) -> str:
     """The name of a header."""
     if re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,99}", text.strip()):
@@ -186,7 +204,8 @@ VARIABLES = {
     "WATCHKEEPER_API_RATE": Variable(number(1, 1_000_000_000), 6000),
     "WATCHKEEPER_LOGIN_RATE": Variable(number(1, 1_000_000_000), 100),
     "WATCHKEEPER_WEBHOOK_NETWORKS": Variable(networks, ()),
-    "WATCHKEEPER_MONITOR_NETWORKS": Variable(networks, ()),
+    "WATCHKEEPER_MONITOR_NETWORKS": Variable(openings, ()),
+    "WATCHKEEPER_CA_BUNDLE": Variable(pem_file, ""),
     "WATCHKEEPER_LOG_LEVEL": Variable(level, "INFO"),
     "WATCHKEEPER_DEBUG": Variable(flag, False),
 }

@@ -1,5 +1,6 @@
 """
-Which networks nothing is sent to from here: a table of our own, and what an operator opens in it.
+Which networks nothing is sent to from here: a table of our own, and what an operator opens in it. A NetworkTable
+says so for what monitors look at: private networks are open there as long as the installation is of one organization.
 
 What the Internet's registries set apart is inside somebody's house, or nobody's: this machine, the neighbours of a
 private network, what stands at the other end of a tunnel. Python's `is_global` knows too little of it, and each version
@@ -10,7 +11,9 @@ Source: IANA's special-purpose registries for IPv4 and IPv6 (RFC 6890 and what t
 RFC 4380 (Teredo), RFC 5214 (ISATAP); for metadata the clouds' own manuals.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 Address = IPv4Address | IPv6Address
@@ -139,3 +142,58 @@ def _opened(word: str) -> Network:
         if isinstance(network, IPv4Network) == isinstance(never, IPv4Network) and network.subnet_of(never):  # type: ignore[arg-type]
             raise ValueError(f"'{word}' can't be opened: {why}.")
     return network
+
+
+# What monitors look at
+
+# What self-hosters watch at home. Loopback and 100.64/10 are not in it: somebody has to open those.
+PRIVATE: tuple[Network, ...] = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
+OUR_DATABASE = "Watchkeeper's own database"
+
+_with_port = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[0-9./]+)):(?P<port>[1-9][0-9]{0,4})").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A network that an operator opened, with all its ports or one."""
+
+    network: Network
+    port: int | None = None
+
+    def __str__(self) -> str:
+        if self.port is None:
+            return str(self.network)
+        return f"[{self.network}]:{self.port}" if self.network.version == 6 else f"{self.network}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkTable:
+    """
+    Where monitors may look. `private`: whether private networks are open, which they are in an installation of one
+    organization. `closed`: addresses and ports that are open to no list, such as our own database's.
+    """
+
+    opened: tuple[Opening, ...] = ()
+    private: bool = False
+    closed: frozenset[tuple[Address, int]] = frozenset()
+
+    def forbids(self, address: Address, port: int | None) -> str | None:
+        """Why nothing may look at a port of an address; None if it may. Of what has no ports (ICMP) `port` is None."""
+        if port is not None and any((one, port) in self.closed for one in (address, *embedded(address))):
+            return OUR_DATABASE
+        opened = [one.network for one in self.opened if one.port in (None, port)]
+        return forbidden(address, [*opened, *PRIVATE] if self.private else opened)
+
+
+def read_openings(words: Iterable[str]) -> tuple[Opening, ...]:
+    """What an operator opens to monitors: networks, or one port of them, such as `127.0.0.1:8000` or `[::1]:8000`."""
+    return tuple(map(_opening, words))
+
+
+def _opening(word: str) -> Opening:
+    parts = _with_port(word)
+    if parts is None:
+        return Opening(_opened(word))
+    if int(parts["port"]) > 65535:
+        raise ValueError(f"'{word}' has no port from 1 to 65535.")
+    return Opening(_opened(parts["six"] or parts["four"]), int(parts["port"]))

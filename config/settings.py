@@ -16,7 +16,7 @@ from psycopg import ProgrammingError, conninfo
 
 from config import logs
 from config.environment import Wrong, value_of
-from config.networks import Network
+from config.networks import Network, Opening
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("WATCHKEEPER_DATA") or BASE_DIR / "var")
@@ -305,9 +305,12 @@ SPECTACULAR_SETTINGS = {
 API_REQUESTS_PER_MINUTE: int = setting("WATCHKEEPER_API_RATE")
 FAILED_LOGINS_PER_MINUTE: int = setting("WATCHKEEPER_LOGIN_RATE")
 
-# Networks, besides the public internet, to which webhooks are sent and which monitors look at: config.egress.
+# Networks, besides the public internet, to which webhooks are sent (config.egress) and which monitors look at
+# (config.dialing).
 WEBHOOK_NETWORKS: tuple[Network, ...] = setting("WATCHKEEPER_WEBHOOK_NETWORKS")
-MONITOR_NETWORKS: tuple[Network, ...] = setting("WATCHKEEPER_MONITOR_NETWORKS")
+MONITOR_NETWORKS: tuple[Opening, ...] = setting("WATCHKEEPER_MONITOR_NETWORKS")
+# A file of authorities (PEM) that are trusted by monitors besides the system's.
+CA_BUNDLE: str = setting("WATCHKEEPER_CA_BUNDLE")
 
 LOGGING = logs.configure(as_json=not sys.stderr.isatty(), level=setting("WATCHKEEPER_LOG_LEVEL"))
 

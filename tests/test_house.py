@@ -64,6 +64,40 @@ ON_THE_NETWORK = {
     ("config/front.py", "asyncio"): "the web server's application",
     ("config/pump.py", "asyncio"): "sends what is streamed, as its readers take it",
     ("config/connections.py", "socket"): "cuts off a connection of our own server",
+    ("config/dialing.py", "asyncio"): "the way out for what monitors look at",
+    ("config/dialing.py", "socket"): "the same",
+    ("config/tls_contexts.py", "ssl"): "whom we trust there",
+    ("monitors/probes/causes.py", "aiohttp"): "what its errors mean",
+    ("monitors/probes/causes.py", "ssl"): "what its errors mean",
+    ("monitors/probes/http.py", "aiohttp"): "speaks HTTP over connections of config.dialing",
+    ("monitors/probes/http.py", "aiohttp.client_proto"): "the same",
+    ("monitors/probes/http.py", "asyncio"): "the same",
+    ("monitors/probes/http.py", "http"): "the names of statuses",
+    ("monitors/probes/http.py", "ssl"): "the same as aiohttp",
+    ("monitors/probes/icmp.py", "asyncio"): "pings over sockets of config.dialing, or by the program",
+    ("monitors/probes/icmp.py", "socket"): "the same",
+    ("monitors/probes/mail.py", "asyncio"): "speaks over connections of config.dialing",
+    ("monitors/probes/mail.py", "ssl"): "speaks over connections of config.dialing",
+    ("monitors/probes/ports.py", "asyncio"): "the same",
+    ("monitors/probes/ports.py", "socket"): "the same",
+    ("monitors/probes/ports.py", "ssl"): "the same",
+    ("monitors/probes/prober.py", "asyncio"): "looks at many targets at once",
+    ("monitors/probes/prober.py", "ssl"): "the same",
+    ("monitors/probes/records.py", "asyncio"): "asks name servers over sockets of config.dialing",
+    ("monitors/probes/records.py", "socket"): "the same",
+    ("monitors/probes/records.py", "dns.exception"): "reads and writes messages",
+    ("monitors/probes/records.py", "dns.flags"): "reads and writes messages",
+    ("monitors/probes/records.py", "dns.message"): "reads and writes messages",
+    ("monitors/probes/records.py", "dns.name"): "reads and writes messages",
+    ("monitors/probes/records.py", "dns.rcode"): "reads and writes messages",
+    ("monitors/probes/records.py", "dns.rdatatype"): "reads and writes messages",
+    ("monitors/probes/records.py", "dns.rdtypes.txtbase"): "reads and writes messages",
+    ("monitors/probes/settings.py", "dns.exception"): "whether a name can be one",
+    ("monitors/probes/settings.py", "dns.name"): "the same",
+    ("monitors/probes/streams.py", "asyncio"): "speaks over connections of config.dialing",
+    ("monitors/probes/streams.py", "ssl"): "the same",
+    ("config/lookups.py", "asyncio"): "asks the system's resolver, for the ways out",
+    ("config/lookups.py", "socket"): "the same",
     ("timeline/outbound/sender.py", "asyncio"): "waits for many answers at once; goes out by config.egress",
     ("config/lanes.py", "asyncio"): "the same",
     ("config/postgresql/base.py", "select"): "looks whether the database's connection lives",
@@ -93,6 +127,8 @@ CHANGED_WHEN_LOADED = {
 # `something.status = …`: a status that is no incident's, monitor's or heartbeat's.
 STATUS_WRITTEN = {
     ("config/errors.py", "self.status"): "an HTTP status",
+    ("monitors/probes/http.py", "self.status"): "an HTTP status",
+    ("monitors/probes/sight.py", "self.status"): "what one check says",
     ("integrations/applying.py", "delivery.status"): "a delivery's verdict",
 }
 
@@ -252,7 +288,33 @@ def test_only_those_listed_go_out_to_a_network():
 def test_only_one_goes_out_to_where_strangers_urls_lead():
     clients = {"aiodns", "aiohappyeyeballs", "aiohttp", "dns", "httpx", "requests", "urllib.request", "urllib3"}
     going = {(file, name) for file, name in going_out() if name in clients or name.split(".")[0] in clients}
-    assert {file for file, _ in going} == {"config/egress.py"}
+    # dnspython writes and reads messages; what goes out goes out by config.dialing.
+    assert {file for file, _ in going} == {
+        "config/egress.py",
+        "monitors/probes/causes.py",
+        "monitors/probes/http.py",
+        "monitors/probes/records.py",
+        "monitors/probes/settings.py",
+    }
+
+
+def test_probes_make_no_connection_of_their_own():
+    """Sockets are made in config.dialing, which looks at the address; what is made of them is told the socket."""
+    probes = [(file, node) for file, node in nodes(ast.Call) if file.startswith("monitors/probes/")]
+    making = {
+        "socket.socket",
+        "socket.create_connection",
+        "TCPConnector",
+        "dns.asyncquery",
+        "dns.query",
+        "dns.resolver",
+    }
+    calls = [(file, ast.unparse(node.func), {word.arg for word in node.keywords}) for file, node in probes]
+    assert [(file, call) for file, call, _ in calls if any(call.startswith(one) for one in making)] == []
+    opened = [(call, words) for _, call, words in calls if call.endswith(("open_connection", "create_connection"))]
+    made = [words for call, words in opened if call in ("asyncio.open_connection", "loop.create_connection")]
+    assert len(made) == 3
+    assert all("sock" in words for words in made)
 
 
 def going_out() -> set[tuple[str, str]]:

@@ -1,7 +1,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from config.addresses import WEB_ADDRESS, wrong_url
+from config.addresses import WEB_ADDRESS, host_and_port, wrong_form, wrong_url
 from config.networks import read_networks
 
 
@@ -101,3 +101,43 @@ def test_a_number_of_an_opened_network_is_right():
 
 def test_a_name_is_not_asked_for():
     assert wrong_url("http://localhost/") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("db.example", ("db.example", None)),
+        ("db.example:5432", ("db.example", 5432)),
+        ("db.example.", ("db.example.", None)),
+        ("192.0.2.7:25", ("192.0.2.7", 25)),
+        ("[2001:db8::7]", ("2001:db8::7", None)),
+        ("[2001:db8::7]:25", ("2001:db8::7", 25)),
+        ("2001:db8::7", ("2001:db8::7", None)),
+        ("tcp://db.example:5432/", ("db.example", 5432)),
+        ("smtps://mail.example", ("mail.example", None)),
+        ("localhost", ("localhost", None)),
+    ],
+)
+def test_a_host_with_or_without_a_port_is_read(text, place):
+    assert host_and_port(text) == place
+    assert host_and_port(text, 7) == (place[0], place[1] or 7)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "db.example:0", "db.example:65536", "db.example:", "a b", "db.example/path", "http://me@db.example",
+        "[2001:db8::7", "[x]", "0x7f.1", "127.1", "2001:db8::7:99999", "db.example\n", "x" * 3_000,
+        "a" * 60 + (".a" * 120),
+    ],
+)  # fmt: skip
+def test_what_is_no_host_is_refused(text):
+    with pytest.raises(ValueError, match=r"Expected a host|A host's name"):
+        host_and_port(text)
+
+
+def test_how_a_url_is_written_can_be_judged_apart_from_where_it_leads():
+    assert wrong_form("http://127.0.0.1/") is None
+    assert wrong_url("http://127.0.0.1/")
+    assert wrong_form("http://shop.example:25/")
+    assert wrong_form("http://me@shop.example/")

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from config import egress
+from config import egress, lookups
 from config.egress import LONGEST_EXCERPT, MOST_READ, Answer, Failed, Outward, Refused
 from config.networks import read_networks
 from tests.receiving import HERE, always, an_answer, answering, receiving, silent
@@ -703,7 +703,7 @@ def test_a_name_is_asked_for_once_however_many_wait_for_it(monkeypatch):
             assert {(type(error), str(error)) for error in late} == {LATE}
             assert sorted(asked) == ["other.example", "slow.example"]
             go.set()
-            await until(lambda: not outward.names.asked)
+            await until(lambda: not outward.names.system.asked)
             with pytest.raises(Refused):
                 await outward.post("http://slow.example/", b"{}", JSON)
             assert len(asked) == 3
@@ -725,14 +725,14 @@ def test_many_names_whose_servers_are_silent_keep_no_other_from_being_asked_for(
     async def posts():
         async with here() as outward:
             late = [asyncio.create_task(outward.post(f"http://silent{n}.example/", b"{}", JSON)) for n in range(200)]
-            await until(lambda: len(outward.names.asked) == 200)
+            await until(lambda: len(outward.names.system.asked) == 200)
             with pytest.raises(Refused):
                 await outward.post("http://well.example/", b"{}", JSON)
             assert not any(each.done() for each in late)
             go.set()
             await asyncio.gather(*late, return_exceptions=True)
 
-    monkeypatch.setattr(egress, "look_up", mostly_silent)
+    monkeypatch.setattr(lookups, "look_up", mostly_silent)
     run(posts())
 
 

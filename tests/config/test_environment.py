@@ -56,7 +56,8 @@ WRONG = {
     "WATCHKEEPER_API_RATE": ["many", "0", "6000/min"],
     "WATCHKEEPER_LOGIN_RATE": ["few", "0", "9" * 30],
     "WATCHKEEPER_WEBHOOK_NETWORKS": ["10.0.0.1/8", "localhost", "10.0.0.0/8;10.1.0.0/16", "169.254.169.254"],
-    "WATCHKEEPER_MONITOR_NETWORKS": ["10.0.0.1/8", "fe80::/10"],
+    "WATCHKEEPER_MONITOR_NETWORKS": ["10.0.0.1/8", "fe80::/10", "127.0.0.1:0", "127.0.0.1:65536", "[::1]", "::1%lo"],
+    "WATCHKEEPER_CA_BUNDLE": ["/nowhere/bundle.pem", "/", "/dev/null"],
     "WATCHKEEPER_LOG_LEVEL": ["verbose", "10"],
 }
 SECRET = {"WATCHKEEPER_SECRET_KEY": [" "], "WATCHKEEPER_ENCRYPTION_KEY": [" , ", ","]}

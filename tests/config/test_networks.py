@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.networks import FORBIDDEN, NEVER, embedded, forbidden, read_networks
+from config.networks import (
+    FORBIDDEN,
+    NEVER,
+    OUR_DATABASE,
+    NetworkTable,
+    Opening,
+    embedded,
+    forbidden,
+    read_networks,
+    read_openings,
+)
 
 EVERYTHING = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
@@ -112,3 +122,55 @@ def test_what_is_no_network_is_named(word):
 def test_what_is_never_open_can_not_be_opened_in_vain(word):
     with pytest.raises(ValueError, match="can't be opened"):
         read_networks([word])
+
+
+# --- what monitors look at ---------------------------------------------------------------------------------------
+
+AT_HOME = ["10.1.2.3", "172.31.255.255", "192.168.0.1", "fd12:3456::1"]
+NEVER_OPEN = ["169.254.169.254", "fe80::1", "fd00:ec2::254", "::ffff:169.254.169.254"]
+
+
+@pytest.mark.parametrize("address", list(map(ip_address, AT_HOME)), ids=str)
+def test_monitors_look_into_private_networks_while_there_is_one_organization(address):
+    assert NetworkTable(private=True).forbids(address, 80) is None
+    assert NetworkTable(private=False).forbids(address, 80)
+    assert NetworkTable(read_openings([str(address)]), private=False).forbids(address, 80) is None
+
+
+@pytest.mark.parametrize(
+    "address", [ip_address(text) for text in ["127.0.0.1", "::1", "100.64.0.1", "0.0.0.0", *NEVER_OPEN]], ids=str
+)
+def test_loopback_shared_and_link_local_addresses_are_closed_to_monitors_by_default(address):
+    assert NetworkTable(private=True).forbids(address, 80)
+
+
+@pytest.mark.parametrize("address", list(map(ip_address, NEVER_OPEN)), ids=str)
+def test_metadata_is_closed_to_monitors_whatever_is_opened(address):
+    everything = tuple(Opening(network) for network in EVERYTHING)
+    assert NetworkTable(everything, private=True).forbids(address, 80)
+
+
+def test_one_port_of_a_network_can_be_opened_to_monitors():
+    table = NetworkTable(read_openings(["127.0.0.1:8000", "[::1]:8001", "10.2.0.0/16:5432"]))
+    assert table.forbids(ip_address("127.0.0.1"), 8000) is None
+    assert table.forbids(ip_address("::1"), 8001) is None
+    assert table.forbids(ip_address("10.2.3.4"), 5432) is None
+    for address, port in [("127.0.0.1", 8001), ("127.0.0.2", 8000), ("::1", 8000), ("10.2.3.4", 80), ("::1", None)]:
+        assert table.forbids(ip_address(address), port)
+    assert [str(one) for one in table.opened] == ["127.0.0.1/32:8000", "[::1/128]:8001", "10.2.0.0/16:5432"]
+
+
+def test_what_is_closed_is_open_to_no_list_in_whatever_form_it_is_written():
+    here = ip_address("10.0.0.5")
+    table = NetworkTable(tuple(Opening(network) for network in EVERYTHING), True, frozenset({(here, 5432)}))
+    assert table.forbids(here, 5432) == OUR_DATABASE
+    assert table.forbids(ip_address("::ffff:10.0.0.5"), 5432) == OUR_DATABASE
+    assert table.forbids(here, 5433) is None
+
+
+@pytest.mark.parametrize(
+    "word", ["127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:", "[::1]", "[::1%lo]:80", "localhost:80"]
+)
+def test_what_opens_nothing_is_named(word):
+    with pytest.raises(ValueError, match=r"is no network|has no port"):
+        read_openings([word])
