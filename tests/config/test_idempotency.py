@@ -11,7 +11,6 @@ from django.test import Client
 from config import clock, idempotency
 from config.errors import Conflict
 from config.models import IdempotentAnswer
-from incidents import api_verbs
 from incidents.models import Incident
 from teams.authentication import make_key
 from teams.models import Scope
@@ -185,7 +184,7 @@ def test_of_eight_that_are_sent_at_once_one_is_done_and_the_others_are_answered_
 
 def test_several_incidents_under_a_key_are_locked_in_the_order_that_everybody_keeps(api, monkeypatch):
     locked = []
-    monkeypatch.setattr(api_verbs.keeper, "lock", lambda ids, resources=(): locked.append(sorted(ids)))
+    monkeypatch.setattr("incidents.keeper.lock", lambda ids, resources=(): locked.append(sorted(ids)))
     made = [post(api, key=f"key-{n}").json()["data"] for n in range(2)]
     locked.clear()
     body = {"ids": [each["id"] for each in reversed(made)], "action": "acknowledge"}
