@@ -76,4 +76,4 @@ def test_an_event_whose_sender_did_not_wait_is_kept_once(house: House, way: int)
     assert stored(house, parcel.tags[0]) == 1
 
 
-AFTER_THE_COMMIT = "at once: kept, before the answer"
+AFTER_THE_COMMIT = "ingest: kept and counted, before the answers"
