@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import NOON
 from timeline import chronology
-from timeline.chronology import CHECKPOINT_EVERY, Fact, Ledger, Outcome, Standing, fold, refold, take_in
+from tests.ledgers import Ledger
+from timeline.chronology import CHECKPOINT_EVERY, Fact, Outcome, Standing, fold, refold, take_in
 
 
 def numbered(number, at=None, rank=0):
