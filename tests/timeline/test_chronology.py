@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import NOON
-from timeline import chronology
 from tests.ledgers import Ledger
+from timeline import chronology
 from timeline.chronology import CHECKPOINT_EVERY, Fact, Outcome, Standing, fold, refold, take_in
 
 
