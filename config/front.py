@@ -16,7 +16,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from io import BytesIO
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -72,7 +72,13 @@ class Answer(NamedTuple):
     @classmethod
     def made_of(cls, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> "Answer":
         """An answer from a WSGI application's or Django's words."""
-        return cls(status, [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers], body)
+        return cls(status, [(header_name(name), value.encode("latin-1")) for name, value in headers], body)
+
+
+@lru_cache(maxsize=200)
+def header_name(name: str) -> bytes:
+    """A header's name as ASGI has it; there are few."""
+    return name.lower().encode("latin-1")
 
 
 Together = Callable[[Sequence[Environ]], Sequence[HttpResponse | None]]

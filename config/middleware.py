@@ -119,14 +119,15 @@ class Compressed(GZipMiddleware):
     marks = (b'class="secret"', b'id="secret"')
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if self.refuses(request.headers.get("Accept-Encoding", "")):
-            return response
+        # What is short, as all that the door says, is told by its length alone.
         if isinstance(response, HttpResponse):
             if len(response.content) <= self.more_than or any(mark in response.content for mark in self.marks):
                 return response
             if response.headers.get("Content-Type", "").startswith(EVENT_STREAM):
                 return response
         elif not isinstance(response, Rows):
+            return response
+        if self.refuses(request.META.get("HTTP_ACCEPT_ENCODING", "")):
             return response
         compressed: HttpResponseBase = super().process_response(request, response)
         return compressed

@@ -28,6 +28,10 @@ class Request(WSGIRequest):
         except ValueError:
             self.content_type, self.content_params = "", {}
 
+    def take_body(self, whole: BytesIO) -> None:
+        """Have the body that the front has read, without Django's looking after its length and reading it again."""
+        self._body = whole.getvalue()
+
     def close(self) -> None:
         """
         Let go of the body. Requests stand in circles with views and forms, which the collector may come to see only

@@ -79,6 +79,7 @@ class Together:
         if not path or environ["REQUEST_METHOD"] != "POST" or PROBLEM in environ:
             return None
         request, token = Request(environ), path["token"]
+        request.take_body(environ["wsgi.input"])
         request.resolver_match = _WITH_TOKEN if token else _WITHOUT_TOKEN
         try:
             refused = any(let_in(request) is not None for let_in in self.on_the_way_in)

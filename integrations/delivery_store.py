@@ -10,6 +10,7 @@ and what is only counted (integrations.counts).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.db import IntegrityError, connection
@@ -18,9 +19,9 @@ from config import faults, rows
 from config.bodies import MIB
 from config.statements import fetch
 from config.vault import plain_digest
-from integrations.doors import GATE, Door
+from integrations.doors import Door, gate_sql
 from integrations.judging import COUNTED, UNPROVED, Arrival
-from integrations.models import Verdict
+from integrations.models import InboundDelivery, Verdict
 
 # Of bytes that are no event, an integration keeps at most so many rows and bytes; what exceeds them is only counted.
 MOST_RUBBISH_ROWS = 1000
@@ -40,6 +41,21 @@ PROMOTED = """
         d.status IN ('quarantined', 'conflict')
         OR d.status IN ('received', 'unrecognized') AND d.replayed_at IS NOT NULL AND d.body <> {new}.body)
 """
+# An event's webhook-id may turn out to be another event's: that of a delivery that is there, or else of the first that
+# is written with it now.
+USED = """
+    LEFT JOIN LATERAL (
+        SELECT d.identity FROM integrations_inbounddelivery d
+        WHERE d.integration_id = g.integration_id AND d.webhook_digest = e.webhook_digest
+            AND d.webhook_digest IS NOT NULL AND d.status <> 'conflict' LIMIT 1
+    ) used ON true
+"""
+NAMED = "named AS (PARTITION BY j.integration_id, j.webhook_digest ORDER BY j.id IS NULL, j.place)"
+UNLESS_IN_CONFLICT = """
+    CASE WHEN j.webhook_digest IS NOT NULL AND coalesce(
+        j.used_by, first_value(CASE WHEN j.id IS NOT NULL THEN j.identity END) OVER named
+    ) <> j.identity THEN 'conflict' ELSE j.status END
+"""
 # How much room there is for bytes that are no event, and how much of it those before in the statement take up.
 ROOM = """
     LEFT JOIN LATERAL (
@@ -52,17 +68,15 @@ FITS = """
     j.is_event OR j.row_count + count(*) FILTER (WHERE j.takes_room) OVER taken <= %(most_rows)s
         AND j.byte_count + sum(octet_length(j.body)) FILTER (WHERE j.takes_room) OVER taken <= %(most_bytes)s
 """
+TAKEN = "taken AS (PARTITION BY j.integration_id ORDER BY j.place)"
 
-# What `writes` is written or promoted where it is not known. Its webhook-id may turn out to be another event's: that of
-# a delivery that is there, or else of the first that is written with it now. Ids are in the order in which events came;
-# those who write the same events at once do so in the same order, and so never wait for each other in a circle.
+# What `writes` is written or promoted where it is not known. Ids are in the order in which events came; those who write
+# the same events at once do so in the same order, and so never wait for each other in a circle.
 KEEP = """{gate},
 judged AS MATERIALIZED (
-    SELECT e.*, g.integration_id, g.team_id, known.id AS known_id, used.identity AS used_by,
-        CASE WHEN e.writes AND (known.id IS NULL OR known.promoted) THEN nextval((
-            SELECT pg_get_serial_sequence('integrations_inbounddelivery', 'id')::regclass
-        )) END AS id,
-        e.writes AND known.id IS NULL AND NOT e.is_event AS takes_room{sizes}
+    SELECT e.*, g.integration_id, g.team_id, known.id AS known_id,
+        CASE WHEN e.writes AND (known.id IS NULL OR known.promoted) THEN nextval({sequence}) END AS id,
+        e.writes AND known.id IS NULL AND NOT e.is_event AS takes_room{columns}
     FROM jsonb_to_recordset(%(events)s::jsonb) AS e(place int, door int, writes bool, body bytea, headers jsonb,
         webhook_id text, webhook_digest bytea, identity bytea, is_event bool, event text, size bigint, status text,
         error jsonb, ignored text[], due_at timestamptz)
@@ -71,18 +85,11 @@ judged AS MATERIALIZED (
         SELECT d.id, {promoted_e} AS promoted FROM integrations_inbounddelivery d
         WHERE d.integration_id = g.integration_id AND d.identity = e.identity LIMIT 1
     ) known ON true
-    LEFT JOIN LATERAL (
-        SELECT d.identity FROM integrations_inbounddelivery d
-        WHERE d.integration_id = g.integration_id AND d.webhook_digest = e.webhook_digest
-            AND d.webhook_digest IS NOT NULL AND d.status <> 'conflict' LIMIT 1
-    ) used ON true
-    {room}
+    {joins}
 ), decided AS MATERIALIZED (
-    SELECT j.*, {fits} AS fits, CASE WHEN j.webhook_digest IS NOT NULL AND coalesce(
-        j.used_by, first_value(CASE WHEN j.id IS NOT NULL THEN j.identity END) OVER named
-    ) <> j.identity THEN 'conflict' ELSE j.status END AS verdict
+    SELECT j.*, {fits} AS fits, {verdict} AS verdict
     FROM judged j
-    WINDOW named AS (PARTITION BY j.integration_id, j.webhook_digest ORDER BY j.id IS NULL, j.place){taken}
+    {windows}
 ), written AS (
     INSERT INTO integrations_inbounddelivery AS d (id, team_id, integration_id, received_at, body, headers, webhook_id,
         webhook_digest, identity, is_event, event, size, status, error, ignored, due_at, attempts)
@@ -103,17 +110,29 @@ FROM decided j LEFT JOIN written w ON w.integration_id = j.integration_id AND w.
 """
 
 
-def keep_sql(*, with_rubbish: bool) -> str:
-    """The statement; the room for bytes that are no event is looked at only where there are some."""
-    return KEEP.format(
-        gate=GATE,
+@cache
+def keep_sql(*, with_keys: bool, with_webhook_ids: bool, with_rubbish: bool) -> str:
+    """
+    The statement, for doors that are asked for by keys and by tokens, or by tokens alone, and so on.
+
+    Of what nobody asks for nothing stands in it: PostgreSQL opens what a plan may look at before it knows that it will
+    not. Without needless spaces, for the driver reads long statements anew each time.
+    """
+    joins = [USED] * with_webhook_ids + [ROOM] * with_rubbish
+    columns = [", used.identity AS used_by"] * with_webhook_ids + [", room.row_count, room.byte_count"] * with_rubbish
+    windows = [NAMED] * with_webhook_ids + [TAKEN] * with_rubbish
+    sql = KEEP.format(
+        sequence=rows.sequence(InboundDelivery),
+        gate=gate_sql(with_keys=with_keys),
         promoted=PROMOTED.format(new="excluded"),
         promoted_e=PROMOTED.format(new="e"),
-        sizes=", room.row_count, room.byte_count" if with_rubbish else "",
-        room=ROOM if with_rubbish else "",
+        columns="".join(columns),
+        joins="".join(joins),
         fits=FITS if with_rubbish else "true",
-        taken=", taken AS (PARTITION BY j.integration_id ORDER BY j.place)" if with_rubbish else "",
+        verdict=UNLESS_IN_CONFLICT if with_webhook_ids else "j.status",
+        windows=f"WINDOW {', '.join(windows)}" if windows else "",
     )
+    return " ".join(sql.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +182,14 @@ def try_to_keep(parcels: Mapping[int, Parcel], at: datetime) -> dict[int, Kept |
     if has_rubbish:
         values |= {"most_rows": MOST_RUBBISH_ROWS, "most_bytes": MOST_RUBBISH_BYTES}
     try:
-        found = fetch(KEEP_WITH_RUBBISH if has_rubbish else KEEP_EVENTS, values)
+        found = fetch(
+            keep_sql(
+                with_keys=any("key" in door.asked for door in doors.values()),
+                with_webhook_ids=any("webhook_digest" in event for event in events),
+                with_rubbish=has_rubbish,
+            ),
+            values,
+        )
     except IntegrityError:
         if connection.in_atomic_block:
             raise
@@ -222,6 +248,3 @@ def row(place: int, door: int, parcel: Parcel, *, writes: bool) -> rows.Row:
     }
     found |= {"body": arrival.body, "headers": parcel.headers}
     return found | {name: value for name, value in optional.items() if value is not None}
-
-
-KEEP_EVENTS, KEEP_WITH_RUBBISH = keep_sql(with_rubbish=False), keep_sql(with_rubbish=True)

@@ -1,10 +1,10 @@
 """
 Doors: who may send, found by the secret token of an integration's address or by an API key bound to it.
 
-One statement says so, for many at once (`GATE`). What it said is remembered, so that events can be judged before the
-database is asked again; but what is remembered lets nobody in: the statement that keeps deliveries begins with the same
-gate, and keeps nothing where a door was shut or is another one than it was. So a token that was rotated and a key that
-was revoked open nothing from then on, whatever a process remembers. Not here: what comes in (integrations.ingest).
+One statement says so, for many at once (`gate_sql`). What it said is remembered, so that events can be judged before
+the database is asked again; but what is remembered lets nobody in: the statement that keeps deliveries begins with the
+same gate, and keeps nothing where a door was shut or is another one than it was. So a token that was rotated and a key
+that was revoked open nothing from then on, whatever a process remembers. Not here: what comes in (integrations.ingest).
 """
 
 from collections.abc import Mapping
@@ -66,29 +66,43 @@ class Refusal:
 
 # Each door that is asked for, by `n`: the usable key, and the open integration that the key or token leads to.
 # `as_known`: whether it is just as it was said to be. LIMIT keeps the planner from reading whole tables for a few rows.
-GATE = f"""
+# Where no door is asked for by a key, keys are not looked at: their tables and indexes would be opened all the same.
+_GATE = """
 WITH gate AS MATERIALIZED (
-    SELECT c.n, k.id AS key_id, k.last_used_at, k.email, k.prefix, k.may, i.id AS integration_id, i.team_id, i.type,
+    SELECT c.n, {of_key}i.id AS integration_id, i.team_id, i.type,
         i.count_only::text[] AS count_only, i.signing_secret_ciphertext AS secret, c.token,
         c.id = i.id AND c.type = i.type AND c.count_only = i.count_only::text[]
             AND c.secret IS NOT DISTINCT FROM i.signing_secret_ciphertext AS as_known
     FROM jsonb_to_recordset(%(doors)s::jsonb) AS c(n int, token bytea, key bytea, integration bigint,
         id bigint, type text, count_only text[], secret bytea)
+    {keys}
+    LEFT JOIN LATERAL (
+        SELECT i.* FROM integrations_integration i JOIN teams_team t ON t.id = i.team_id
+        WHERE i.deactivated_at IS NULL AND t.deactivated_at IS NULL AND i.id = coalesce(
+            c.integration, {by_key}
+            (SELECT x.id FROM integrations_integration x WHERE x.token_digest = c.token)
+        ) LIMIT 1
+    ) i ON true
+)
+"""
+_KEYS = f"""
     LEFT JOIN LATERAL (
         SELECT k.id, k.last_used_at, u.email, k.prefix, b.integration_id, '{Scope.INGEST}' = ANY (k.scopes) AS may
         FROM teams_apikey k {USABLE} LEFT JOIN integrations_ingestkey b ON b.api_key_id = k.id
         WHERE k.digest = c.key LIMIT 1
     ) k ON true
-    LEFT JOIN LATERAL (
-        SELECT i.* FROM integrations_integration i JOIN teams_team t ON t.id = i.team_id
-        WHERE i.deactivated_at IS NULL AND t.deactivated_at IS NULL AND i.id = coalesce(
-            c.integration, CASE WHEN k.may THEN k.integration_id END,
-            (SELECT x.id FROM integrations_integration x WHERE x.token_digest = c.token)
-        ) LIMIT 1
-    ) i ON true
-)
 """  # noqa: S608 - names of our own
-FIND = f"""{GATE}
+
+
+def gate_sql(*, with_keys: bool) -> str:
+    """The gate, for `WITH`: doors are asked for in %(doors)s, at the moment %(at)s."""
+    if not with_keys:
+        return _GATE.format(of_key="", keys="", by_key="")
+    of_key = "k.id AS key_id, k.last_used_at, k.email, k.prefix, k.may, "
+    return _GATE.format(of_key=of_key, keys=_KEYS, by_key="CASE WHEN k.may THEN k.integration_id END,")
+
+
+FIND = f"""{gate_sql(with_keys=True)}
 SELECT n, key_id, last_used_at, email, prefix, may, integration_id, type, count_only, secret, token FROM gate
 ORDER BY n, integration_id
 """  # noqa: S608 - as above
@@ -103,7 +117,8 @@ def find_doors(
     The doors that credentials open, and why others open none; by the places of the credentials. Those at the places in
     `remembered` may be as a process remembers them.
     """
-    keys = {place: key_of(credential) for place, credential in wanted.items()}
+    each_once = {credential: key_of(credential) for credential in set(wanted.values())}
+    keys = {place: each_once[credential] for place, credential in wanted.items()}
     doors = {
         place: known
         for place, key in keys.items()

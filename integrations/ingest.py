@@ -15,6 +15,8 @@ from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
+import structlog
+
 from config import canary, faults, strictjson
 from config.api import Oversized, Unopened
 from config.errors import ApiError, PayloadTooLarge, Unauthorized, Unavailable, ValidationFailed
@@ -27,9 +29,14 @@ from integrations.doors import Credential, Door, Refusal
 from integrations.judging import COUNTED, Arrival, judge, no_event, our_id, too_large_request, unproved
 from integrations.models import Integration, Verdict, known_events
 
+log = structlog.get_logger(__name__)
+
 MOST_EVENTS = 1000
 # A door that is shut or changed at the very moment is looked up again, so often at most.
 TURNS = 4
+
+# When a sender may come again whose signing secret has to be made anew first, in seconds.
+UNOPENED_RETRY = 60
 
 LET_IN = faults.point("ingest: let in and judged, nothing kept")
 SETTLED = faults.point("ingest: kept and counted, before the answers")
@@ -66,14 +73,7 @@ class Answer:
     ignored: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What went wrong with one request alone, by no fault of its sender."""
-
-    error: Exception
-
-
-Outcome = Answer | list[Answer] | Refusal | Trouble
+Outcome = Answer | list[Answer] | Refusal
 
 
 def receive(webhooks: Sequence[Webhook], at: datetime) -> list[Outcome]:
@@ -106,7 +106,7 @@ def receive_from(integration: Integration, body: bytes, headers: Mapping[str, st
     what is refused. The demo, benches and tests send so, without its secrets.
     """
     [outcome] = receive([Webhook(doors.of(integration), headers, lambda: body)], at)
-    if isinstance(outcome, Refusal | Trouble):
+    if isinstance(outcome, Refusal):
         raise outcome.error
     return outcome
 
@@ -164,7 +164,7 @@ class Turn:
                 self.counted[None, UNAUTHORIZED] += 1
         return found, outcomes
 
-    def read(self, webhook: Webhook, door: Door) -> Read | Refusal | Trouble | None:
+    def read(self, webhook: Webhook, door: Door) -> Read | Refusal | None:
         """Read and judge what a request brought. None: by what is remembered it would be refused."""
         try:
             body = webhook.read()
@@ -172,9 +172,8 @@ class Turn:
             return self.read_in_part(error, door)
         try:
             signs_well = door.secret is None or is_signed(body, webhook.signature, key_of(door.secret), self.at)
-        except ValueError as error:
-            # A secret that can't be opened is a fault of ours: no 401, after which the sender would not try again.
-            return Trouble(error) if door.is_fresh else None
+        except ValueError:
+            return unopened(door) if door.is_fresh else None
         if signs_well:
             return read_events(body, door, self.at, self.ours)
         if not door.is_fresh:
@@ -234,6 +233,16 @@ def webhook_id_of(webhook: Webhook) -> str | None:
 def key_of(sealed: bytes) -> bytes:
     """The key of a sealed signing secret. Raises ValueError where none of ours opens it."""
     return signing_key(open_sealed(sealed))
+
+
+def unopened(door: Door) -> Refusal:
+    """
+    What is said where none of our keys opens a signing secret: no 401, after which the sender would not try again.
+    `check` and /readyz name what has to be made anew (config.canary).
+    """
+    log.error("a signing secret can't be opened: it has to be made anew", integration=door.integration_id)
+    error = Unavailable("Signatures can't be looked at just now. Send it again later.", retry_after=UNOPENED_RETRY)
+    return Refusal(error, account=door.account, prefix=door.prefix)
 
 
 def read_events(body: bytes, door: Door, at: datetime, ours: Callable[[], str]) -> Read:

@@ -23,7 +23,7 @@ from config.signing import Signature
 from integrations import doors, ingest
 from integrations.counts import SLASH, count_all
 from integrations.doors import Credential, Refusal
-from integrations.ingest import Answer, Outcome, Trouble, Webhook
+from integrations.ingest import Answer, Outcome, Webhook
 from integrations.serializers import RECEIVE
 from teams.authentication import presented
 
@@ -60,24 +60,16 @@ class IngestView(APIView):
     def post(self, request: Request, token: str | None = None, **kwargs: Any) -> HttpResponse:
         http = request._request
         [outcome] = ingest.receive([webhook_of(http, token)], clock.now())
-        if isinstance(outcome, Trouble):
-            raise outcome.error
         KEPT()
         return answer_of(http, outcome)
 
 
-def receive_together(requests: Sequence[tuple[HttpRequest, str | None]]) -> list[HttpResponse | None]:
-    """
-    The answers to requests that wait together, each with the token in its path (config.together). None for one that
-    met trouble of ours, which is told of it alone.
-    """
+def receive_together(requests: Sequence[tuple[HttpRequest, str | None]]) -> list[HttpResponse]:
+    """The answers to requests that wait together, each with the token in its path (config.together)."""
     webhooks = [webhook_of(request, token) for request, token in requests]
     outcomes = ingest.receive(webhooks, clock.now())
     KEPT()
-    return [
-        None if isinstance(outcome, Trouble) else answer_of(request, outcome)
-        for (request, _), outcome in zip(requests, outcomes, strict=True)
-    ]
+    return [answer_of(request, outcome) for (request, _), outcome in zip(requests, outcomes, strict=True)]
 
 
 @csrf_exempt
@@ -115,7 +107,7 @@ def kept_headers(request: HttpRequest) -> dict[str, str]:
 
 
 def answer_of(request: HttpRequest, outcome: Outcome) -> HttpResponse:
-    """The answer to a request. Raises what went wrong on our side."""
+    """The answer to a request."""
     if isinstance(outcome, Refusal):
         note(request, outcome)
         return envelope_of(outcome.error)

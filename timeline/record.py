@@ -43,9 +43,7 @@ class NewFact:
 
 
 NUMBERS = """
-SELECT told.place, coalesce(known.id, nextval((
-    SELECT pg_get_serial_sequence('timeline_timelineevent', 'id')::regclass
-))), known.id IS NULL
+SELECT told.place, coalesce(known.id, nextval({sequence})), known.id IS NULL
 FROM jsonb_to_recordset(%s::jsonb) AS told(place int, team_id bigint, integration_id bigint, identity bytea)
 LEFT JOIN LATERAL (
     SELECT id FROM timeline_timelineevent
@@ -77,7 +75,7 @@ def number(new: Sequence[NewFact]) -> list[NewFact]:
         for place, each in enumerate(new)
     ]
     with connection.cursor() as cursor:
-        cursor.execute(NUMBERS, [rows.as_json(told)])
+        cursor.execute(NUMBERS.format(sequence=rows.sequence(TimelineEvent)), [rows.as_json(told)])
         found = cursor.fetchall()
     for place, fact_id, _ in found:
         new[place].fact.id = fact_id

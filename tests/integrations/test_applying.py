@@ -240,29 +240,22 @@ def test_one_integration_s_bad_events_do_not_break_up_another_s(integration, oth
     assert statuses() == ["applied", *["received"] * 3, *["applied"] * 5]
 
 
-def test_one_bad_event_among_many_is_found_by_halves(integration, poisoned, monkeypatch):
+def test_one_bad_event_among_many_is_found_by_halves(integration, poisoned):
     events = [told(1, "incident.escalated", message=f"good {n}") for n in range(127)]
     receive(integration, *events[:90], told(1, "incident.escalated", message=POISON), *events[90:])
-    tried, real = [], applying.apply_together
-    monkeypatch.setattr(
-        applying, "apply_together", lambda deliveries, at: tried.append(len(deliveries)) or real(deliveries, at)
-    )
     applying.apply_due(RECEIVED)
-    assert sorted(tried, reverse=True) == [128, 64, 64, 32, 32, 16, 16, 8, 8, 4, 4, 2, 2, 1, 1]
+    assert poisoned["tries"] == 8  # among 128, 64, 32, 16, 8, 4, 2, and alone
     assert statuses().count("applied") == 127
     assert differences() == []
 
 
-def test_what_fails_again_does_not_break_up_what_is_fresh(integration, poisoned, monkeypatch):
+def test_what_fails_again_does_not_break_up_what_is_fresh(integration, poisoned):
     receive(integration, told(1, "incident.escalated", message=POISON))
     applying.apply_due(RECEIVED)
     receive(integration, *(told(n) for n in range(5)))
-    tried, real = [], applying.apply_together
-    monkeypatch.setattr(
-        applying, "apply_together", lambda deliveries, at: tried.append(len(deliveries)) or real(deliveries, at)
-    )
     assert applying.apply_due(RECEIVED + timedelta(minutes=1)) == 6
-    assert tried == [5, 1]
+    assert poisoned["tries"] == 2  # alone both times: among the fresh ones it would have been sought by halves
+    assert statuses().count("applied") == 5
 
 
 def test_nothing_of_a_payload_is_told_in_the_error_of_a_failed_delivery(integration, poisoned):
@@ -274,16 +267,13 @@ def test_nothing_of_a_payload_is_told_in_the_error_of_a_failed_delivery(integrat
 
 def test_a_database_error_of_one_delivery_is_its_own(integration, monkeypatch):
     """What PostgreSQL refuses spoils a transaction; behind savepoints it spoils no other delivery."""
-    real = applying.record
 
-    def refusing(new, fold):
-        for each in new:
-            if each.fact.payload["message"] == POISON:
-                each.fact.rank = 2**20
-        return real(new, fold)
+    def refused(before, fact):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 / 0")
 
-    monkeypatch.setattr(applying, "record", refusing)
-    receive(integration, told(1), told(2, message=POISON), told(3))
+    monkeypatch.setitem(incident_fold.EFFECTS, "incident.escalated", refused)
+    receive(integration, told(1), told(2, "incident.escalated"), told(3))
     applying.apply_due(RECEIVED)
     assert statuses() == ["applied", "received", "applied"]
     assert InboundDelivery.objects.get(status="received").error["message"] == f"{OUR_FAULT} {TRIED_AGAIN}"
@@ -293,18 +283,18 @@ def test_a_database_error_of_one_delivery_is_its_own(integration, monkeypatch):
 @pytest.mark.parametrize("alone", [False, True])
 def test_trouble_with_the_database_is_raised_and_is_nobody_s_failed_try(integration, monkeypatch, alone):
     receive(integration, told(1), told(2))
-    real = applying.apply_together
+    errors = [ValueError("first together")] * alone + [OperationalError("the connection is gone")]
 
-    def failing(deliveries, at):
-        if alone and len(deliveries) > 1:
-            raise ValueError("first together")
-        raise OperationalError("the connection is gone")
+    def failing(before, fact):
+        raise errors.pop(0)
 
-    monkeypatch.setattr(applying, "apply_together", failing)
+    real = incident_fold.EFFECTS["incident.started"]
+    monkeypatch.setitem(incident_fold.EFFECTS, "incident.started", failing)
     with pytest.raises(OperationalError), transaction.atomic():
         applying.apply_due(RECEIVED)
     assert list(InboundDelivery.objects.values_list("status", "attempts", "error")) == [("received", 0, None)] * 2
-    monkeypatch.setattr(applying, "apply_together", real)
+    assert not errors
+    monkeypatch.setitem(incident_fold.EFFECTS, "incident.started", real)
     apply_all()
     assert statuses() == ["applied", "applied"]
 

@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from standardwebhooks.webhooks import Webhook
 
-from config import clock
+from config import canary, clock
 from config.vault import seal
 from incidents.models import Incident
 from integrations import applying, delivery_store, ingest
@@ -839,10 +839,20 @@ def test_what_is_signed_and_no_json_is_a_400_and_kept(send, signing):
     assert InboundDelivery.objects.get().webhook_id == "msg_1"
 
 
-def test_a_signing_secret_that_we_can_not_open_is_our_fault(send, signing):
+def test_a_signing_secret_that_we_can_not_open_is_our_fault_is_logged_and_named_by_check(send, signing, capsys):
+    assert verdict(send(BODY, **signed(BODY))) == (202, "accepted")
     signing.signing_secret_ciphertext = b"gAAAA-not-ours"
     signing.save()
-    assert verdict(send(BODY, **signed(BODY))) == (500, "INTERNAL_ERROR")
+    for headers in (signed(BODY), {}):  # also by who does not sign: whether it would be right nobody can say
+        answer = send(BODY, **headers)
+        assert (verdict(answer), answer["Retry-After"]) == ((503, "UNAVAILABLE"), "60")
+    assert "signature" not in counted()
+    lines = [line for line in capsys.readouterr().err.splitlines() if "signing secret" in line]
+    assert len(lines) == 2 and all(json.loads(line)["integration"] == signing.pk for line in lines)
+    assert [words for words in canary.unopened() if signing.name in words and "signing secret" in words]
+    signing.signing_secret_ciphertext = seal(SECRET)
+    signing.save()
+    assert verdict(send(BODY, **signed(BODY))) == (200, "duplicate")
 
 
 @pytest.mark.parametrize("named", ["id", "timestamp", "signature"])

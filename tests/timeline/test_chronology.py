@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import NOON
+from tests.ledgers import Ledger
 from timeline import chronology
-from timeline.chronology import CHECKPOINT_EVERY, Fact, Ledger, Outcome, Standing, fold, refold, take_in
+from timeline.chronology import CHECKPOINT_EVERY, Fact, Outcome, Standing, fold, refold, take_in
 
 
 def numbered(number, at=None, rank=0):

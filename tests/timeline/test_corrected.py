@@ -1,6 +1,7 @@
 """Corrections in the database: found by what they name, whatever comes first, and asked for where there are any."""
 
 from datetime import timedelta
+from itertools import takewhile
 
 import pytest
 from django.db import connection
@@ -8,7 +9,6 @@ from django.test.utils import CaptureQueriesContext
 
 from incidents import corrections, lifecycle
 from incidents.models import Incident
-from monitors import keeper as resource_keeper
 from tests.conftest import NOON, an_event, make_integration, tell_it
 from tests.incidents.test_keeper import differences
 from timeline import corrected
@@ -87,15 +87,16 @@ def test_our_own_act_on_a_corrected_incident_costs_one_question_more(incident, u
     assert len(asked(comment)) == before + 1
 
 
-def test_whatever_an_incident_may_come_to_be_about_is_locked_first(incident, integration, user, monkeypatch):
+def test_whatever_an_incident_may_come_to_be_about_is_locked_first(incident, integration, user):
     """Hiding the event that named the monitor makes it the heartbeat's incident, which nobody may fold meanwhile."""
     tell_it(integration, of("escalated", 30, resource_type="heartbeat", resource_id=9))
     tell_it(integration, of("started", -5, resource_type="heartbeat", resource_id=9))
-    locked, lock = [], resource_keeper.lock
-    monkeypatch.setattr(
-        resource_keeper, "lock", lambda links: locked.append({kind for kind, _ in links}) or lock(links)
-    )
     first = TimelineEvent.objects.filter(event="incident.started").earliest("occurred_at")
-    corrections.correct(incident, first.pk, by=user, at=LATER, reason="No.", hidden=True)
-    assert locked[0] == {"monitor", "heartbeat"}
+    with CaptureQueriesContext(connection) as queries:
+        corrections.correct(incident, first.pk, by=user, at=LATER, reason="No.", hidden=True)
+    told = [query["sql"] for query in queries]
+    before = list(takewhile(lambda sql: not sql.startswith(("INSERT", "UPDATE")), told))
+    locking = [sql for sql in before if sql.endswith("FOR NO KEY UPDATE")]
+    assert len(before) < len(told)
+    assert all(any(f'"monitors_{kind}"' in sql for sql in locking) for kind in ("monitor", "heartbeat"))
     assert (Incident.objects.get().resource_type, differences()) == ("monitor", [])
