@@ -96,7 +96,7 @@ def ask(sql, *parameters):
 def told(tell, integration, ingest_key):
     """A bit of everything, with what is not applied among it."""
     Group.objects.create(name="Night shift")
-    counts.count(integration, counts.SIGNATURE, NOON)
+    counts.count_all({(integration.pk, counts.SIGNATURE): 1}, NOON)
     acted = {"user_email": "bob@example.com", "user_name": "Bob <b>"}
     minutes = range(len(VENDOR_EVENTS))
     tell(*[an_event(name, NOON.replace(minute=at)) for name, at in zip(VENDOR_EVENTS, minutes, strict=True)])
