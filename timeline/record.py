@@ -45,16 +45,19 @@ class NewFact:
 NUMBERS = """
 SELECT told.place, coalesce(known.id, nextval({sequence})), known.id IS NULL
 FROM jsonb_to_recordset(%s::jsonb) AS told(place int, team_id bigint, integration_id bigint, identity bytea)
-LEFT JOIN LATERAL (
+LEFT JOIN LATERAL ({known} LIMIT 1) AS known ON true
+ORDER BY told.place
+"""
+# Where a fact is found that is recorded already: an integration's, and one of our own. To plan both takes longer
+# than to look.
+THEIRS = """
     SELECT id FROM timeline_timelineevent
     WHERE integration_id = told.integration_id AND identity = told.identity
-    UNION ALL
+"""
+OURS = """
     SELECT id FROM timeline_timelineevent
     WHERE told.integration_id IS NULL AND integration_id IS NULL
         AND team_id = told.team_id AND identity = told.identity
-    LIMIT 1
-) AS known ON true
-ORDER BY told.place
 """
 
 
@@ -75,11 +78,18 @@ def number(new: Sequence[NewFact]) -> list[NewFact]:
         for place, each in enumerate(new)
     ]
     with connection.cursor() as cursor:
-        cursor.execute(NUMBERS.format(sequence=rows.sequence(TimelineEvent)), [rows.as_json(told)])
+        cursor.execute(numbers_sql(new), [rows.as_json(told)])
         found = cursor.fetchall()
     for place, fact_id, _ in found:
         new[place].fact.id = fact_id
     return [new[place] for place, _, is_new in found if is_new]
+
+
+def numbers_sql(new: Sequence[NewFact]) -> str:
+    """The statement that numbers facts, with a look only where facts like these are."""
+    are_ours = {each.integration_id is None for each in new}
+    known = "UNION ALL".join([THEIRS] * (False in are_ours) + [OURS] * (True in are_ours))
+    return NUMBERS.format(sequence=rows.sequence(TimelineEvent), known=known)
 
 
 def record(new: Sequence[NewFact], fold: Fold) -> list[Fact]:
