@@ -6,7 +6,7 @@ import pytest
 
 from tests.access.mutants import RELATIONS, filters, functions, probes, taken_out, watched
 from tests.trust.conftest import FULL
-from timeline.record import NUMBERS
+from timeline.record import OURS
 
 pytestmark = pytest.mark.django_db
 
@@ -16,7 +16,7 @@ KNOWN = "what is asked for is narrowed by an id of the team's own record"
 LOOKED_UP = "what is found is looked up by ids in the team's own rows"
 AGAIN = "asked once more of what was found through the team"
 SPARE = {
-    f"timeline/record.py module: {ast.unparse(ast.Constant(NUMBERS))}": "what is compared is made of an act that names "
+    f"timeline/record.py module: {ast.unparse(ast.Constant(OURS))}": "what is compared is made of an act that names "
     "its record, by an id that only one team has",
     "teams/entry_links.py make_link: team.entry_links": "counts links, and shows nothing",
     "teams/forms.py MakersForm.refuse_strangers: team.memberships": OPERATORS,
