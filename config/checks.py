@@ -14,11 +14,12 @@ import psycopg
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.db import connection, connections
+from django.db.models import Model
 from django.utils.module_loading import import_string
 
 from config import canary, clock, environment, keyring, notices
 from config.forwarded import UNREADABLE
-from config.models import KeyCanary
+from config.models import KeyCanary, Notice
 from config.postgresql.pooler import WITHOUT_PREPARED, Way, find_way
 from config.times import rfc3339
 
@@ -44,7 +45,7 @@ def unknown_variables(**options: Any) -> list[CheckMessage]:
 
 def unreadable_callers(databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
     """Whether the proxies lately named somebody in a way that could not be read."""
-    if not databases or not settings.TRUSTED_PROXIES:
+    if not databases or not settings.TRUSTED_PROXIES or not has_table(Notice):
         return []
     found = notices.since(UNREADABLE, clock.now() - NOTICED_FOR)
     if not found:
@@ -96,7 +97,7 @@ def poolers(databases: Sequence[str] | None = None, **options: Any) -> list[Chec
 
 def unfit_keys(databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
     """Whether the present keys are those of the database."""
-    if not databases or not knows_keys():
+    if not databases or not has_table(KeyCanary):
         return []
     if wrong := canary.complaint():
         return [Error(f"{keyring.KEY} {wrong}.", id="watchkeeper.E001")]
@@ -107,13 +108,13 @@ def unfit_keys(databases: Sequence[str] | None = None, **options: Any) -> list[C
 
 def lost_secrets(databases: Sequence[str] | None = None, **options: Any) -> list[CheckMessage]:
     """What no present key opens, where the old ones were said to be lost, and was not made anew yet."""
-    if not databases or not knows_keys() or canary.complaint():
+    if not databases or not has_table(KeyCanary) or canary.complaint():
         return []
     lost = canary.summed_up(canary.unopened())
     return [Warning(f"No present key opens {line}.", id="watchkeeper.W004") for line in lost]
 
 
-def knows_keys() -> bool:
-    """Whether the database is new enough to know keys."""
+def has_table(model: type[Model]) -> bool:
+    """Whether the database is new enough to have a table: what it is asked is also asked before the tables are made."""
     with connection.cursor() as cursor:
-        return KeyCanary._meta.db_table in connection.introspection.table_names(cursor)
+        return model._meta.db_table in connection.introspection.table_names(cursor)

@@ -1,6 +1,18 @@
-"""Tests of config.checks: what `check` says of the middleware that webhooks pass together."""
+"""Tests of config.checks: what `check` says of an installation, and of the middleware that webhooks pass together."""
+
+from django.core.checks import Tags, run_checks
+from django.db import connection
 
 from config import checks
+
+
+def test_a_database_without_tables_is_asked_nothing_that_it_does_not_know(db, settings):
+    settings.TRUSTED_PROXIES = 1
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL search_path TO pg_temp")
+        wrong = [each for each in run_checks(tags=[Tags.database], databases=["default"]) if each.is_serious()]
+        cursor.execute("SET LOCAL search_path TO DEFAULT")
+    assert wrong == []
 
 
 def test_webhooks_that_are_received_together_pass_middleware_in_its_order_or_it_is_said_why_not(settings):
