@@ -12,12 +12,12 @@ from django.db import transaction
 from django.test import Client
 from hypothesis import settings as hypothesis_settings
 
-from config import clock, health
+from config import clock, health, rows
 from config.vault import keyed_digest, new_token, seal
 from incidents import lifecycle
 from incidents.models import Incident
 from integrations import applying, ingest
-from integrations.models import IngestKey, Integration
+from integrations.models import InboundDelivery, IngestKey, Integration
 from teams.authentication import make_key
 from teams.models import Membership, Organization, Role, Scope, Team, User
 from tests import sharing
@@ -43,6 +43,14 @@ OF_INCIDENT = {
     "resource_name": "My Website",
 }
 FIELDS = {"monitor": OF_MONITOR, "heartbeat": OF_HEARTBEAT, "incident": OF_INCIDENT}
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """The test database, of which is known what a process asks for once: whichever test comes first, it counts alike."""
+    with django_db_blocker.unblock():
+        for model in (InboundDelivery, TimelineEvent):
+            rows.sequence(model)
 
 
 def rfc(moment: datetime) -> str:
