@@ -40,6 +40,7 @@ from typing import Any, Self
 import structlog
 from aiohttp import (
     AddrInfoType,
+    BaseConnector,
     ClientConnectionError,
     ClientConnectorCertificateError,
     ClientConnectorDNSError,
@@ -111,6 +112,24 @@ class Answer:
     retry_after: str | None  # the header's text: seconds or a date
 
 
+def open_bare_session(connector: BaseConnector, longest_head: int, **options: Any) -> ClientSession:
+    """
+    What requests to strangers are made with: no cookies, no proxies of the environment, no encoding undone, no deadline
+    of its own, and heads of up to so many bytes.
+    """
+    return ClientSession(
+        connector=connector,
+        cookie_jar=DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        timeout=ClientTimeout(),
+        max_line_size=longest_head,
+        max_field_size=longest_head,
+        max_headers=longest_head,
+        **options,
+    )
+
+
 class Outward:
     """
     Sends requests to allowed addresses: those on the public internet, and those in `networks`, which the operator
@@ -149,18 +168,8 @@ class Outward:
         self.lines: set[Line] = set()
         line = partial(Line, self.lines, self.at_once, asyncio.get_running_loop())
         connector._factory = line  # type: ignore[assignment]  # our own kind of connection
-        self.session = ClientSession(
-            connector=connector,
-            cookie_jar=DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            timeout=ClientTimeout(),
-            headers=HEADERS,
-            max_line_size=MOST_READ,
-            max_field_size=MOST_READ,
-            max_headers=MOST_READ,  # how much is read at all bounds them
-            skip_auto_headers=["Content-Type"],
-        )
+        # How much is read at all bounds a head.
+        self.session = open_bare_session(connector, MOST_READ, headers=HEADERS, skip_auto_headers=["Content-Type"])
         return self
 
     async def __aexit__(

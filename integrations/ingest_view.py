@@ -58,10 +58,8 @@ class IngestView(APIView):
 
     @extend_schema(**RECEIVE)
     def post(self, request: Request, token: str | None = None, **kwargs: Any) -> HttpResponse:
-        http = request._request
-        [outcome] = ingest.receive([webhook_of(http, token)], clock.now())
-        KEPT()
-        return answer_of(http, outcome)
+        [answer] = receive_together([(request._request, token)])
+        return answer
 
 
 def receive_together(requests: Sequence[tuple[HttpRequest, str | None]]) -> list[HttpResponse]:

@@ -19,12 +19,12 @@ from functools import cached_property, partial
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import BaseConnector, ClientResponse, ClientSession, ClientTimeout, CookieJar, DummyCookieJar
+from aiohttp import BaseConnector, ClientResponse, ClientSession, CookieJar
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from config.dialing import Dialer, Refused, Way
-from config.egress import Line
+from config.egress import Line, open_bare_session
 from monitors.probes import requests
 from monitors.probes.bodies import Decoder, Unreadable, holds, text_of
 from monitors.probes.conditions import unmet
@@ -125,17 +125,8 @@ class Connector(BaseConnector):
 
 def open_session(dialer: Dialer) -> ClientSession:
     """What requests are made with: nothing is kept between them."""
-    return ClientSession(
-        connector=Connector(dialer),
-        cookie_jar=DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-        timeout=ClientTimeout(),
-        max_line_size=LONGEST_HEAD,
-        max_field_size=LONGEST_HEAD,
-        max_headers=LONGEST_HEAD,
-        skip_auto_headers=["Content-Type", "User-Agent", "Accept", "Accept-Encoding"],
-    )
+    ours = ["Content-Type", "User-Agent", "Accept", "Accept-Encoding"]
+    return open_bare_session(Connector(dialer), LONGEST_HEAD, skip_auto_headers=ours)
 
 
 async def look_at_http(session: ClientSession, sight: Sight, trust: Trust) -> None:
