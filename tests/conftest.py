@@ -47,7 +47,7 @@ FIELDS = {"monitor": OF_MONITOR, "heartbeat": OF_HEARTBEAT, "incident": OF_INCID
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """The test database, of which is known what a process asks for once: whichever test comes first, it counts alike."""
+    """The test database, of which is known what a process asks for once: so every test counts alike, the first too."""
     with django_db_blocker.unblock():
         for model in (InboundDelivery, TimelineEvent):
             rows.sequence(model)
