@@ -3,11 +3,13 @@ What a server's certificate says: whom it is for, who signed it, how long it hol
 word (config.tls_contexts); here it is only read, also where it was not trusted. Pure, and remembered by its bytes.
 """
 
+import warnings
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from monitors.probes.result import Certificate
@@ -22,17 +24,24 @@ REMEMBERED = 4096
 def read_certificate(der: bytes) -> Certificate | None:
     """What a certificate says; None for one that can't be read."""
     try:
-        found = x509.load_der_x509_certificate(der)
-        return Certificate(
-            subject=name_of(found.subject),
-            issuer=name_of(found.issuer),
-            names=names_of(found),
-            not_before=moment(found.not_valid_before_utc),
-            not_after=moment(found.not_valid_after_utc),
-            fingerprint=found.fingerprint(SHA256()).hex(),
-        )
+        with warnings.catch_warnings():
+            # The library warns its callers of what it will refuse one day; here that is anybody's server.
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return told_by(x509.load_der_x509_certificate(der))
     except (ValueError, x509.InvalidVersion, x509.UnsupportedGeneralNameType, x509.DuplicateExtension):
         return None
+
+
+def told_by(certificate: x509.Certificate) -> Certificate:
+    """What of it is of interest. Raises what cryptography does where it is written badly."""
+    return Certificate(
+        subject=name_of(certificate.subject),
+        issuer=name_of(certificate.issuer),
+        names=names_of(certificate),
+        not_before=moment(certificate.not_valid_before_utc),
+        not_after=moment(certificate.not_valid_after_utc),
+        fingerprint=certificate.fingerprint(SHA256()).hex(),
+    )
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:

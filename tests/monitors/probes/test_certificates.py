@@ -1,6 +1,9 @@
 """Tests of monitors.probes.certificates: whatever bytes a server shows, they are read or they are not."""
 
+import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +23,14 @@ def test_a_certificate_with_a_wrong_byte_is_read_or_not(at, change):
     broken = bytearray(SOUND)
     broken[at] ^= change
     read_certificate(bytes(broken))
+
+
+def test_a_certificate_of_which_the_library_warns_is_read_all_the_same():
+    broken = bytearray(SOUND)
+    broken[SOUND.index(bytes.fromhex("a003020102")) + 7] |= 0x80  # a serial number below 0
+    with pytest.warns(CryptographyDeprecationWarning):
+        x509.load_der_x509_certificate(bytes(broken))
+    assert read_certificate(bytes(broken)).names == read_certificate(SOUND).names
 
 
 def test_many_names_are_cut_and_some_are_listed():
